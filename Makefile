@@ -1,0 +1,115 @@
+# Everything that is done with this project. `make` alone lists it.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.SUFFIXES:
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+bin := node_modules/.bin
+lib := $(DESTDIR)$(PREFIX)/lib/sandboxer
+link := $(DESTDIR)$(PREFIX)/bin/sandboxer
+sqlite := node_modules/better-sqlite3
+
+# What dist/ is made of (folders too: they change where a file goes), and the scripts that sh or bash runs.
+sources := $(shell find src) scripts/build.js package.json tsconfig.json tsconfig.build.json
+shell_scripts := $(shell grep -rlE '^\#!/.*sh$$' scripts profiles .ci)
+
+title = @printf '== %s\n' '$(1)'
+
+.PHONY: help
+help: ## Lists what can be made
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name what; do printf '  %-12s %s\n' "$$name" "$$what"; done
+
+.PHONY: setup
+setup: ## Installs what the checks and tests need (Debian packages, npm dependencies)
+	$(call title,setup)
+	@scripts/setup.sh check
+
+.PHONY: build
+build: dist/bin.js ## Builds the library and the command into dist/
+
+dist/bin.js: $(sources)
+	$(call title,build)
+	@scripts/setup.sh build
+	@node scripts/build.js
+
+.PHONY: check
+check: setup dist/bin.js lint types effects imports unused shell ## Runs every check and every test
+	$(call title,test)
+	@$(bin)/vitest run
+
+.PHONY: lint
+lint: ## Checks format and style
+	$(call title,lint)
+	@$(bin)/biome ci $(if $(MAKE_TERMOUT),,--colors=off) --error-on-warnings .
+
+.PHONY: format
+format: ## Formats all files, and mends what can be mended
+	@$(bin)/biome check --write .
+
+.PHONY: types
+types: ## Checks the types of src, test and scripts
+	$(call title,types)
+	@$(bin)/tsc -p tsconfig.json
+
+.PHONY: effects
+effects: ## Looks for effects that are never run, and other mistakes with Effect
+	$(call title,effects)
+	@$(bin)/effect-language-service diagnostics --project tsconfig.json --format text --strict --severity error,warning
+
+.PHONY: imports
+imports: ## Checks which module imports which
+	$(call title,imports)
+	@$(bin)/depcruise --config .dependency-cruiser.cjs src test scripts
+
+.PHONY: unused
+unused: ## Looks for files, exports and dependencies that nothing uses
+	$(call title,unused)
+	@$(bin)/knip --no-progress
+
+.PHONY: shell
+shell: ## Checks the shell scripts
+	$(call title,shell)
+	@shellcheck --exclude=SC2187 $(shell_scripts) # SC2187: that busybox's sh is checked as if it were dash
+
+.PHONY: test
+test: dist/bin.js ## Runs the quick tests: units, and those with real processes
+	@$(bin)/vitest run --project unit --project process
+
+.PHONY: e2e
+e2e: dist/bin.js ## Runs the tests with real Packer, SSH and QEMU
+	@$(bin)/vitest run --project e2e
+
+.PHONY: demo
+demo: dist/bin.js ## Builds and boots a tiny Linux image
+	@scripts/setup.sh demo
+	@scripts/demo.sh
+
+.PHONY: bench
+bench: dist/bin.js ## Runs the benchmarks
+	@$(bin)/vitest bench --run --project unit
+
+.PHONY: install
+install: dist/bin.js ## Installs the command under PREFIX (/usr/local), whole: it needs this folder no more
+	@rm -rf '$(lib).new'
+	@mkdir -p '$(lib).new/dist' '$(lib).new/$(sqlite)/build/Release' '$(dir $(link))'
+	@cp dist/bin.js '$(lib).new/dist/'
+	@cp -R profiles runbooks package.json LICENSE '$(lib).new/'
+	@cp -R node_modules/bindings node_modules/file-uri-to-path '$(lib).new/node_modules/'
+	@cp -R $(addprefix $(sqlite)/,package.json LICENSE lib) '$(lib).new/$(sqlite)/'
+	@cp $(sqlite)/build/Release/better_sqlite3.node '$(lib).new/$(sqlite)/build/Release/'
+	@chmod -R u=rwX,go=rX '$(lib).new'
+	@rm -rf '$(lib)'
+	@mv '$(lib).new' '$(lib)'
+	@ln -sfn ../lib/sandboxer/dist/bin.js '$(link)'
+	@printf 'installed %s\n' '$(link)'
+
+.PHONY: uninstall
+uninstall: ## Removes what install put under PREFIX
+	@rm -rf '$(lib)'
+	@rm -f '$(link)'
+
+.PHONY: clean
+clean: ## Removes what was built
+	@rm -rf dist

@@ -1,0 +1,12 @@
+/** Set-up of the tests that run the command: they would prove nothing about src with a dist/bin.js older than it. */
+import { spawnSync } from "node:child_process"
+import { fileURLToPath } from "node:url"
+
+export default function requireBuild() {
+  const root = fileURLToPath(new URL("..", import.meta.url))
+  const { status } = spawnSync("make", ["--question", "--silent", "dist/bin.js"], {
+    cwd: root,
+    stdio: "ignore"
+  })
+  if (status !== 0) throw new Error("dist/bin.js is missing or older than src: run `make build` first")
+}

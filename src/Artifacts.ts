@@ -1,0 +1,41 @@
+/** Publishing what a provision made: whole, in its place and recorded, or not at all. */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type { Artifact } from "./domain/Artifact.js"
+import type { ProvisionError } from "./domain/Failure.js"
+import type { HostPath } from "./domain/HostPath.js"
+import type { HostError } from "./Host.js"
+import type { StoreError } from "./SandboxStore.js"
+
+/** A file on the host that becomes an artifact called `name`. */
+export interface Publication {
+  readonly source: HostPath
+  readonly name: string
+  readonly format: string
+  readonly primary: boolean
+}
+
+/** Where artifacts go: a folder of this machine; `replace` lets them take the place of files that are there. */
+export interface Destination {
+  readonly folder: string
+  readonly replace: boolean
+}
+
+/** @category services */
+export class Artifacts extends Context.Tag("sandboxer/Artifacts")<
+  Artifacts,
+  {
+    /** The folder of this sandbox's artifacts where the user named none. */
+    readonly defaultFolder: (vmName: string) => string
+    /**
+     * Brings the files here, puts each in its place with `<file>.sha256` beside it, and records them. Doing it again
+     * gives the same artifacts.
+     */
+    readonly publish: (
+      files: ReadonlyArray<Publication>,
+      destination: Destination
+    ) => Effect.Effect<ReadonlyArray<Artifact>, ProvisionError | HostError | StoreError>
+    /** Takes away again what this provision published: it did not end well. */
+    readonly withdraw: Effect.Effect<void, ProvisionError | StoreError>
+  }
+>() {}

@@ -1,0 +1,126 @@
+/** The SDK: what an extension is, and what its recipes may use. See `docs/extension-sdk.md`. */
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type { Artifact } from "./domain/Artifact.js"
+import { NotFound, type UsageError } from "./domain/Errors.js"
+import type { InputDeclarations } from "./domain/Input.js"
+import { didYouMean } from "./domain/Nearest.js"
+import type { Prepare } from "./domain/Profile.js"
+import type { Endpoint } from "./domain/Sandbox.js"
+import type { RecipeError, RecipeServices } from "./Recipe.js"
+
+/** What a mode plans from: a profile's part in it, and the resolved inputs. */
+export interface PlanRequest {
+  readonly inputs: Readonly<Record<string, unknown>>
+  /** Names of the inputs that are secrets; their values reach the recipe by `Provision`. */
+  readonly secrets: ReadonlyArray<string>
+  /** Names of the inputs that the profile hands to the template as variables. */
+  readonly variables: ReadonlyArray<string>
+  readonly prepare: Prepare | undefined
+  /** The profile's folder, which its own relative paths are relative to. */
+  readonly profileFolder: string
+  readonly requires: { readonly commands: ReadonlyArray<string>; readonly freeDisk: number | undefined }
+}
+
+/** What a provision ends with. */
+export interface Provisioned {
+  readonly artifacts: ReadonlyArray<Artifact>
+  readonly endpoint: typeof Endpoint.Type | null
+}
+
+/**
+ * One way of provisioning. `P` is its plan: a value with a schema, kept with the sandbox, so that any supervisor
+ * can run the recipe from it.
+ * @category model
+ */
+export interface Mode<P, I = unknown> {
+  readonly description: string
+  readonly inputs: InputDeclarations
+  readonly schema: Schema.Schema<P, I>
+  /** Reads and writes nothing but reads: what is wrong with what the user gave is found here. */
+  readonly plan: (request: PlanRequest) => Effect.Effect<P, UsageError, FileSystem.FileSystem | Path.Path>
+  /** What will be done and why, a line each. */
+  readonly describe: (plan: P) => ReadonlyArray<string>
+  /** The name that a sandbox has by default. */
+  readonly defaultName: (plan: P) => string | undefined
+  /** The recipe: run from the top by each supervisor that takes the provision over. */
+  readonly provision: (plan: P) => Effect.Effect<Provisioned, RecipeError, RecipeServices>
+}
+
+/** A mode whose plan is opaque: what the manager handles. */
+export interface AnyMode {
+  readonly description: string
+  readonly inputs: InputDeclarations
+  readonly plan: (
+    request: PlanRequest
+  ) => Effect.Effect<PlannedMode, UsageError, FileSystem.FileSystem | Path.Path>
+  readonly provision: (encoded: unknown) => Effect.Effect<Provisioned, RecipeError, RecipeServices>
+}
+
+export interface PlannedMode {
+  readonly encoded: unknown
+  readonly description: ReadonlyArray<string>
+  readonly defaultName: string | undefined
+}
+
+/** An extension: a provisioner, `ext.<name>`, with one or more modes; the first is the default one. */
+export interface Extension {
+  readonly id: string
+  readonly description: string
+  readonly modes: Readonly<Record<string, AnyMode>>
+}
+
+/**
+ * Makes a mode, sealing its plan's type.
+ * @category constructors
+ */
+export const mode = <P, I>(definition: Mode<P, I>): AnyMode => ({
+  description: definition.description,
+  inputs: definition.inputs,
+  plan: (request) =>
+    Effect.gen(function* () {
+      const plan = yield* definition.plan(request)
+      return {
+        encoded: yield* Effect.orDie(Schema.encode(definition.schema)(plan)),
+        description: definition.describe(plan),
+        defaultName: definition.defaultName(plan)
+      }
+    }),
+  provision: (encoded) =>
+    Effect.flatMap(Effect.orDie(Schema.decodeUnknown(definition.schema)(encoded)), definition.provision)
+})
+
+/**
+ * The extensions that there are.
+ * @category services
+ */
+export class Extensions extends Context.Tag("sandboxer/Extensions")<
+  Extensions,
+  {
+    readonly list: ReadonlyArray<Extension>
+    readonly get: (id: string) => Effect.Effect<Extension, NotFound>
+  }
+>() {}
+
+/** @category layers */
+export const layerExtensions = (list: ReadonlyArray<Extension>): Layer.Layer<Extensions> =>
+  Layer.succeed(Extensions, {
+    list,
+    get: (id) => {
+      const found = list.find((extension) => extension.id === id)
+      const ids = list.map((extension) => extension.id)
+      return found === undefined
+        ? Effect.fail(
+            new NotFound({
+              reason: "extension",
+              message: `no extension ${id}`,
+              hint: didYouMean(id, ids, `extensions are ${ids.join(", ")}`)
+            })
+          )
+        : Effect.succeed(found)
+    }
+  })

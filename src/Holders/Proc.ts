@@ -1,0 +1,45 @@
+/** Processes of this machine, told apart by what /proc says of them. */
+import { readFileSync } from "node:fs"
+import { hostname } from "node:os"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Holder } from "../domain/Holder.js"
+import { Holders } from "../Holders.js"
+import * as Proc from "../Proc.js"
+import { signal } from "../Processes.js"
+
+const machineId = (): string => {
+  try {
+    return readFileSync("/etc/machine-id", "utf8").trim() || hostname()
+  } catch {
+    // A container may have none.
+    return hostname()
+  }
+}
+
+const self = (): Holder => ({
+  machine: machineId(),
+  bootId: Proc.bootId(),
+  pid: process.pid,
+  startTime: Proc.processInfo(process.pid)?.startTime ?? 0
+})
+
+/** @category layers */
+export const layer: Layer.Layer<Holders> = Layer.sync(Holders, () => {
+  const me = self()
+  const isThere = (holder: Holder) => {
+    const info = Proc.processInfo(holder.pid)
+    return info !== undefined && !info.zombie && info.startTime === holder.startTime
+  }
+  return {
+    self: me,
+    mayBeAlive: (holder) =>
+      Effect.sync(() => holder.machine !== me.machine || (holder.bootId === me.bootId && isThere(holder))),
+    kill: (holder) =>
+      Effect.suspend(() =>
+        holder.machine === me.machine && holder.bootId === me.bootId && isThere(holder)
+          ? signal(holder.pid, "SIGKILL")
+          : Effect.void
+      )
+  }
+})

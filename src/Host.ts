@@ -1,0 +1,139 @@
+/**
+ * A machine that commands run on and that files lie on. It need not be this one: its paths are `HostPath`s, which
+ * mean nothing here.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
+import type { HostPath } from "./domain/HostPath.js"
+
+/**
+ * What a host could not do. `host` is its name.
+ * @category errors
+ */
+export class HostError extends Schema.TaggedError<HostError>("sandboxer/HostError")("HostError", {
+  reason: Schema.Literal(
+    "unreachable",
+    "not-found",
+    "exists",
+    "not-permitted",
+    "disk-full",
+    "program-missing",
+    "no-answer",
+    "processes-left",
+    "other"
+  ),
+  host: Schema.String,
+  message: Schema.String,
+  hint: Schema.String
+}) {}
+
+/** A program with its arguments: never a shell's line. `env` is added to the host's own environment. */
+export interface Command {
+  readonly program: string
+  readonly args: ReadonlyArray<string>
+  readonly cwd?: HostPath
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export interface CommandResult {
+  readonly exitCode: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/**
+ * A command that outlives whoever started it. `folder` is its own: what it prints, who it is and how it ended are
+ * kept there, and its name tells which processes are its. `stop` says who is told to end: the command alone (which
+ * then ends what it started), or its whole process group.
+ */
+export interface Job extends Command {
+  readonly folder: HostPath
+  readonly stop: StopSignal
+}
+export type StopSignal = "leader" | "group"
+
+export type JobStatus =
+  | { readonly _tag: "Absent" }
+  | { readonly _tag: "Running" }
+  | { readonly _tag: "Exited"; readonly exitCode: number }
+  /** It was started, and is neither running nor did it leave an exit code: the machine went down, or it was killed. */
+  | { readonly _tag: "Interrupted" }
+
+/** A piece of a job's output; `end` is the offset behind its last byte. */
+export interface JobOutput {
+  readonly bytes: Uint8Array
+  readonly end: number
+}
+
+/** The proof that nothing of a job runs any more: how many processes had to be killed, and that none was left. */
+export interface JobStopped {
+  readonly killed: number
+  readonly left: 0
+}
+
+export interface FileInfo {
+  readonly type: "file" | "folder" | "other"
+  readonly sizeBytes: number
+}
+
+export interface HostShape {
+  readonly name: string
+  /** sandboxer's own folder on the host, private to the user. */
+  readonly home: HostPath
+  /** Runs a command to its end, stdin closed; keeps at most 1 MiB of each output. Interrupting ends the command. */
+  readonly run: (
+    command: Command,
+    options?: { readonly timeoutSeconds?: number }
+  ) => Effect.Effect<CommandResult, HostError>
+
+  /** Starts a job in its folder, which must exist, unless it was started before; any number may try at once. */
+  readonly startJob: (job: Job) => Effect.Effect<void, HostError>
+  readonly jobStatus: (folder: HostPath) => Effect.Effect<JobStatus, HostError>
+  /** What a job printed from an offset on, as it comes; ends when the job has ended and all was read. */
+  readonly followJob: (folder: HostPath, from: number) => Stream.Stream<JobOutput, HostError>
+  /** Asks a job to end, waits, kills what is left, and proves that nothing is. One not yet started never will be. */
+  readonly stopJob: (
+    folder: HostPath,
+    options: { readonly stop: StopSignal; readonly graceSeconds: number }
+  ) => Effect.Effect<JobStopped, HostError>
+
+  /** Makes a local file or folder available as it is; the local host just names it. */
+  readonly place: (local: string) => Effect.Effect<HostPath, HostError>
+  /** Copies a local file or folder to a path that must not exist. */
+  readonly put: (local: string, path: HostPath) => Effect.Effect<void, HostError>
+  /** Brings a file to a local path that must not exist; the file here is whole when this ends. */
+  readonly get: (path: HostPath, local: string) => Effect.Effect<void, HostError>
+  /** Writes a private file (0600), whole or not at all. */
+  readonly write: (path: HostPath, content: string) => Effect.Effect<void, HostError>
+  readonly makeFolder: (path: HostPath) => Effect.Effect<void, HostError>
+  /** Names in a folder, sorted. */
+  readonly list: (path: HostPath) => Effect.Effect<ReadonlyArray<string>, HostError>
+  /** What is there, links followed; `undefined` where nothing is. */
+  readonly info: (path: HostPath) => Effect.Effect<FileInfo | undefined, HostError>
+  /** The path without links: a place outside of a folder shows by it. */
+  readonly realPath: (path: HostPath) => Effect.Effect<HostPath, HostError>
+  readonly sha256: (path: HostPath) => Effect.Effect<string, HostError>
+  /** Removes a file or folder, if it is there. */
+  readonly remove: (path: HostPath) => Effect.Effect<void, HostError>
+  /** Bytes that are free for files below a path. */
+  readonly freeBytes: (path: HostPath) => Effect.Effect<number, HostError>
+}
+
+/** @category services */
+export class Host extends Context.Tag("sandboxer/Host")<Host, HostShape>() {}
+
+/** Which machine a sandbox is provisioned on. */
+export interface Placement {
+  readonly host: string
+}
+
+/**
+ * Gives the Host of a placement.
+ * @category services
+ */
+export class Hosts extends Context.Tag("sandboxer/Hosts")<
+  Hosts,
+  { readonly get: (placement: Placement) => Effect.Effect<HostShape, HostError> }
+>() {}

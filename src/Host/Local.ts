@@ -1,0 +1,288 @@
+/** The machine that this program runs on. */
+import { createHash } from "node:crypto"
+import { constants } from "node:fs"
+import * as fs from "node:fs/promises"
+import * as Chunk from "effect/Chunk"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import { HostPath, join } from "../domain/HostPath.js"
+import { HostError, type HostShape, Hosts, type JobOutput, type JobStatus } from "../Host.js"
+import { processesWith, processInfo } from "../Proc.js"
+import * as Processes from "../Processes.js"
+import { Settings } from "../Settings.js"
+import { cookie, jobWrapper } from "./JobWrapper.js"
+
+const name = "local"
+const poll = Duration.millis(50)
+const chunkSize = 256 * 1024
+// A job that left no exit code is looked for among the processes: that costs more than a look at a file.
+const pollsPerCensus = 20
+
+const reasons: Record<string, HostError["reason"]> = {
+  ENOENT: "not-found",
+  EEXIST: "exists",
+  EACCES: "not-permitted",
+  EPERM: "not-permitted",
+  EROFS: "not-permitted",
+  ENOSPC: "disk-full",
+  EDQUOT: "disk-full"
+}
+const hints: Partial<Record<HostError["reason"], string>> = {
+  "not-permitted": "check who owns the path and its permissions",
+  "disk-full": "free some space there"
+}
+
+const hostError = (cause: NodeJS.ErrnoException) => {
+  const reason = reasons[cause.code ?? ""] ?? "other"
+  return new HostError({
+    reason,
+    host: name,
+    message: cause.message,
+    hint: hints[reason] ?? "check the path"
+  })
+}
+
+const attempt = <A>(run: () => Promise<A>): Effect.Effect<A, HostError> =>
+  Effect.tryPromise({ try: run, catch: (cause) => hostError(cause as NodeJS.ErrnoException) })
+
+const orUndefined = <A>(effect: Effect.Effect<A, HostError>): Effect.Effect<A | undefined, HostError> =>
+  Effect.catchIf(
+    effect,
+    (error) => error.reason === "not-found",
+    () => Effect.as(Effect.void, undefined)
+  )
+
+const processError = (error: Processes.ProcessError) =>
+  new HostError({
+    reason:
+      error.reason === "not-found" ? "program-missing" : error.reason === "timeout" ? "no-answer" : "other",
+    host: name,
+    message: error.message,
+    hint:
+      error.reason === "not-found"
+        ? `install ${error.program}, or put it on the PATH`
+        : "run the program by hand and see what it says"
+  })
+
+const readText = (path: HostPath) => orUndefined(attempt(() => fs.readFile(path, "utf8")))
+
+/** The command's pid and process group, where they are still those of the job. */
+const identityOf = (folder: HostPath) =>
+  Effect.map(readText(join(folder, "identity")), (text) => {
+    const [pid = 0, startTime = 0, group = 0] = (text ?? "").split(" ").map(Number)
+    return pid > 0 && processInfo(pid)?.startTime === startTime ? { pid, group } : undefined
+  })
+
+const census = (folder: HostPath) => Effect.sync(() => processesWith(cookie, folder))
+
+const exitCode = (folder: HostPath) =>
+  Effect.map(readText(join(folder, "exit")), (text) => (text === undefined ? undefined : Number(text)))
+
+const jobStatus = (folder: HostPath): Effect.Effect<JobStatus, HostError> =>
+  Effect.gen(function* () {
+    const before = yield* exitCode(folder)
+    if (before !== undefined) return { _tag: "Exited", exitCode: before }
+    if ((yield* orUndefined(attempt(() => fs.stat(join(folder, "claim"))))) === undefined)
+      return { _tag: "Absent" }
+    if ((yield* census(folder)).length > 0) return { _tag: "Running" }
+    // It may have ended between the two looks.
+    const after = yield* exitCode(folder)
+    return after === undefined ? { _tag: "Interrupted" } : { _tag: "Exited", exitCode: after }
+  })
+
+const readFrom = (folder: HostPath, from: number): Effect.Effect<JobOutput | undefined, HostError> =>
+  Effect.map(
+    orUndefined(
+      Effect.scoped(
+        Effect.gen(function* () {
+          const file = yield* Effect.acquireRelease(
+            attempt(() => fs.open(join(folder, "raw.log"))),
+            (opened) => Effect.promise(() => opened.close())
+          )
+          const buffer = Buffer.alloc(chunkSize)
+          const { bytesRead } = yield* attempt(() => file.read(buffer, 0, chunkSize, from))
+          return buffer.subarray(0, bytesRead)
+        })
+      )
+    ),
+    (bytes) => (bytes === undefined || bytes.length === 0 ? undefined : { bytes, end: from + bytes.length })
+  )
+
+const followJob = (folder: HostPath, from: number): Stream.Stream<JobOutput, HostError> =>
+  Stream.paginateChunkEffect({ from, polls: 0, ended: false }, (at) =>
+    Effect.gen(function* () {
+      const output = yield* readFrom(folder, at.from)
+      if (output !== undefined) {
+        return [Chunk.of(output), Option.some({ ...at, from: output.end, polls: 0 })] as const
+      }
+      // What was printed before the end was seen has been read by now.
+      if (at.ended) return [Chunk.empty<JobOutput>(), Option.none<typeof at>()] as const
+      const looked = at.polls % pollsPerCensus === pollsPerCensus - 1
+      const ended =
+        (yield* exitCode(folder)) !== undefined ||
+        (looked && (yield* jobStatus(folder))._tag === "Interrupted")
+      if (!ended) yield* Effect.sleep(poll)
+      return [Chunk.empty<JobOutput>(), Option.some({ from: at.from, polls: at.polls + 1, ended })] as const
+    })
+  )
+
+const killAll = (folder: HostPath): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const left = yield* census(folder)
+    const groups = new Set(left.map((info) => info.group))
+    yield* Effect.forEach(groups, (group) => Processes.signal(-group, "SIGKILL"), { discard: true })
+    yield* Effect.forEach(left, (info) => Processes.signal(info.pid, "SIGKILL"), { discard: true })
+  })
+
+const allGone = (folder: HostPath, seconds: number) =>
+  census(folder).pipe(
+    Effect.repeat({ until: (left) => left.length === 0, schedule: Schedule.spaced(poll) }),
+    Effect.timeoutOption(Duration.seconds(seconds)),
+    Effect.map(Option.isSome)
+  )
+
+const stopJob: HostShape["stopJob"] = (folder, { graceSeconds, stop }) =>
+  Effect.gen(function* () {
+    // The claim is taken where nobody has it: one that is about to start finds it and does not.
+    yield* Effect.catchIf(
+      attempt(() => fs.mkdir(join(folder, "claim"), { recursive: false })),
+      (error) => error.reason === "exists" || error.reason === "not-found",
+      () => Effect.void
+    )
+    const identity = yield* identityOf(folder)
+    if (identity !== undefined && graceSeconds > 0) {
+      yield* Processes.signal(stop === "leader" ? identity.pid : -identity.group, "SIGTERM")
+      yield* allGone(folder, graceSeconds)
+    }
+    const killed = (yield* census(folder)).length
+    yield* killAll(folder).pipe(
+      Effect.zipRight(allGone(folder, 0.2)),
+      Effect.repeat({ until: (gone) => gone, times: 50 })
+    )
+    const left = (yield* census(folder)).length
+    return left === 0
+      ? ({ killed, left } as const)
+      : yield* new HostError({
+          reason: "processes-left",
+          host: name,
+          message: `${left} processes of ${folder} are left, although they were killed`,
+          hint: "processes that wait for a disk or a device end when it answers"
+        })
+  })
+
+const copy = (from: string, to: string) =>
+  attempt(() =>
+    fs.cp(from, to, {
+      recursive: true,
+      errorOnExist: true,
+      force: false,
+      preserveTimestamps: true,
+      verbatimSymlinks: true,
+      mode: constants.COPYFILE_FICLONE
+    })
+  )
+
+const sha256: HostShape["sha256"] = (path) =>
+  attempt(async () => {
+    const hash = createHash("sha256")
+    const file = await fs.open(path)
+    for await (const chunk of file.createReadStream({ highWaterMark: 1024 * 1024 }))
+      hash.update(chunk as Buffer)
+    return hash.digest("hex")
+  })
+
+const makeHost = (home: HostPath): HostShape => ({
+  name,
+  home,
+  run: ({ args, cwd, env, program }, options) =>
+    Effect.mapError(
+      Processes.run(
+        { program, args, ...(cwd === undefined ? {} : { cwd }), ...(env === undefined ? {} : { env }) },
+        options
+      ),
+      processError
+    ),
+  startJob: ({ args, cwd, env, folder, program }) =>
+    Effect.asVoid(
+      Effect.mapError(
+        Processes.detach({
+          program: "sh",
+          args: ["-c", jobWrapper, "sandboxer-job", folder, cwd ?? folder, program, ...args],
+          env: { ...env, [cookie]: folder }
+        }),
+        processError
+      )
+    ),
+  jobStatus,
+  followJob,
+  stopJob,
+  place: (local) => Effect.succeed(HostPath(local)),
+  put: copy,
+  get: (path, local) =>
+    // What lies in our own folder nobody else writes to: one more name for it will do.
+    path.startsWith(`${home}/`)
+      ? Effect.catchIf(
+          attempt(() => fs.link(path, local)),
+          (error) => error.reason === "other" || error.reason === "not-permitted",
+          () => copy(path, local)
+        )
+      : copy(path, local),
+  write: (path, content) =>
+    attempt(async () => {
+      const beside = `${path}.new`
+      await fs.writeFile(beside, content, { mode: 0o600 })
+      await fs.rename(beside, path)
+    }),
+  makeFolder: (path) => Effect.asVoid(attempt(() => fs.mkdir(path, { recursive: true, mode: 0o700 }))),
+  list: (path) =>
+    Effect.map(
+      attempt(() => fs.readdir(path)),
+      (names) => names.sort()
+    ),
+  info: (path) =>
+    Effect.map(orUndefined(attempt(() => fs.stat(path))), (stat) =>
+      stat === undefined
+        ? undefined
+        : { type: stat.isFile() ? "file" : stat.isDirectory() ? "folder" : "other", sizeBytes: stat.size }
+    ),
+  realPath: (path) =>
+    Effect.map(
+      attempt(() => fs.realpath(path)),
+      HostPath
+    ),
+  sha256,
+  remove: (path) => attempt(() => fs.rm(path, { recursive: true, force: true })),
+  freeBytes: (path) =>
+    Effect.map(
+      attempt(() => fs.statfs(path)),
+      (stat) => stat.bavail * stat.bsize
+    )
+})
+
+/**
+ * The local host alone.
+ * @category layers
+ */
+export const layer: Layer.Layer<Hosts, never, Settings> = Layer.effect(
+  Hosts,
+  Effect.map(Settings, ({ home }) => {
+    const local = makeHost(HostPath(home))
+    return {
+      get: ({ host }) =>
+        host === name
+          ? Effect.succeed(local)
+          : Effect.fail(
+              new HostError({
+                reason: "unreachable",
+                host,
+                message: `no host is called ${host}`,
+                hint: `the only host is ${name}`
+              })
+            )
+    }
+  })
+)

@@ -1,0 +1,127 @@
+import { type Cause, causes, type Found, gist, noBuilds, provisionerHint, type Reason } from "./Causes.js"
+import * as Wire from "./Wire.js"
+
+/** Why Packer failed. Both texts are of one line; Packer's words in `message` are not redacted. */
+export interface Diagnosis {
+  readonly reason: Reason
+  readonly message: string
+  /** The next thing to do. */
+  readonly hint: string
+}
+
+/**
+ * Why `packer` ended with `exitCode`, from the lines that it printed, machine-readable or not; `undefined` where it
+ * did what it was told. `template` is its path as the user knows it.
+ *
+ * Only Packer's own words count: its error records, and texts without a build's prefix, which a guest's always have.
+ */
+export const diagnose = (
+  lines: ReadonlyArray<string>,
+  exitCode: number,
+  options?: { readonly template?: string }
+): Diagnosis | undefined => {
+  const records = lines.map((line) => Wire.parse(line))
+  const words = wordsOf(records)
+  const template = options?.template ?? "TEMPLATE"
+  return exitCode === 0
+    ? nothingRun(words, template)
+    : (fromCauses(words, template) ?? provisionerOf(records, words) ?? unknown(words, exitCode))
+}
+
+/** Something that Packer said; `build` where it is that build's error. */
+interface Words {
+  readonly text: string
+  readonly error: boolean
+  readonly build?: string
+}
+
+// Packer's own texts that look so begin with a line feed.
+const buildPrefix = /^(?:==>| {3}) /
+
+const wordsOf = (records: ReadonlyArray<Wire.WireRecord>): ReadonlyArray<Words> => {
+  const plain = records
+    .flatMap((record) => (record._tag === "Text" && !buildPrefix.test(record.text) ? [record.text] : []))
+    .join("\n")
+  const said = records.flatMap((record): ReadonlyArray<Words> => {
+    if (record._tag === "ErrorRecord") {
+      return [{ text: record.text, error: true, build: record.target }]
+    }
+    if (record._tag !== "Ui" || buildPrefix.test(record.text)) {
+      return []
+    }
+    const errored = /^Build '(.+?)' errored after .+?: ([\s\S]*)$/.exec(record.text)
+    return errored?.[1] === undefined
+      ? [{ text: record.text, error: record.kind === "error" }]
+      : [{ text: errored[2] ?? "", error: true, build: errored[1] }]
+  })
+  return plain.trim() === "" ? said : [...said, { text: plain, error: true }]
+}
+
+const allOf = (words: ReadonlyArray<Words>): string => words.map(({ text }) => text).join("\n")
+
+const inBuild = (build: string | undefined, message: string): string =>
+  build === undefined ? message : `${build}: ${message}`
+
+const fromCauses = (words: ReadonlyArray<Words>, template: string): Diagnosis | undefined => {
+  const said = allOf(words)
+  const errors = words.filter(({ error }) => error)
+  for (const cause of causes) {
+    for (const { text, build } of beforeBuilds.includes(cause.reason) ? errors.filter(ofNoBuild) : errors) {
+      const match = cause.pattern.exec(text)
+      if (match !== null) {
+        return diagnosis(cause, { match, template, said }, build)
+      }
+    }
+  }
+  return undefined
+}
+
+const beforeBuilds: ReadonlyArray<Reason> = ["plugin-missing", "template-invalid"]
+
+const ofNoBuild = ({ build }: Words): boolean => build === undefined
+
+const diagnosis = (cause: Cause, found: Found, build?: string): Diagnosis => ({
+  reason: cause.reason,
+  message: inBuild(build, cause.message(found)),
+  hint: cause.hint(found)
+})
+
+/** A provisioner that fails in words of its own: what Packer says before it cleans up tells that it was one. */
+const provisionerOf = (
+  records: ReadonlyArray<Wire.WireRecord>,
+  words: ReadonlyArray<Words>
+): Diagnosis | undefined => {
+  const failed = words.find(({ build }) => build !== undefined)
+  const cleaningUp = `==> ${failed?.build}: Provisioning step had errors: `
+  return failed !== undefined &&
+    records.some((record) => record._tag === "Ui" && record.text.startsWith(cleaningUp))
+    ? {
+        reason: "provisioner-failed",
+        message: inBuild(failed.build, gist(failed.text)),
+        hint: provisionerHint
+      }
+    : undefined
+}
+
+const unknown = (words: ReadonlyArray<Words>, exitCode: number): Diagnosis => {
+  const errors = words.filter(({ error, text }) => error && text.trim() !== "")
+  const last = errors.find(({ build }) => build !== undefined) ?? errors.at(-1)
+  return {
+    reason: "build-failed",
+    message:
+      last !== undefined
+        ? inBuild(last.build, gist(last.text))
+        : exitCode > 128
+          ? `Packer was killed by signal ${exitCode - 128}`
+          : `Packer ended with exit code ${exitCode}`,
+    hint: "The end of the log says what led to it."
+  }
+}
+
+const nothingRun = (words: ReadonlyArray<Words>, template: string): Diagnosis | undefined => {
+  const said = allOf(words)
+  const match = /^==> Builds finished but no artifacts were created\./m.exec(said)
+  return match === null || /^Build '.+' finished after /m.test(said)
+    ? undefined
+    : diagnosis(noBuilds, { match, template, said })
+}

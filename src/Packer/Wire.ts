@@ -1,0 +1,209 @@
+/**
+ * Packer's machine-readable output: one record a line, `unixSeconds,target,type,data…`.
+ *
+ * In data (not in the target) a comma is written `%!(PACKER_COMMA)`, a CR `\r` and a LF `\n`, while a backslash is
+ * not escaped. So decoding is lossy: what a program printed as backslash and `n` comes out as a line feed, and a
+ * path may too. Nobody can tell the two apart.
+ */
+
+/** What Packer meant a line to be. From 1.13 on there is no `message`, and a guest's stderr is `error`. */
+type UiKind = "say" | "message" | "error"
+
+/** The fields of an artifact; `nil` stands for an artifact that is none, `end` closes it. */
+type ArtifactFieldName = "builder-id" | "id" | "string" | "files-count" | "file" | "nil" | "end"
+
+/** A line that is no record: of a program that writes past Packer, a panic, a usage text. */
+interface Text {
+  readonly _tag: "Text"
+  readonly text: string
+}
+
+/** `time` is epoch milliseconds in every record, to the second. The build, if any, is in the text (see Phases). */
+interface Ui {
+  readonly _tag: "Ui"
+  readonly time: number
+  readonly kind: UiKind
+  readonly text: string
+}
+
+interface ErrorRecord {
+  readonly _tag: "ErrorRecord"
+  readonly time: number
+  readonly target: string
+  readonly text: string
+}
+
+interface ErrorCount {
+  readonly _tag: "ErrorCount"
+  readonly time: number
+  readonly count: number
+}
+
+interface ArtifactCount {
+  readonly _tag: "ArtifactCount"
+  readonly time: number
+  readonly build: string
+  readonly count: number
+}
+
+/** One field of a build's artifact number `index`; `value` is the path of a `file`, empty for `nil` and `end`. */
+interface ArtifactField {
+  readonly _tag: "ArtifactField"
+  readonly time: number
+  readonly build: string
+  readonly index: number
+  readonly field: ArtifactFieldName
+  readonly value: string
+}
+
+interface Version {
+  readonly _tag: "Version"
+  readonly time: number
+  readonly part: "version" | "prerelease" | "commit"
+  readonly value: string
+}
+
+/** From `inspect` of a JSON template. `default` may be a secret in clear. */
+interface TemplateVariable {
+  readonly _tag: "TemplateVariable"
+  readonly time: number
+  readonly name: string
+  readonly default: string
+  readonly required: boolean
+}
+
+interface TemplateBuilder {
+  readonly _tag: "TemplateBuilder"
+  readonly time: number
+  readonly name: string
+  readonly type: string
+}
+
+/** A record of a type that is not known here, or whose data is not as it should be. */
+interface Other {
+  readonly _tag: "Other"
+  readonly time: number
+  readonly target: string
+  readonly type: string
+  readonly data: ReadonlyArray<string>
+}
+
+export type WireRecord =
+  | Text
+  | Ui
+  | ErrorRecord
+  | ErrorCount
+  | ArtifactCount
+  | ArtifactField
+  | Version
+  | TemplateVariable
+  | TemplateBuilder
+  | Other
+
+/**
+ * Reads one line, given without its line end. Never throws: what is not a record is a `Text`.
+ *
+ * A target is not escaped, so that of a build whose name has a comma is only found where `builds` knows the name.
+ */
+export const parse = (line: string, options?: { readonly builds?: ReadonlyArray<string> }): WireRecord => {
+  const stamp = /^(\d{1,12}),/.exec(line)
+  if (stamp === null) {
+    return { _tag: "Text", text: line }
+  }
+  const rest = line.slice(stamp[0].length)
+  const target = targetOf(rest, options?.builds ?? [])
+  const [type, ...data] = rest.slice(target.length + 1).split(",")
+  if (!rest.startsWith(`${target},`) || type === undefined || !/^[a-z][a-z0-9-]*$/.test(type)) {
+    return { _tag: "Text", text: line }
+  }
+  const time = Number(stamp[1]) * 1000
+  const fields = data.map(decode)
+  return typed(time, target, type, fields) ?? { _tag: "Other", time, target, type, data: fields }
+}
+
+const targetOf = (rest: string, builds: ReadonlyArray<string>): string => {
+  const known = builds
+    .filter((build) => build.includes(",") && rest.startsWith(`${build},`))
+    .reduce((longest, build) => (build.length > longest.length ? build : longest), "")
+  return known === "" ? rest.slice(0, Math.max(0, rest.indexOf(","))) : known
+}
+
+const decode = (field: string): string =>
+  field.replace(/%!\(PACKER_COMMA\)|\\r|\\n/g, (code) =>
+    code === "\\r" ? "\r" : code === "\\n" ? "\n" : ","
+  )
+
+const uiKinds: ReadonlyArray<string> = ["say", "message", "error"] satisfies ReadonlyArray<UiKind>
+
+const artifactFields: ReadonlyArray<string> = [
+  "builder-id",
+  "id",
+  "string",
+  "files-count",
+  "file",
+  "nil",
+  "end"
+] satisfies ReadonlyArray<ArtifactFieldName>
+
+const isUiKind = (text: string | undefined): text is UiKind => text !== undefined && uiKinds.includes(text)
+
+const isArtifactField = (text: string | undefined): text is ArtifactFieldName =>
+  text !== undefined && artifactFields.includes(text)
+
+const count = (text: string | undefined): number | undefined =>
+  text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : undefined
+
+const version = (time: number, part: Version["part"], value: string | undefined): Version | undefined =>
+  value === undefined ? undefined : { _tag: "Version", time, part, value }
+
+const typed = (
+  time: number,
+  target: string,
+  type: string,
+  data: ReadonlyArray<string>
+): WireRecord | undefined => {
+  const [first, second, third] = data
+  switch (type) {
+    case "ui":
+      return isUiKind(first) && second !== undefined
+        ? { _tag: "Ui", time, kind: first, text: data.slice(1).join(",") }
+        : undefined
+    case "error":
+      return first === undefined ? undefined : { _tag: "ErrorRecord", time, target, text: first }
+    case "error-count": {
+      const errors = count(first)
+      return errors === undefined ? undefined : { _tag: "ErrorCount", time, count: errors }
+    }
+    case "artifact-count": {
+      const artifacts = count(first)
+      return artifacts === undefined
+        ? undefined
+        : { _tag: "ArtifactCount", time, build: target, count: artifacts }
+    }
+    case "artifact": {
+      const index = count(first)
+      // `file` has its number before its path.
+      const value = second === "file" ? data[3] : second === "nil" || second === "end" ? "" : third
+      return index === undefined || !isArtifactField(second) || value === undefined
+        ? undefined
+        : { _tag: "ArtifactField", time, build: target, index, field: second, value }
+    }
+    case "version":
+      return version(time, "version", first)
+    // Packer's own spelling.
+    case "version-prelease":
+      return version(time, "prerelease", first)
+    case "version-commit":
+      return version(time, "commit", first)
+    case "template-variable":
+      return first === undefined || second === undefined || third === undefined
+        ? undefined
+        : { _tag: "TemplateVariable", time, name: first, default: second, required: third === "1" }
+    case "template-builder":
+      return first === undefined || second === undefined
+        ? undefined
+        : { _tag: "TemplateBuilder", time, name: first, type: second }
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,155 @@
+/** Reports of a recipe, written under its supervisor's lease: events in the store, output in the redacted log. */
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { isForward, type PhaseName } from "../domain/Phase.js"
+import * as Redactor from "../domain/Redactor.js"
+import { Provision } from "../Provision.js"
+import { Reporter } from "../Reporter.js"
+import { SandboxStore, StoreError } from "../SandboxStore.js"
+import { Settings } from "../Settings.js"
+
+const tailLines = 20
+const longestTailLine = 1000
+const encoder = new TextEncoder()
+
+const logError = (error: { readonly message: string }) =>
+  new StoreError({
+    reason: "not-writable",
+    message: `the log cannot be written: ${error.message}`,
+    hint: "check the disk's space and the state directory's permissions"
+  })
+
+/**
+ * The log of this term: one of its own, that begins as the log of the term before did, so that two supervisors
+ * never write to one file.
+ */
+const openLog = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const store = yield* SandboxStore
+  const { home } = yield* Settings
+  const { id, term } = yield* Provision
+  const folder = path.join(home, "logs")
+  yield* fs.makeDirectory(folder, { recursive: true, mode: 0o700 })
+  const before = yield* store.log(id)
+  const file = path.join(folder, `${id}.${term}.log`)
+  const log = yield* fs.open(file, { flag: "w", mode: 0o600 })
+  if (before !== undefined && before.length > 0) {
+    const kept = yield* fs.readFile(before.path)
+    yield* log.writeAll(kept.subarray(0, before.length))
+  }
+  const position = { path: file, length: before?.length ?? 0, offsets: before?.offsets ?? {} }
+  yield* store.commit({ id, term }, { log: position, change: { logPath: file } })
+  if (before !== undefined && before.path !== file) yield* fs.remove(before.path, { force: true })
+  return { log, position }
+})
+
+/** @category layers */
+export const layer = Layer.scoped(
+  Reporter,
+  Effect.gen(function* () {
+    const store = yield* SandboxStore
+    const { attempt, id, secrets, term } = yield* Provision
+    const { log, position: begun } = yield* Effect.catchAll(openLog, (error) =>
+      Effect.fail(error._tag === "StoreError" ? error : logError(error))
+    )
+    const redactor = Redactor.make(Object.values(secrets).map(Redacted.value))
+    const streams = new Map<string, ReturnType<Redactor.Redactor["stream"]>>()
+    const writing = yield* Effect.makeSemaphore(1)
+    let position = begun
+    // Behind the last whole line there may be the beginning of one, which another supervisor would write again.
+    let written = begun.length
+    let tail: ReadonlyArray<string> = []
+    let current: PhaseName | null = (yield* store.get(id))?.phase?.name ?? null
+
+    const say =
+      (type: "note" | "warning") =>
+      (key: string, message: string, data?: Readonly<Record<string, unknown>>) =>
+        store.commit(
+          { id, term },
+          {
+            events: [
+              {
+                identity: `${attempt}/${type}/${key}`,
+                type,
+                message: redactor.text(message),
+                phase: current,
+                data: data ?? {}
+              }
+            ]
+          }
+        )
+
+    return {
+      phase: (phase, { at, build, overall } = {}) =>
+        Effect.gen(function* () {
+          const time = at ?? (yield* Clock.currentTimeMillis)
+          const next = overall ?? phase
+          const moves = current === null || isForward(current, next)
+          if (moves) current = next
+          yield* store.commit(
+            { id, term },
+            {
+              events: [
+                {
+                  identity: `${attempt}/phase/${build ?? ""}/${phase}`,
+                  type: "phase",
+                  message: build === undefined ? phase : `${build}: ${phase}`,
+                  phase,
+                  time,
+                  data: build === undefined ? {} : { build }
+                }
+              ],
+              ...(moves
+                ? {
+                    change: {
+                      phase: {
+                        name: next,
+                        startedAt: DateTime.unsafeMake(time),
+                        percent: null,
+                        etaSeconds: null
+                      }
+                    }
+                  }
+                : {})
+            }
+          )
+        }),
+      note: say("note"),
+      warning: say("warning"),
+      output: (lines) =>
+        writing.withPermits(1)(
+          Effect.gen(function* () {
+            const offsets = { ...position.offsets }
+            let text = ""
+            let whole = 0
+            for (const line of lines) {
+              if (line.end <= (position.offsets[line.job] ?? 0)) continue
+              const stream = streams.get(line.job) ?? redactor.stream()
+              streams.set(line.job, stream)
+              text += stream.push(line.text)
+              if (!line.complete) continue
+              text += `${stream.flush()}\n`
+              whole = text.length
+              offsets[line.job] = line.end
+            }
+            if (text === "") return
+            yield* Effect.mapError(log.writeAll(encoder.encode(text)), logError)
+            const length = written + encoder.encode(text.slice(0, whole)).length
+            written += encoder.encode(text).length
+            if (whole === 0) return
+            tail = [...tail, ...text.slice(0, whole).split("\n").slice(0, -1)].slice(-tailLines)
+            position = { path: position.path, length, offsets }
+            yield* store.commit({ id, term }, { log: position })
+          })
+        ),
+      tail: Effect.sync(() => tail.map((line) => line.slice(0, longestTailLine))),
+      redact: redactor.text
+    }
+  })
+)

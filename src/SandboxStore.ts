@@ -1,0 +1,104 @@
+/** What is kept of sandboxes: records, the journal of their recipes, events, and who supervises them. */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { Conflict } from "./domain/Errors.js"
+import type { HeldLease, Holder } from "./domain/Holder.js"
+import type { HostPath } from "./domain/HostPath.js"
+import type { Plan } from "./domain/Plan.js"
+import type { NewEvent, ProgressEvent } from "./domain/ProgressEvent.js"
+import type { Sandbox, SandboxChange, SandboxId } from "./domain/Sandbox.js"
+import type { StopSignal } from "./Host.js"
+
+/**
+ * `lease-lost`: another supervisor took the provision over; nothing was written.
+ * @category errors
+ */
+export class StoreError extends Schema.TaggedError<StoreError>("sandboxer/StoreError")("StoreError", {
+  reason: Schema.Literal("lease-lost", "not-writable", "newer", "damaged", "busy", "other"),
+  message: Schema.String,
+  hint: Schema.String
+}) {}
+
+/** The right to write for a sandbox: valid while `term` is the newest. */
+export interface Lease {
+  readonly id: SandboxId
+  readonly term: number
+}
+
+/** A step of a recipe; a job has its folder, and `result` is null until it was journaled. */
+export interface Step {
+  readonly attempt: number
+  readonly key: string
+  readonly job: { readonly folder: HostPath; readonly stop: StopSignal } | null
+  readonly result: { readonly value: unknown } | null
+}
+
+/** The redacted log: its length in bytes, and for each job the offset in its raw output that the log has come to. */
+export interface LogPosition {
+  readonly path: string
+  readonly length: number
+  readonly offsets: Readonly<Record<string, number>>
+}
+
+/** What is written in one transaction; events speak of the state that is written with them. */
+export interface Commit {
+  readonly change?: SandboxChange
+  readonly events?: ReadonlyArray<NewEvent>
+  readonly step?: Step
+  readonly log?: LogPosition
+  readonly beat?: true
+}
+
+export interface SandboxStoreShape {
+  /** Records a new sandbox, its plan and its first event; a taken name is a `Conflict`. */
+  readonly create: (
+    sandbox: Sandbox,
+    plan: Plan,
+    event: NewEvent
+  ) => Effect.Effect<void, StoreError | Conflict>
+  readonly get: (id: SandboxId) => Effect.Effect<Sandbox | undefined, StoreError>
+  readonly plan: (id: SandboxId) => Effect.Effect<Plan | undefined, StoreError>
+  /** All sandboxes, the oldest first. */
+  readonly list: Effect.Effect<ReadonlyArray<Sandbox>, StoreError>
+
+  /** A sandbox's events behind `after` (0: all), in order. */
+  readonly events: (id: SandboxId, after: number) => Effect.Effect<ReadonlyArray<ProgressEvent>, StoreError>
+  /** Events of all sandboxes behind a position (0: all), in the order they were written, with the new position. */
+  readonly allEvents: (
+    after: number
+  ) => Effect.Effect<{ readonly events: ReadonlyArray<ProgressEvent>; readonly position: number }, StoreError>
+
+  /** The first one to ask leaves its event; asking again changes nothing. */
+  readonly requestCancel: (id: SandboxId) => Effect.Effect<void, StoreError>
+  readonly cancelRequested: (id: SandboxId) => Effect.Effect<boolean, StoreError>
+
+  readonly lease: (id: SandboxId) => Effect.Effect<HeldLease | undefined, StoreError>
+  /**
+   * Takes the lease over from the term that was seen (`undefined`: none was there); `undefined` where someone else
+   * was quicker.
+   */
+  readonly takeLease: (
+    id: SandboxId,
+    holder: Holder,
+    seen: number | undefined
+  ) => Effect.Effect<Lease | undefined, StoreError>
+
+  /** Gives the lease back, if it is still held: another supervisor need not wait. */
+  readonly releaseLease: (lease: Lease) => Effect.Effect<void, StoreError>
+
+  /** Writes under a lease: all or nothing, and nothing when the lease was lost. */
+  readonly commit: (lease: Lease, commit: Commit) => Effect.Effect<void, StoreError>
+  /** Writes for a sandbox that is not being provisioned, from one state to another; false where it was in none. */
+  readonly transition: (
+    id: SandboxId,
+    from: ReadonlyArray<Sandbox["state"]>,
+    change: SandboxChange,
+    event: NewEvent
+  ) => Effect.Effect<boolean, StoreError>
+  readonly steps: (id: SandboxId, attempt: number) => Effect.Effect<ReadonlyArray<Step>, StoreError>
+  readonly log: (id: SandboxId) => Effect.Effect<LogPosition | undefined, StoreError>
+}
+
+/** @category services */
+export class SandboxStore extends Context.Tag("sandboxer/SandboxStore")<SandboxStore, SandboxStoreShape>() {}

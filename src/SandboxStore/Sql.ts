@@ -1,0 +1,360 @@
+/** The store in an SQL database. */
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { SqlError } from "@effect/sql/SqlError"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { Conflict } from "../domain/Errors.js"
+import { Holder } from "../domain/Holder.js"
+import { HostPathFromString } from "../domain/HostPath.js"
+import { Plan } from "../domain/Plan.js"
+import { type NewEvent, ProgressEvent } from "../domain/ProgressEvent.js"
+import { change, isLiving, Sandbox, type SandboxChange, type SandboxId } from "../domain/Sandbox.js"
+import { SandboxStore, type SandboxStoreShape, StoreError } from "../SandboxStore.js"
+import { Settings } from "../Settings.js"
+import * as Sqlite from "./Sqlite.js"
+
+/** Each runs once; a later program adds to them and changes none. */
+const migrations: Sqlite.Migrations = {
+  "1_sandboxes": Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    yield* sql`CREATE TABLE sandboxes (
+      id TEXT PRIMARY KEY,
+      name TEXT NOT NULL,
+      living INTEGER NOT NULL,
+      created_at TEXT NOT NULL,
+      document TEXT NOT NULL,
+      plan TEXT NOT NULL,
+      cancel_requested INTEGER NOT NULL DEFAULT 0
+    )`
+    yield* sql`CREATE UNIQUE INDEX sandboxes_living_name ON sandboxes (name) WHERE living = 1`
+    yield* sql`CREATE TABLE leases (
+      sandbox_id TEXT PRIMARY KEY REFERENCES sandboxes (id),
+      term INTEGER NOT NULL,
+      holder TEXT NOT NULL,
+      beat INTEGER NOT NULL
+    )`
+    yield* sql`CREATE TABLE steps (
+      sandbox_id TEXT NOT NULL REFERENCES sandboxes (id),
+      attempt INTEGER NOT NULL,
+      key TEXT NOT NULL,
+      document TEXT NOT NULL,
+      PRIMARY KEY (sandbox_id, attempt, key)
+    )`
+    yield* sql`CREATE TABLE events (
+      position INTEGER PRIMARY KEY AUTOINCREMENT,
+      sandbox_id TEXT NOT NULL REFERENCES sandboxes (id),
+      seq INTEGER NOT NULL,
+      identity TEXT NOT NULL,
+      document TEXT NOT NULL,
+      UNIQUE (sandbox_id, seq),
+      UNIQUE (sandbox_id, identity)
+    )`
+    yield* sql`CREATE TABLE logs (
+      sandbox_id TEXT PRIMARY KEY REFERENCES sandboxes (id),
+      document TEXT NOT NULL
+    )`
+  })
+}
+
+const SandboxJson = Schema.parseJson(Sandbox)
+const PlanJson = Schema.parseJson(Plan)
+const EventJson = Schema.parseJson(ProgressEvent)
+const HolderJson = Schema.parseJson(Schema.NullOr(Holder))
+const StepJson = Schema.parseJson(
+  Schema.Struct({
+    attempt: Schema.Int,
+    key: Schema.String,
+    job: Schema.NullOr(
+      Schema.Struct({ folder: HostPathFromString, stop: Schema.Literal("leader", "group") })
+    ),
+    result: Schema.NullOr(Schema.Struct({ value: Schema.Unknown }))
+  })
+)
+const LogJson = Schema.parseJson(
+  Schema.Struct({
+    path: Schema.String,
+    length: Schema.Number,
+    offsets: Schema.Record({ key: Schema.String, value: Schema.Number })
+  })
+)
+
+const causeOf = (error: unknown): { readonly code: string; readonly message: string } =>
+  typeof error === "object" && error !== null && "cause" in error
+    ? causeOf(error.cause)
+    : {
+        code: typeof error === "object" && error !== null && "code" in error ? String(error.code) : "",
+        message: error instanceof Error ? error.message : String(error)
+      }
+
+const storeError = (error: SqlError | StoreError): StoreError => {
+  if (error._tag === "StoreError") return error
+  const { code, message } = causeOf(error)
+  return /^SQLITE_(CORRUPT|NOTADB)/.test(code)
+    ? new StoreError({
+        reason: "damaged",
+        message: `the database is damaged: ${message}`,
+        hint: "restore a backup of it"
+      })
+    : /^SQLITE_(FULL|IOERR|READONLY|CANTOPEN)/.test(code)
+      ? new StoreError({
+          reason: "not-writable",
+          message: `the database cannot be written: ${message}`,
+          hint: "check the disk's space and the folder's permissions"
+        })
+      : /^SQLITE_BUSY/.test(code)
+        ? new StoreError({
+            reason: "busy",
+            message: "another process keeps the database locked",
+            hint: "run the command again"
+          })
+        : new StoreError({
+            reason: "other",
+            message: `the database failed: ${message}`,
+            hint: "see `sandboxer doctor`"
+          })
+}
+
+/** The store over any SqlClient that has been migrated with `migrations`. */
+const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const decode = <A>(schema: Schema.Schema<A, string>, text: string) =>
+    Effect.mapError(
+      Schema.decode(schema)(text),
+      (error) =>
+        new StoreError({
+          reason: "damaged",
+          message: `a record cannot be read: ${error.message}`,
+          hint: "restore a backup of the database"
+        })
+    )
+  const encode = <A>(schema: Schema.Schema<A, string>, value: A) => Effect.orDie(Schema.encode(schema)(value))
+  const run = <A>(effect: Effect.Effect<A, SqlError | StoreError>) => Effect.mapError(effect, storeError)
+  const transaction = <A>(effect: Effect.Effect<A, SqlError | StoreError>) => run(sql.withTransaction(effect))
+
+  const document = (id: SandboxId) =>
+    Effect.flatMap(
+      sql<{ readonly document: string }>`SELECT document FROM sandboxes WHERE id = ${id}`,
+      ([row]) => (row === undefined ? Effect.as(Effect.void, undefined) : decode(SandboxJson, row.document))
+    )
+
+  const update = (id: SandboxId, fields: SandboxChange) =>
+    Effect.gen(function* () {
+      const before = yield* document(id)
+      if (before === undefined) return
+      const after = change(before, fields)
+      yield* sql`UPDATE sandboxes SET name = ${after.name}, living = ${isLiving(after.state) ? 1 : 0},
+        document = ${yield* encode(SandboxJson, after)} WHERE id = ${id}`
+    })
+
+  const append = (id: SandboxId, event: NewEvent) =>
+    Effect.gen(function* () {
+      const now = yield* DateTime.now
+      const known = yield* sql`SELECT 1 FROM events WHERE sandbox_id = ${id} AND identity = ${event.identity}`
+      if (known.length > 0) return
+      const [row] = yield* sql<{
+        readonly seq: number
+      }>`SELECT coalesce(max(seq), 0) + 1 AS seq FROM events WHERE sandbox_id = ${id}`
+      const seq = row?.seq ?? 1
+      const made = new ProgressEvent({
+        id: `${id}-${seq}`,
+        sandboxId: id,
+        seq,
+        time: event.time === undefined ? now : DateTime.unsafeMake(event.time),
+        type: event.type,
+        phase: event.phase ?? null,
+        message: event.message,
+        percent: null,
+        etaSeconds: null,
+        data: event.data ?? {}
+      })
+      yield* sql`INSERT INTO events (sandbox_id, seq, identity, document)
+        VALUES (${id}, ${seq}, ${event.identity}, ${yield* encode(EventJson, made)})`
+    })
+
+  const held = (id: SandboxId) =>
+    Effect.flatMap(
+      sql<{ readonly term: number; readonly holder: string; readonly beat: number }>`
+        SELECT term, holder, beat FROM leases WHERE sandbox_id = ${id}`,
+      ([row]) =>
+        row === undefined
+          ? Effect.as(Effect.void, undefined)
+          : Effect.map(decode(HolderJson, row.holder), (holder) => ({
+              term: row.term,
+              beat: row.beat,
+              holder
+            }))
+    )
+
+  return {
+    create: (sandbox, plan, event) =>
+      Effect.gen(function* () {
+        const taken = yield* transaction(
+          Effect.gen(function* () {
+            const [other] = yield* sql<{ readonly id: string }>`
+              SELECT id FROM sandboxes WHERE name = ${sandbox.name} AND living = 1`
+            if (other !== undefined) return other.id
+            yield* sql`INSERT INTO sandboxes (id, name, living, created_at, document, plan)
+              VALUES (${sandbox.id}, ${sandbox.name}, 1, ${DateTime.formatIso(sandbox.createdAt)},
+                ${yield* encode(SandboxJson, sandbox)}, ${yield* encode(PlanJson, plan)})`
+            yield* append(sandbox.id, event)
+            return undefined
+          })
+        )
+        if (taken !== undefined) {
+          return yield* new Conflict({
+            reason: "name-taken",
+            message: `the name ${sandbox.name} is taken by sandbox ${taken}`,
+            hint: `give another --name, or \`sandboxer destroy ${sandbox.name}\` first`
+          })
+        }
+      }),
+    get: (id) => run(document(id)),
+    plan: (id) =>
+      run(
+        Effect.flatMap(
+          sql<{ readonly plan: string }>`SELECT plan FROM sandboxes WHERE id = ${id}`,
+          ([row]) => (row === undefined ? Effect.as(Effect.void, undefined) : decode(PlanJson, row.plan))
+        )
+      ),
+    list: run(
+      Effect.flatMap(
+        sql<{ readonly document: string }>`SELECT document FROM sandboxes ORDER BY created_at, rowid`,
+        Effect.forEach((row) => decode(SandboxJson, row.document))
+      )
+    ),
+    events: (id, after) =>
+      run(
+        Effect.flatMap(
+          sql<{ readonly document: string }>`
+            SELECT document FROM events WHERE sandbox_id = ${id} AND seq > ${after} ORDER BY seq`,
+          Effect.forEach((row) => decode(EventJson, row.document))
+        )
+      ),
+    allEvents: (after) =>
+      run(
+        Effect.gen(function* () {
+          const rows = yield* sql<{ readonly document: string; readonly position: number }>`
+            SELECT document, position FROM events WHERE position > ${after} ORDER BY position`
+          const events = yield* Effect.forEach(rows, (row) => decode(EventJson, row.document))
+          return { events, position: rows.at(-1)?.position ?? after }
+        })
+      ),
+    requestCancel: (id) =>
+      transaction(
+        Effect.gen(function* () {
+          yield* sql`UPDATE sandboxes SET cancel_requested = 1 WHERE id = ${id}`
+          const sandbox = yield* document(id)
+          yield* append(id, {
+            identity: `cancelling/${sandbox?.attempt ?? 0}`,
+            type: "cancelling",
+            message: "asked to cancel",
+            phase: sandbox?.phase?.name ?? null
+          })
+        })
+      ),
+    cancelRequested: (id) =>
+      run(
+        Effect.map(
+          sql<{ readonly asked: number }>`SELECT cancel_requested AS asked FROM sandboxes WHERE id = ${id}`,
+          ([row]) => row?.asked === 1
+        )
+      ),
+    lease: (id) => run(held(id)),
+    takeLease: (id, holder, seen) =>
+      transaction(
+        Effect.gen(function* () {
+          const current = yield* held(id)
+          if (current?.term !== seen) return undefined
+          const term = (seen ?? 0) + 1
+          yield* sql`INSERT INTO leases (sandbox_id, term, holder, beat)
+            VALUES (${id}, ${term}, ${yield* encode(HolderJson, holder)}, 0)
+            ON CONFLICT (sandbox_id) DO UPDATE SET term = excluded.term, holder = excluded.holder, beat = 0`
+          return { id, term }
+        })
+      ),
+    releaseLease: ({ id, term }) =>
+      run(Effect.asVoid(sql`UPDATE leases SET holder = 'null' WHERE sandbox_id = ${id} AND term = ${term}`)),
+    commit: ({ id, term }, { beat, change: fields, events = [], log, step }) =>
+      transaction(
+        Effect.gen(function* () {
+          const [row] = yield* sql<{
+            readonly term: number
+          }>`SELECT term FROM leases WHERE sandbox_id = ${id}`
+          if (row?.term !== term) {
+            return yield* new StoreError({
+              reason: "lease-lost",
+              message: `another supervisor took ${id} over`,
+              hint: `follow it with \`sandboxer watch ${id}\``
+            })
+          }
+          if (beat === true) yield* sql`UPDATE leases SET beat = beat + 1 WHERE sandbox_id = ${id}`
+          if (fields !== undefined) yield* update(id, fields)
+          if (step !== undefined) {
+            yield* sql`INSERT INTO steps (sandbox_id, attempt, key, document)
+              VALUES (${id}, ${step.attempt}, ${step.key}, ${yield* encode(StepJson, step)})
+              ON CONFLICT (sandbox_id, attempt, key) DO UPDATE SET document = excluded.document`
+          }
+          if (log !== undefined) {
+            yield* sql`INSERT INTO logs (sandbox_id, document) VALUES (${id}, ${yield* encode(LogJson, log)})
+              ON CONFLICT (sandbox_id) DO UPDATE SET document = excluded.document`
+          }
+          yield* Effect.forEach(events, (event) => append(id, event), { discard: true })
+        })
+      ),
+    transition: (id, from, fields, event) =>
+      transaction(
+        Effect.gen(function* () {
+          const sandbox = yield* document(id)
+          if (sandbox === undefined || !from.includes(sandbox.state)) return false
+          yield* update(id, fields)
+          yield* append(id, event)
+          return true
+        })
+      ),
+    steps: (id, attempt) =>
+      run(
+        Effect.flatMap(
+          sql<{ readonly document: string }>`
+            SELECT document FROM steps WHERE sandbox_id = ${id} AND attempt = ${attempt} ORDER BY rowid`,
+          Effect.forEach((row) => decode(StepJson, row.document))
+        )
+      ),
+    log: (id) =>
+      run(
+        Effect.flatMap(
+          sql<{ readonly document: string }>`SELECT document FROM logs WHERE sandbox_id = ${id}`,
+          ([row]) => (row === undefined ? Effect.as(Effect.void, undefined) : decode(LogJson, row.document))
+        )
+      )
+  }
+})
+
+/**
+ * The store in `sandboxer.db` of the state directory, which is made, private to the user, where it is not there.
+ * @category layers
+ */
+export const layer = Layer.unwrapEffect(
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const { home } = yield* Settings
+    yield* fs.makeDirectory(home, { recursive: true, mode: 0o700 }).pipe(
+      Effect.mapError(
+        (error) =>
+          new StoreError({
+            reason: "not-writable",
+            message: `the state directory ${home} cannot be made: ${error.message}`,
+            hint: "set SANDBOXER_HOME to a folder of yours"
+          })
+      )
+    )
+    return Layer.effect(SandboxStore, make).pipe(
+      Layer.provide(Sqlite.layer({ filename: path.join(home, "sandboxer.db"), migrations })),
+      Layer.catchAll(({ hint, message, reason }) => Layer.fail(new StoreError({ reason, message, hint })))
+    )
+  })
+)

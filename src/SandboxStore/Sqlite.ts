@@ -1,0 +1,248 @@
+/**
+ * The SQLite file under the store, as an `SqlClient` that many processes may use at once.
+ *
+ * `@effect/sql-sqlite-node` alone begins a transaction with a plain `BEGIN`, which fails at its first write
+ * when another process wrote since its first read; waits for a lock inside SQLite, while the event loop stands
+ * still; and dies where a file cannot be opened or a `COMMIT` fails. Here a transaction takes the write lock
+ * as it begins, a wait is a wait of the fiber, and what fails is in the type.
+ */
+import { accessSync, closeSync, constants, openSync } from "node:fs"
+import { dirname } from "node:path"
+import * as Reactivity from "@effect/experimental/Reactivity"
+import * as Migrator from "@effect/sql/Migrator"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { Connection } from "@effect/sql/SqlConnection"
+import { SqlError } from "@effect/sql/SqlError"
+import * as Statement from "@effect/sql/Statement"
+import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+
+/**
+ * The database cannot be opened or brought up to date.
+ *
+ * - `not-writable`: the file cannot be made or written: permission, a folder that is missing, a full disk
+ * - `damaged`: the file is not a database, or a broken one
+ * - `newer`: it has a migration that this program does not know
+ */
+export class DatabaseError extends Schema.TaggedError<DatabaseError>("sandboxer/DatabaseError")(
+  "DatabaseError",
+  {
+    reason: Schema.Literal("not-writable", "damaged", "newer", "other"),
+    message: Schema.String,
+    hint: Schema.String
+  }
+) {}
+
+/** What brings a database up to date, by `<id>_<name>`; each runs once, in the order of their ids. */
+export type Migrations = Record<string, Effect.Effect<void, unknown, SqlClient.SqlClient>>
+
+/** The code of the system or of SQLite that an error, or what caused it, carries; "" where none does. */
+const codeOf = (error: unknown): string => {
+  if (typeof error !== "object" || error === null) return ""
+  if ("code" in error && typeof error.code === "string") return error.code
+  return "cause" in error ? codeOf(error.cause) : ""
+}
+
+const messageOf = (error: unknown): string => {
+  // It only says that a statement failed.
+  if (error instanceof SqlError) return messageOf(error.cause)
+  if (error instanceof Migrator.MigrationError && error.cause !== undefined) {
+    return `${error.message}: ${messageOf(error.cause)}`
+  }
+  return error instanceof Error ? error.message : String(error)
+}
+
+const isBusy = (error: unknown) => codeOf(error).startsWith("SQLITE_BUSY")
+
+const damaged = /^SQLITE_(NOTADB|CORRUPT)/
+const notWritable =
+  /^(SQLITE_(CANTOPEN|READONLY|PERM|AUTH|FULL|IOERR)|E(ACCES|PERM|ROFS|NOENT|NOTDIR|ISDIR|NOSPC|DQUOT|IO)$)/
+
+const databaseError = (filename: string) => (error: unknown) => {
+  const code = codeOf(error)
+  const message = `the database ${filename}: ${messageOf(error)}`
+  if (damaged.test(code)) {
+    const hint =
+      "Restore it from a backup, or move it aside, with its -wal and -shm, to begin with an empty one."
+    return new DatabaseError({ reason: "damaged", message, hint })
+  }
+  if (notWritable.test(code)) {
+    const hint = `Make sure that ${dirname(filename)} is there, may be written and has space left.`
+    return new DatabaseError({ reason: "not-writable", message, hint })
+  }
+  const hint = isBusy(error)
+    ? "Another process keeps it locked: `fuser` on the file names it."
+    : "Run the command again with --log-level debug to see all of the error."
+  return new DatabaseError({ reason: "other", message, hint })
+}
+
+/**
+ * Creates the file for its owner alone; SQLite gives its -wal and -shm the same mode. Never opens a file that
+ * is there: to close it would drop the locks that this process has on it by another connection.
+ */
+const ensureFile = (filename: string) => {
+  try {
+    closeSync(openSync(filename, "wx", 0o600))
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST") throw error
+    // What may only be read SQLite opens without a word, until the first write.
+    accessSync(filename, constants.R_OK | constants.W_OK)
+  }
+}
+
+/** Soon again at first, for a lock is mostly held for a few milliseconds; then each 25 ms; for 30 s in all. */
+const patience = Schedule.exponential("2 millis", 1.5).pipe(
+  Schedule.union(Schedule.spaced("25 millis")),
+  Schedule.jittered,
+  Schedule.upTo("30 seconds")
+)
+
+/**
+ * A connection that waits for the lock in its fiber. To run a statement again is safe in a transaction too:
+ * there only its `BEGIN IMMEDIATE` meets the lock of another.
+ */
+const patient = (connection: Connection): Connection => {
+  const wait = <A>(effect: Effect.Effect<A, SqlError>) =>
+    Effect.retry(effect, { schedule: patience, while: isBusy })
+  return {
+    execute: (sql, params, transformRows) => wait(connection.execute(sql, params, transformRows)),
+    executeRaw: (sql, params) => wait(connection.executeRaw(sql, params)),
+    executeValues: (sql, params) => wait(connection.executeValues(sql, params)),
+    executeStream: connection.executeStream,
+    executeUnprepared: (sql, params, transformRows) =>
+      // It throws where SQL cannot be prepared.
+      wait(
+        Effect.suspend(() => connection.executeUnprepared(sql, params, transformRows)).pipe(
+          Effect.catchAllDefect((cause) => new SqlError({ cause, message: "Failed to prepare statement" }))
+        )
+      )
+  }
+}
+
+/**
+ * Unlike the client's own `withTransaction`, one that can be interrupted while it waits for the lock, and
+ * whose failed `BEGIN` or `COMMIT` is an error, no defect. One within another is a savepoint, as ever.
+ */
+const immediate = (client: SqlClient.SqlClient): SqlClient.SqlClient["withTransaction"] => {
+  const savepoint = client.withTransaction
+  const outermost = <R, E, A>(effect: Effect.Effect<A, E, R>, connection: Connection) => {
+    const run = (sql: string) => connection.executeUnprepared(sql, [], undefined)
+    const within = Effect.mapInputContext(effect, (context: Context.Context<R>) =>
+      Context.add(context, SqlClient.TransactionConnection, [connection, 0])
+    )
+    return Effect.uninterruptibleMask((restore) =>
+      restore(Effect.zipRight(run("BEGIN IMMEDIATE"), within)).pipe(
+        Effect.zipLeft(run("COMMIT")),
+        // It fails where nothing is begun, or SQLite has rolled back by itself, as on a full disk: no harm.
+        Effect.onError(() => Effect.ignore(run("ROLLBACK")))
+      )
+    )
+  }
+  return (effect) =>
+    Effect.flatMap(Effect.serviceOption(SqlClient.TransactionConnection), (outer) =>
+      Option.isSome(outer)
+        ? savepoint(effect)
+        : Effect.acquireUseRelease(
+            Scope.make(),
+            (scope) =>
+              Effect.flatMap(Scope.extend(client.reserve, scope), (connection) =>
+                outermost(effect, connection)
+              ),
+            Scope.close
+          ).pipe(Effect.withSpan("sql.transaction", { kind: "client", captureStackTrace: false }))
+    )
+}
+
+/** Opens the database, and creates it (mode 0600) where there is none; its directory has to exist. */
+const open = (
+  filename: string
+): Effect.Effect<SqlClient.SqlClient, DatabaseError, Scope.Scope | Reactivity.Reactivity> =>
+  Effect.gen(function* () {
+    yield* Effect.try({ try: () => ensureFile(filename), catch: (error) => error })
+    const sqlite = yield* SqliteClient.make({
+      filename,
+      // It would wait for the lock inside SQLite.
+      disableWAL: true,
+      // The cache keeps a failure as it keeps a statement: one that met a lock would meet it for minutes.
+      prepareCacheTTL: 0
+    }).pipe(Effect.catchAllDefect(Effect.fail))
+    const client = yield* SqlClient.make({
+      // A statement keeps the connection while it waits and runs: none gets into another fiber's transaction.
+      acquirer: Effect.map(sqlite.reserve, patient),
+      compiler: Statement.makeCompilerSqlite(),
+      spanAttributes: [["db.system.name", "sqlite"]]
+    })
+    const sql = Object.assign(client, { withTransaction: immediate(client) })
+    // First of all, for it is 5 s to begin with.
+    yield* sql`PRAGMA busy_timeout = 0`
+    yield* sql`PRAGMA journal_mode = WAL`
+    // As better-sqlite3 is built, a commit to a WAL is not synced: it would not survive a power cut.
+    yield* sql`PRAGMA synchronous = FULL`
+    yield* sql`PRAGMA foreign_keys = ON`
+    return sql
+  }).pipe(Effect.mapError(databaseError(filename)))
+
+/** The id of the last migration that was applied; 0 where none was. */
+const appliedTo = Effect.fn(function* (sql: SqlClient.SqlClient) {
+  const tables = yield* sql`SELECT 1 FROM sqlite_schema WHERE name = 'effect_sql_migrations'`
+  if (tables.length === 0) return 0
+  const rows = yield* sql<{
+    readonly id: number | null
+  }>`SELECT max(migration_id) AS id FROM effect_sql_migrations`
+  return rows[0]?.id ?? 0
+})
+
+/**
+ * Applies the migrations that the database does not have, all or none. Any number of processes may do so at
+ * once: one applies them, and the others find them applied. A database that is up to date is only read, which
+ * needs no lock.
+ */
+export const migrate = (
+  filename: string,
+  migrations: Migrations
+): Effect.Effect<void, DatabaseError, SqlClient.SqlClient> =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const known = yield* Migrator.fromRecord(migrations)
+    const target = known.at(-1)?.[0] ?? 0
+    if ((yield* appliedTo(sql)) < target) {
+      // A migration that fails is a defect there.
+      yield* Migrator.make({})({ loader: Effect.succeed(known) }).pipe(Effect.catchAllDefect(Effect.fail))
+    }
+    const applied = yield* appliedTo(sql)
+    if (applied > target) {
+      return yield* new DatabaseError({
+        reason: "newer",
+        message: `the database ${filename}: a newer version wrote it (migration ${applied}, known is ${target})`,
+        hint: "Upgrade sandboxer, or set SANDBOXER_HOME to another folder."
+      })
+    }
+    if (applied < target) {
+      // The migrator succeeds where it cannot record them: it takes that for another who is at work.
+      return yield* new DatabaseError({
+        reason: "not-writable",
+        message: `the database ${filename}: its migrations could not be recorded`,
+        hint: `Make sure that ${dirname(filename)} may be written and has space left.`
+      })
+    }
+  }).pipe(
+    Effect.mapError((error) => (error instanceof DatabaseError ? error : databaseError(filename)(error)))
+  )
+
+/** A database that is open and up to date. */
+export const layer = (options: {
+  readonly filename: string
+  readonly migrations: Migrations
+}): Layer.Layer<SqlClient.SqlClient, DatabaseError> =>
+  Layer.scoped(
+    SqlClient.SqlClient,
+    Effect.tap(open(options.filename), (sql) =>
+      Effect.provideService(migrate(options.filename, options.migrations), SqlClient.SqlClient, sql)
+    )
+  ).pipe(Layer.provide(Reactivity.layer))

@@ -1,0 +1,480 @@
+/** The manager: plans, creates, follows and ends sandboxes. */
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Chunk from "effect/Chunk"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
+import type { Artifact } from "./domain/Artifact.js"
+import { Conflict, NotFound, UsageError } from "./domain/Errors.js"
+import {
+  type GivenInputs,
+  type InputDeclaration,
+  type InputDeclarations,
+  type ProfileInput,
+  resolveInputs
+} from "./domain/Input.js"
+import { didYouMean } from "./domain/Nearest.js"
+import { Plan } from "./domain/Plan.js"
+import type { Profile } from "./domain/Profile.js"
+import type { ProgressEvent } from "./domain/ProgressEvent.js"
+import { hasEnded, isLiving, Sandbox, SandboxId } from "./domain/Sandbox.js"
+import { Extensions } from "./Extension.js"
+import { Holders } from "./Holders.js"
+import { Profiles } from "./Profiles.js"
+import { SandboxStore, StoreError } from "./SandboxStore.js"
+import { Secrets, type SecretValues } from "./Secrets.js"
+import { Supervisors } from "./Supervisors.js"
+
+/** What is asked for. `environment` is where `env:NAME` and inputs with `env` are read from. */
+export interface CreateRequest {
+  readonly profile: string
+  readonly inputs: GivenInputs
+  readonly mode?: string
+  readonly name?: string
+  readonly ttlSeconds?: number
+  readonly timeoutSeconds?: number
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** What relative paths of given inputs are relative to. */
+  readonly workingDirectory: string
+}
+
+export interface SandboxesShape {
+  /** What `create` would do and why; reads, and writes nothing. */
+  readonly plan: (request: CreateRequest) => Effect.Effect<Plan, UsageError | NotFound>
+  /** Records a sandbox and sees to it that it is provisioned; gives the record without waiting for that. */
+  readonly create: (
+    request: CreateRequest
+  ) => Effect.Effect<Sandbox, UsageError | NotFound | Conflict | StoreError>
+  /** All sandboxes, the oldest first. */
+  readonly list: Effect.Effect<ReadonlyArray<Sandbox>, StoreError>
+  /** The sandbox with an id, a unique prefix of one, or a name: among the living, else the newest of the dead. */
+  readonly find: (reference: string) => Effect.Effect<Sandbox, StoreError | NotFound | UsageError>
+  readonly get: (id: SandboxId) => Effect.Effect<Sandbox, StoreError | NotFound>
+  /** Its events behind `after`, as they come, until its provision has ended; sees to it that somebody supervises it. */
+  readonly follow: (id: SandboxId, after: number) => Stream.Stream<ProgressEvent, StoreError | NotFound>
+  /** Its events so far, behind `after`. */
+  readonly events: (id: SandboxId, after: number) => Effect.Effect<ReadonlyArray<ProgressEvent>, StoreError>
+  /** Events of all sandboxes behind a position; see `SandboxStore.allEvents`. */
+  readonly allEvents: (
+    after: number
+  ) => Effect.Effect<{ readonly events: ReadonlyArray<ProgressEvent>; readonly position: number }, StoreError>
+  /** Waits until the provision has ended, and gives the record. */
+  readonly wait: (id: SandboxId) => Effect.Effect<Sandbox, StoreError | NotFound>
+  /** Asks for the provision to be cancelled, without waiting; one that has ended otherwise is a `Conflict`. */
+  readonly cancel: (id: SandboxId) => Effect.Effect<void, StoreError | NotFound | Conflict>
+  /**
+   * Ends a sandbox; its artifacts stay, unless told otherwise. One that is being provisioned is a `Conflict`, with
+   * `force` it is cancelled first.
+   */
+  readonly destroy: (
+    id: SandboxId,
+    options: { readonly force: boolean; readonly deleteArtifacts: boolean }
+  ) => Effect.Effect<Sandbox, StoreError | NotFound | Conflict>
+}
+
+/** @category services */
+export class Sandboxes extends Context.Tag("sandboxer/Sandboxes")<Sandboxes, SandboxesShape>() {}
+
+const lookEvery = Duration.millis(100)
+/** How often it is looked whether somebody supervises a sandbox, in seconds. */
+const lookForSupervisorEvery = 1
+/** A supervisor that gives no sign of life for so long is taken for dead and killed, in seconds. */
+const longestSilence = 60
+/** So many supervisors in a row that never took the lease: something is wrong that another one will not mend. */
+const mostStarts = 5
+
+const newId = Effect.map(
+  Effect.all(Array.from({ length: 12 }, () => Random.nextIntBetween(0, 16))),
+  (digits) => SandboxId.make(digits.map((digit) => digit.toString(16)).join(""))
+)
+
+const narrowed = (
+  profile: Profile,
+  declared: InputDeclarations
+): Effect.Effect<InputDeclarations, UsageError> =>
+  Effect.gen(function* () {
+    const own = profile.document.inputs ?? {}
+    const merged: Record<string, InputDeclaration> = { ...declared }
+    for (const [name, input] of Object.entries<ProfileInput>(own)) {
+      const below = declared[name]
+      const type = input.type ?? below?.type
+      if (
+        type === undefined ||
+        (below !== undefined && input.type !== undefined && input.type !== below.type)
+      ) {
+        return yield* new UsageError({
+          reason: "profile",
+          message: `${profile.document.id}: input ${name} ${below === undefined ? "has no type" : `is a ${below.type}, not a ${input.type}`}`,
+          hint: `correct \`type\` in ${profile.file}`
+        })
+      }
+      if (below === undefined && input.variable !== true) {
+        return yield* new UsageError({
+          reason: "profile",
+          message: `${profile.document.id}: ${profile.document.extension} has no input ${name}`,
+          hint: didYouMean(name, Object.keys(declared), "a variable of the template needs `variable: true`")
+        })
+      }
+      merged[name] = { ...below, ...input, type }
+    }
+    return merged
+  })
+
+/** `-i mode=…` says the same as `--mode`; both may be given if they agree. */
+const modeOf = ({ inputs, mode }: CreateRequest): Effect.Effect<string | undefined, UsageError> => {
+  const given = inputs.mode
+  if (given === undefined) return Effect.succeed(mode)
+  const text =
+    given._tag === "Texts" && given.texts.length === 1
+      ? given.texts[0]
+      : given._tag === "Value"
+        ? given.value
+        : undefined
+  return typeof text !== "string" || (mode !== undefined && mode !== text)
+    ? Effect.fail(
+        new UsageError({
+          reason: "usage",
+          message: `the mode is given twice: --mode ${mode} and -i mode=${String(text)}`,
+          hint: "give one of them"
+        })
+      )
+    : Effect.succeed(text)
+}
+
+/** @category layers */
+export const layer = Layer.effect(
+  Sandboxes,
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const store = yield* SandboxStore
+    const profiles = yield* Profiles
+    const extensions = yield* Extensions
+    const secrets = yield* Secrets
+    const supervisors = yield* Supervisors
+    const holders = yield* Holders
+
+    const plan = Effect.fn("Sandboxes.plan")(function* (request: CreateRequest) {
+      const profile = yield* profiles.get(request.profile)
+      const { document } = profile
+      if (document.extension === undefined) {
+        return yield* new UsageError({
+          reason: "profile",
+          message: `${document.id} names no extension: it is there for others to extend`,
+          hint: "`sandboxer profile list` shows those that can be created from"
+        })
+      }
+      const extension = yield* extensions.get(document.extension)
+      const modes = Object.keys(extension.modes)
+      const name = (yield* modeOf(request)) ?? document.mode ?? modes[0] ?? ""
+      const mode = extension.modes[name]
+      if (mode === undefined) {
+        return yield* new UsageError({
+          reason: "usage",
+          message: `${extension.id} has no mode ${name}`,
+          hint: `its modes are: ${modes.join(", ")}`
+        })
+      }
+      const { mode: _, ...given } = request.inputs
+      const declarations = yield* narrowed(profile, mode.inputs)
+      const resolved = yield* resolveInputs({
+        declarations,
+        given,
+        environment: request.environment,
+        absolute: {
+          given: (file) => path.resolve(request.workingDirectory, file),
+          profile: (file) => path.resolve(profile.folder, file)
+        }
+      })
+      const planned = yield* mode
+        .plan({
+          inputs: resolved.values,
+          secrets: Object.keys(resolved.secrets),
+          variables: Object.keys(declarations).filter((input) => declarations[input]?.variable === true),
+          prepare: document.prepare,
+          profileFolder: profile.folder,
+          requires: {
+            commands: document.placement?.requires?.commands ?? [],
+            freeDisk: document.placement?.requires?.freeDisk
+          }
+        })
+        .pipe(Effect.provideService(FileSystem.FileSystem, fs), Effect.provideService(Path.Path, path))
+      return {
+        plan: new Plan({
+          profile: document.id,
+          extension: extension.id,
+          mode: name,
+          name: request.name ?? null,
+          placement: { host: document.placement?.host ?? "local" },
+          inputs: { ...resolved.values, ...resolved.secrets },
+          secrets: resolved.secrets,
+          ttlSeconds: request.ttlSeconds ?? document.ttl ?? null,
+          timeoutSeconds: request.timeoutSeconds ?? document.timeout ?? null,
+          heartbeatSeconds: document.heartbeat ?? 30,
+          stallSeconds: document.stall ?? null,
+          hub: { workstream: document.hub?.workstream ?? null, task: document.hub?.task ?? null },
+          description: planned.description,
+          spec: planned.encoded
+        }),
+        defaultName: planned.defaultName ?? document.id.replace(/^profile\./, "")
+      }
+    })
+
+    const readSecrets = (
+      sources: Readonly<Record<string, string>>,
+      environment: CreateRequest["environment"]
+    ) =>
+      Effect.map(
+        Effect.forEach(Object.entries(sources), ([name, source]) => {
+          const missing = (what: string) =>
+            new UsageError({
+              reason: "input",
+              message: `input ${name}: ${what}`,
+              hint: "give a source that has a value"
+            })
+          const value = source.startsWith("env:")
+            ? Effect.fromNullable(environment[source.slice(4)] || null).pipe(
+                Effect.mapError(() => missing(`the environment has no ${source.slice(4)}`))
+              )
+            : // An editor ends a file's last line; that is not part of the secret.
+              fs.readFileString(source.slice(1)).pipe(
+                Effect.map((text) => text.replace(/\r?\n$/, "")),
+                Effect.mapError(() => missing(`${source.slice(1)} cannot be read`))
+              )
+          return Effect.map(value, (text) => [name, Redacted.make(text)] as const)
+        }),
+        (entries): SecretValues => Object.fromEntries(entries)
+      )
+
+    // The wanted name, or the next free one with a number behind it; another process may be quicker.
+    const record = (
+      planned: Plan,
+      id: SandboxId,
+      name: string
+    ): Effect.Effect<Sandbox, StoreError | Conflict> =>
+      Effect.gen(function* () {
+        const now = yield* DateTime.now
+        const sandbox = new Sandbox({
+          id,
+          name,
+          profile: planned.profile,
+          extension: planned.extension,
+          mode: planned.mode,
+          state: "requested",
+          placement: planned.placement,
+          inputs: planned.inputs,
+          createdAt: now,
+          readyAt: null,
+          endedAt: null,
+          expiresAt: null,
+          ttlSeconds: planned.ttlSeconds,
+          attempt: 1,
+          phase: null,
+          artifacts: [],
+          endpoint: null,
+          failure: null,
+          logPath: null
+        })
+        yield* store.create(sandbox, planned, {
+          identity: "requested",
+          type: "requested",
+          message: `requested from ${planned.profile}`
+        })
+        return sandbox
+      })
+
+    const recordFree = (
+      planned: Plan,
+      id: SandboxId,
+      name: string,
+      number = 1
+    ): Effect.Effect<Sandbox, StoreError | Conflict> =>
+      record(planned, id, number === 1 ? name : `${name}-${number}`).pipe(
+        Effect.catchTag("Conflict", () => recordFree(planned, id, name, number + 1))
+      )
+
+    const get: SandboxesShape["get"] = (id) =>
+      Effect.flatMap(store.get(id), (sandbox) =>
+        sandbox === undefined
+          ? new NotFound({
+              reason: "sandbox",
+              message: `no sandbox ${id}`,
+              hint: "`sandboxer list --all` shows all"
+            })
+          : Effect.succeed(sandbox)
+      )
+
+    /** Watches over the supervisor of one sandbox, on the clock of this process. */
+    const makeWatch = (id: SandboxId) => {
+      let starts = 0
+      let lookedAt = Number.NEGATIVE_INFINITY
+      let beat = ""
+      let beatAt = 0
+      return Effect.gen(function* () {
+        const now = Number(yield* Clock.currentTimeNanos) / 1e9
+        if (now - lookedAt < lookForSupervisorEvery) return
+        lookedAt = now
+        const lease = yield* store.lease(id)
+        const sign = `${lease?.term}/${lease?.beat}`
+        if (sign !== beat) {
+          // The first term is ours to start; any change means that somebody is at work.
+          if (beat !== "") starts = 0
+          beat = sign
+          beatAt = now
+        }
+        if (lease?.holder && (yield* holders.mayBeAlive(lease.holder))) {
+          if (now - beatAt < longestSilence) return
+          yield* holders.kill(lease.holder)
+        }
+        if (starts >= mostStarts) {
+          return yield* new StoreError({
+            reason: "other",
+            message: `${mostStarts} supervisors of ${id} ended before they began`,
+            hint: `run \`sandboxer supervise ${id} --log-level debug\` to see why`
+          })
+        }
+        starts++
+        yield* supervisors.start(id)
+      })
+    }
+
+    const follow: SandboxesShape["follow"] = (id, after) =>
+      Stream.unwrap(
+        Effect.sync(() => {
+          const watch = makeWatch(id)
+          return Stream.paginateChunkEffect(after, (seq) =>
+            Effect.gen(function* () {
+              // Read before the events: once it has ended, all of them are there.
+              const { state } = yield* get(id)
+              const events = yield* store.events(id, seq)
+              const next = events.at(-1)?.seq ?? seq
+              if (!hasEnded(state)) {
+                yield* watch
+                if (events.length === 0) yield* Effect.sleep(lookEvery)
+              }
+              return [
+                Chunk.fromIterable(events),
+                hasEnded(state) ? Option.none() : Option.some(next)
+              ] as const
+            })
+          )
+        })
+      )
+
+    const wait: SandboxesShape["wait"] = (id) =>
+      Effect.zipRight(Stream.runDrain(follow(id, Number.MAX_SAFE_INTEGER)), get(id))
+
+    const cancel: SandboxesShape["cancel"] = (id) =>
+      Effect.gen(function* () {
+        const { name, state } = yield* get(id)
+        if (state === "cancelled") return
+        if (hasEnded(state)) {
+          return yield* new Conflict({
+            reason: "ended",
+            message: `the provision of ${name} has ended: it is ${state}`,
+            hint: `\`sandboxer destroy ${name}\` ends a sandbox`
+          })
+        }
+        yield* store.requestCancel(id)
+      })
+
+    const removeArtifact = ({ path: file }: Artifact) =>
+      Effect.gen(function* () {
+        yield* fs.remove(file, { force: true })
+        yield* fs.remove(`${file}.sha256`, { force: true })
+        // The folder of this sandbox alone, where it was the default one: it is empty by now.
+        yield* Effect.ignore(fs.remove(path.dirname(file)))
+      }).pipe(
+        Effect.mapError(
+          (error) =>
+            new StoreError({ reason: "not-writable", message: error.message, hint: `remove ${file} by hand` })
+        )
+      )
+
+    return {
+      plan: (request) => Effect.map(plan(request), (planned) => planned.plan),
+      create: Effect.fn("Sandboxes.create")(function* (request) {
+        const planned = yield* plan(request)
+        const values = yield* readSecrets(planned.plan.secrets, request.environment)
+        const id = yield* newId
+        // Before the record: a supervisor that finds the record finds them too.
+        yield* secrets.put(id, values)
+        const recorded =
+          request.name === undefined
+            ? recordFree(planned.plan, id, planned.defaultName)
+            : record(planned.plan, id, request.name)
+        const sandbox = yield* Effect.onError(recorded, () => Effect.ignore(secrets.forget(id)))
+        yield* supervisors.start(id)
+        return sandbox
+      }),
+      list: store.list,
+      find: (reference) =>
+        Effect.gen(function* () {
+          const all = (yield* store.list).toReversed()
+          const [byName] = [...all.filter(({ state }) => isLiving(state)), ...all].filter(
+            ({ name }) => name === reference
+          )
+          const exact = all.find(({ id }) => id === reference)
+          const byPrefix = reference === "" ? [] : all.filter(({ id }) => id.startsWith(reference))
+          if (exact === undefined && byName === undefined && byPrefix.length > 1) {
+            return yield* new UsageError({
+              reason: "usage",
+              message: `${reference} is the beginning of ${byPrefix.length} ids`,
+              hint: `say more of it: ${byPrefix.map(({ id }) => id).join(", ")}`
+            })
+          }
+          const found = exact ?? byName ?? byPrefix[0]
+          if (found !== undefined) return found
+          return yield* new NotFound({
+            reason: "sandbox",
+            message: `no sandbox ${reference}`,
+            hint: didYouMean(
+              reference,
+              new Set(all.map(({ name }) => name)),
+              "`sandboxer list --all` shows all"
+            )
+          })
+        }),
+      get,
+      follow,
+      events: store.events,
+      allEvents: store.allEvents,
+      wait,
+      cancel,
+      destroy: Effect.fn("Sandboxes.destroy")(function* (id, { deleteArtifacts, force }) {
+        const before = yield* get(id)
+        if (!hasEnded(before.state)) {
+          if (!force) {
+            return yield* new Conflict({
+              reason: "running",
+              message: `${before.name} is being provisioned`,
+              hint: `\`sandboxer cancel ${before.name}\` first, or destroy it with --force`
+            })
+          }
+          yield* cancel(id)
+          yield* wait(id)
+        }
+        if (deleteArtifacts) yield* Effect.forEach(before.artifacts, removeArtifact, { discard: true })
+        yield* store.transition(
+          id,
+          ["ready", "failed", "cancelled", "destroying"],
+          { state: "destroyed", ...(deleteArtifacts ? { artifacts: [] } : {}) },
+          {
+            identity: "destroyed",
+            type: "destroyed",
+            message: deleteArtifacts ? "destroyed, with its artifacts" : "destroyed"
+          }
+        )
+        return yield* get(id)
+      })
+    }
+  })
+)

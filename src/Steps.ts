@@ -1,0 +1,96 @@
+/** The journal of a recipe: what was done is not done again when another supervisor takes over. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { type HostPath, join } from "./domain/HostPath.js"
+import { Host, type HostError, type StopSignal } from "./Host.js"
+import { Provision } from "./Provision.js"
+import { SandboxStore, type StoreError } from "./SandboxStore.js"
+
+/** A job of this provision: its folder on the host exists. */
+export interface JobRef {
+  readonly key: string
+  readonly folder: HostPath
+}
+
+export interface StepsShape {
+  /** The attempt's own folder on the host; it is removed when the provision has ended. */
+  readonly folder: HostPath
+  /**
+   * Runs `effect` at least once (a crash may fall between it and the journal, so it has to be safe to repeat); later
+   * runs of the recipe get the result from the journal.
+   */
+  readonly step: <A, I, E, R>(
+    key: string,
+    schema: Schema.Schema<A, I>,
+    effect: Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | StoreError, R>
+  /**
+   * As `step`, for something long: `run` starts a Job in the given folder, or follows the one that is there. When
+   * the provision is cancelled, the job is stopped as `stop` says.
+   */
+  readonly job: <A, I, E, R>(
+    key: string,
+    options: { readonly schema: Schema.Schema<A, I>; readonly stop: StopSignal },
+    run: (job: JobRef) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | StoreError | HostError, R>
+}
+
+/** @category services */
+export class Steps extends Context.Tag("sandboxer/Steps")<Steps, StepsShape>() {}
+
+/** The folder of a sandbox on a host; everything in it goes when its provision has ended. */
+export const folderOf = (home: HostPath, id: string): HostPath => join(home, "jobs", id)
+
+/** @category layers */
+export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Provision | Host> =
+  Layer.effect(
+    Steps,
+    Effect.gen(function* () {
+      const store = yield* SandboxStore
+      const host = yield* Host
+      const { attempt, id, term } = yield* Provision
+      const folder = join(folderOf(host.home, id), String(attempt))
+      yield* host.makeFolder(folder)
+      const done = new Map((yield* store.steps(id, attempt)).map((step) => [step.key, step]))
+      const keep = <A, I>(key: string, schema: Schema.Schema<A, I>, result: A, job?: JobStep) =>
+        Effect.gen(function* () {
+          const encoded = yield* Effect.orDie(Schema.encode(schema)(result))
+          yield* store.commit(
+            { id, term },
+            { step: { attempt, key, job: job ?? null, result: { value: encoded } } }
+          )
+          return result
+        })
+      const kept = <A, I>(key: string, schema: Schema.Schema<A, I>) => {
+        const result = done.get(key)?.result
+        return result === null || result === undefined
+          ? Effect.succeedNone
+          : Effect.asSome(Effect.orDie(Schema.decodeUnknown(schema)(result.value)))
+      }
+      return {
+        folder,
+        step: (key, schema, effect) =>
+          Effect.gen(function* () {
+            const before = yield* kept(key, schema)
+            return before._tag === "Some" ? before.value : yield* keep(key, schema, yield* effect)
+          }),
+        job: (key, { schema, stop }, run) =>
+          Effect.gen(function* () {
+            const before = yield* kept(key, schema)
+            if (before._tag === "Some") return before.value
+            const job = { folder: join(folder, key), stop }
+            // Written down before it starts: whoever cancels finds it.
+            yield* store.commit({ id, term }, { step: { attempt, key, job, result: null } })
+            yield* host.makeFolder(job.folder)
+            return yield* keep(key, schema, yield* run({ key, folder: job.folder }), job)
+          })
+      }
+    })
+  )
+
+interface JobStep {
+  readonly folder: HostPath
+  readonly stop: StopSignal
+}

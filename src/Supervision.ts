@@ -1,0 +1,323 @@
+/** What a supervisor does: it carries one provision through to its end, under a lease. */
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import { Artifacts } from "./Artifacts.js"
+import { Failure, ProvisionError } from "./domain/Failure.js"
+import type { Plan } from "./domain/Plan.js"
+import type { NewEvent } from "./domain/ProgressEvent.js"
+import { Endpoint, expiry, hasEnded, type Sandbox, type SandboxId } from "./domain/Sandbox.js"
+import { formatDuration } from "./domain/Units.js"
+import { Extensions, type Provisioned } from "./Extension.js"
+import { Holders } from "./Holders.js"
+import { type HostShape, Hosts } from "./Host.js"
+import { withNotes } from "./Notes.js"
+import type { ProvisionShape } from "./Provision.js"
+import { type RecipeError, RecipeLayers, type RecipeServices } from "./Recipe.js"
+import { Reporter } from "./Reporter.js"
+import { type Commit, type Lease, SandboxStore, type StoreError } from "./SandboxStore.js"
+import { Secrets } from "./Secrets.js"
+import type { StateHub } from "./StateHub.js"
+import { folderOf } from "./Steps.js"
+
+/** What a supervisor needs. */
+export type SupervisionServices =
+  | Extensions
+  | Holders
+  | Hosts
+  | RecipeLayers
+  | SandboxStore
+  | Secrets
+  | StateHub
+
+const beatEvery = Duration.seconds(2)
+const lookForCancelEvery = Duration.millis(200)
+/** How long a command that was asked to end may take before it is killed, in seconds. */
+const grace = 60
+
+/** How a provision ended. It is journaled before anything is cleaned up, so that the recipe never runs again. */
+const End = Schema.Union(
+  Schema.Struct({ state: Schema.Literal("ready"), endpoint: Schema.NullOr(Endpoint) }),
+  Schema.Struct({ state: Schema.Literal("failed"), failure: Failure }),
+  Schema.Struct({ state: Schema.Literal("cancelled") })
+)
+type End = typeof End.Type
+const endKey = "end"
+
+/** The failure that is kept in the record for whatever went wrong. */
+const failureOf = (error: RecipeError, logTail: ReadonlyArray<string>): Failure => {
+  switch (error._tag) {
+    case "ProvisionError":
+      return {
+        reason: error.reason,
+        message: error.message,
+        hint: error.hint,
+        logTail: error.logTail.length > 0 ? error.logTail : logTail,
+        runbook: null
+      }
+    case "HostError": {
+      const reason =
+        error.reason === "unreachable"
+          ? "host-unreachable"
+          : error.reason === "program-missing"
+            ? "command-missing"
+            : error.reason === "disk-full"
+              ? "disk-space"
+              : "host-files"
+      return { reason, message: error.message, hint: error.hint, logTail, runbook: null }
+    }
+    case "StoreError":
+      return { reason: "internal", message: error.message, hint: error.hint, logTail, runbook: null }
+  }
+}
+
+// Nobody else can hold it, or who held it is gone.
+const takeLease = (id: SandboxId) =>
+  Effect.gen(function* () {
+    const store = yield* SandboxStore
+    const holders = yield* Holders
+    const seen = yield* store.lease(id)
+    if (seen !== undefined && seen.holder !== null && (yield* holders.mayBeAlive(seen.holder)))
+      return undefined
+    return yield* store.takeLease(id, holders.self, seen?.term)
+  })
+
+const begin = (lease: Lease, sandbox: Sandbox) =>
+  Effect.gen(function* () {
+    const store = yield* SandboxStore
+    const now = yield* Clock.currentTimeMillis
+    const begun = (yield* store.steps(lease.id, sandbox.attempt)).find(({ key }) => key === "begun")
+    const since = typeof begun?.result?.value === "number" ? begun.result.value : now
+    yield* store.commit(lease, {
+      change: { state: "provisioning" },
+      ...(begun === undefined
+        ? { step: { attempt: sandbox.attempt, key: "begun", job: null, result: { value: now } } }
+        : {}),
+      events: [
+        begun === undefined
+          ? { identity: `${sandbox.attempt}/provisioning`, type: "provisioning", message: "provisioning" }
+          : {
+              identity: `${sandbox.attempt}/taken-over/${lease.term}`,
+              type: "taken-over",
+              message: "another supervisor took over",
+              phase: sandbox.phase?.name ?? null
+            }
+      ]
+    })
+    return since
+  })
+
+const untilCancelled = (id: SandboxId) =>
+  Effect.gen(function* () {
+    const store = yield* SandboxStore
+    yield* store
+      .cancelRequested(id)
+      .pipe(Effect.repeat({ until: (asked) => asked, schedule: Schedule.spaced(lookForCancelEvery) }))
+  })
+
+const runRecipe = (
+  plan: Plan,
+  id: SandboxId,
+  since: number
+): Effect.Effect<End, StoreError, Extensions | SandboxStore | RecipeServices> =>
+  Effect.gen(function* () {
+    const extensions = yield* Extensions
+    const reporter = yield* Reporter
+    const now = yield* Clock.currentTimeMillis
+    const recipe: Effect.Effect<Provisioned, RecipeError, RecipeServices> = Effect.flatMap(
+      Effect.mapError(
+        extensions.get(plan.extension),
+        ({ hint, message }) => new ProvisionError({ reason: "internal", message, hint })
+      ),
+      ({ modes }) => {
+        const mode = modes[plan.mode]
+        return mode === undefined
+          ? new ProvisionError({
+              reason: "internal",
+              message: `${plan.extension} has no mode ${plan.mode}`,
+              hint: "supervise it with the program that created it"
+            })
+          : mode.provision(plan.spec)
+      }
+    )
+    const timed =
+      plan.timeoutSeconds === null
+        ? recipe
+        : Effect.timeoutFail(recipe, {
+            duration: Duration.millis(Math.max(0, plan.timeoutSeconds * 1000 - (now - since))),
+            onTimeout: () =>
+              new ProvisionError({
+                reason: "timed-out",
+                message: `it took longer than ${formatDuration(plan.timeoutSeconds ?? 0)}`,
+                hint: "give it more time with --timeout, or see in the log what it waited for"
+              })
+          })
+    const ended: Effect.Effect<End, RecipeError, RecipeServices> = Effect.map(timed, ({ endpoint }) => ({
+      state: "ready" as const,
+      endpoint
+    }))
+    return yield* ended.pipe(
+      Effect.catchAllDefect(
+        (defect) =>
+          new ProvisionError({
+            reason: "internal",
+            message: `a bug: ${defect instanceof Error ? (defect.stack ?? defect.message) : String(defect)}`,
+            hint: "please report it with the log"
+          })
+      ),
+      Effect.raceFirst(Effect.as(untilCancelled(id), { state: "cancelled" as const })),
+      Effect.catchIf(
+        (error) => !(error._tag === "StoreError" && error.reason === "lease-lost"),
+        (error) =>
+          Effect.map(reporter.tail, (tail) => {
+            const failure = failureOf(error, tail)
+            return {
+              state: "failed" as const,
+              failure: {
+                ...failure,
+                message: reporter.redact(failure.message),
+                hint: reporter.redact(failure.hint),
+                logTail: failure.logTail.map(reporter.redact)
+              }
+            }
+          })
+      ),
+      Effect.mapError((error) => error as StoreError)
+    )
+  })
+
+/** Stops every job of the attempt and proves that nothing of them runs: how many processes had to be killed. */
+const stopJobs = (lease: Lease, attempt: number, host: HostShape, graceSeconds: number) =>
+  Effect.gen(function* () {
+    const store = yield* SandboxStore
+    const jobs = (yield* store.steps(lease.id, attempt)).flatMap(({ job }) => (job === null ? [] : [job]))
+    const stopped = yield* Effect.forEach(
+      jobs,
+      ({ folder, stop }) => host.stopJob(folder, { stop, graceSeconds }),
+      { concurrency: "unbounded" }
+    )
+    return { jobs: jobs.length, killed: stopped.reduce((sum, { killed }) => sum + killed, 0), left: 0 }
+  })
+
+const outcome = (
+  end: End,
+  plan: Plan,
+  proof: { readonly jobs: number; readonly killed: number; readonly left: number }
+) =>
+  Effect.map(
+    DateTime.now,
+    (now): Pick<Required<Commit>, "change"> & { readonly event: Omit<NewEvent, "identity"> } => {
+      const expiresAt = expiry(now, plan.ttlSeconds)
+      switch (end.state) {
+        case "ready":
+          return {
+            change: { state: "ready", readyAt: now, endedAt: now, expiresAt, endpoint: end.endpoint },
+            event: { type: "ready", message: "ready" }
+          }
+        case "failed":
+          return {
+            change: { state: "failed", endedAt: now, expiresAt, failure: end.failure },
+            event: {
+              type: "failed",
+              message: end.failure.message,
+              data: { reason: end.failure.reason, hint: end.failure.hint }
+            }
+          }
+        case "cancelled":
+          return {
+            change: { state: "cancelled", endedAt: now, expiresAt },
+            event: { type: "cancelled", message: "cancelled: nothing of it runs any more", data: { proof } }
+          }
+      }
+    }
+  )
+
+/** Cleans up and says how it ended, in this order: an end that is recorded has nothing left behind. */
+const finish = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, end: End) =>
+  Effect.gen(function* () {
+    const store = yield* SandboxStore
+    const secrets = yield* Secrets
+    const artifacts = yield* Artifacts
+    const asked = end.state === "cancelled" || (end.state === "failed" && end.failure.reason === "timed-out")
+    const proof = yield* stopJobs(lease, sandbox.attempt, host, asked ? grace : 0)
+    if (end.state !== "ready") yield* artifacts.withdraw
+    yield* host.remove(folderOf(host.home, lease.id))
+    yield* secrets.forget(lease.id)
+    const { change, event } = yield* outcome(end, plan, proof)
+    yield* store.commit(lease, { change, events: [{ ...event, identity: `${sandbox.attempt}/end` }] })
+  })
+
+const provision = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, since: number) =>
+  Effect.gen(function* () {
+    const store = yield* SandboxStore
+    const journaled = (yield* store.steps(lease.id, sandbox.attempt)).find(
+      ({ key }) => key === endKey
+    )?.result
+    const end =
+      journaled !== undefined && journaled !== null
+        ? yield* Effect.orDie(Schema.decodeUnknown(End)(journaled.value))
+        : yield* Effect.gen(function* () {
+            const result = yield* runRecipe(plan, lease.id, since)
+            const value = yield* Effect.orDie(Schema.encode(End)(result))
+            yield* store.commit(lease, {
+              step: { attempt: sandbox.attempt, key: endKey, job: null, result: { value } }
+            })
+            return result
+          })
+    // Half of an end is none: what was begun is finished, also when this process is told to leave.
+    yield* Effect.uninterruptible(finish(lease, sandbox, plan, host, end))
+  })
+
+// What fails outside of the recipe: the host cannot be had, or what is left cannot be cleaned up.
+const giveUp = (lease: Lease, sandbox: Sandbox, plan: Plan, error: RecipeError) =>
+  Effect.gen(function* () {
+    const store = yield* SandboxStore
+    if (error._tag === "StoreError") return yield* error
+    const { change, event } = yield* outcome({ state: "failed", failure: failureOf(error, []) }, plan, {
+      jobs: 0,
+      killed: 0,
+      left: 0
+    })
+    yield* store.commit(lease, { change, events: [{ ...event, identity: `${sandbox.attempt}/end` }] })
+  })
+
+/**
+ * Carries a sandbox's provision through to its end, from wherever it is; gives way at once where another supervisor
+ * is at it. Interrupting it leaves its jobs running and gives the lease back, so that another one can go on.
+ */
+export const supervise = (id: SandboxId): Effect.Effect<void, StoreError, SupervisionServices> =>
+  Effect.gen(function* () {
+    const store = yield* SandboxStore
+    const lease = yield* takeLease(id)
+    if (lease === undefined) return
+    const carryThrough = Effect.gen(function* () {
+      const sandbox = yield* store.get(id)
+      const plan = yield* store.plan(id)
+      if (sandbox === undefined || plan === undefined || hasEnded(sandbox.state)) return
+      const since = yield* begin(lease, sandbox)
+      const layers = yield* RecipeLayers
+      const hosts = yield* Hosts
+      const secrets = yield* Effect.flatMap(Secrets, (kept) => kept.get(id))
+      yield* Effect.gen(function* () {
+        const host = yield* hosts.get(plan.placement)
+        const shape: ProvisionShape = { id, attempt: sandbox.attempt, term: lease.term, secrets }
+        yield* Effect.provide(provision(lease, sandbox, plan, host, since), layers.of(shape, plan.placement))
+      }).pipe(
+        Effect.catchAll((error) => giveUp(lease, sandbox, plan, error)),
+        withNotes(lease, sandbox.attempt, plan)
+      )
+    })
+    // Fails when the lease is lost, which ends the work.
+    const beats = Effect.schedule(store.commit(lease, { beat: true }), Schedule.spaced(beatEvery))
+    yield* Effect.raceFirst(carryThrough, Effect.zipRight(beats, Effect.never)).pipe(
+      Effect.ensuring(Effect.ignore(store.releaseLease(lease)))
+    )
+  }).pipe(
+    Effect.catchIf(
+      (error) => error.reason === "lease-lost",
+      () => Effect.void
+    )
+  )

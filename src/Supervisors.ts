@@ -1,0 +1,14 @@
+/** Seeing to it that a sandbox's provision is carried through by someone. */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type { SandboxId } from "./domain/Sandbox.js"
+import type { StoreError } from "./SandboxStore.js"
+
+/** @category services */
+export class Supervisors extends Context.Tag("sandboxer/Supervisors")<
+  Supervisors,
+  {
+    /** Starts a supervisor, which gives way where there is one already. */
+    readonly start: (id: SandboxId) => Effect.Effect<void, StoreError>
+  }
+>() {}

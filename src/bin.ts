@@ -1,0 +1,36 @@
+/** The executable. */
+import { fileURLToPath } from "node:url"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
+import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Globals } from "./cli/argv.js"
+import { run } from "./cli/main.js"
+import { layerDetached, layerSettled } from "./node.js"
+
+const executable = fileURLToPath(import.meta.url)
+
+const settings = (globals: Globals) => ({
+  overrides: globals,
+  environment: process.env,
+  workingDirectory: process.cwd(),
+  shipped: fileURLToPath(new URL("../profiles", import.meta.url))
+})
+
+// A reader that has seen enough closes the pipe: that is no failure.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error
+    process.exit(0)
+  })
+}
+
+const program = run(process.argv.slice(2), {
+  settled: (globals) => layerSettled({ settings: settings(globals) }),
+  full: (globals) => layerDetached({ settings: settings(globals), executable })
+})
+
+process.exitCode = await Effect.runPromise(
+  Effect.provide(program, Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer))
+)

@@ -1,0 +1,24 @@
+import * as Command from "@effect/cli/Command"
+import * as Effect from "effect/Effect"
+import { Conflict } from "../domain/Errors.js"
+import { Sandboxes } from "../Sandboxes.js"
+import { find, reference } from "./reference.js"
+import { say } from "./say.js"
+
+export const cancel = Command.make("cancel", { id: reference }, ({ id }) =>
+  Effect.gen(function* () {
+    const manager = yield* Sandboxes
+    const sandbox = yield* find(id)
+    yield* manager.cancel(sandbox.id)
+    const { name, state } = yield* manager.wait(sandbox.id)
+    if (state !== "cancelled") {
+      return yield* new Conflict({
+        reason: "ended",
+        message: `${name} ended before it could be cancelled: it is ${state}`,
+        hint: `\`sandboxer show ${name}\` says more`
+      })
+    }
+    const proof = (yield* manager.events(sandbox.id, 0)).find(({ type }) => type === "cancelled")?.data.proof
+    yield* say(`${name}: cancelled; nothing of it runs any more (${JSON.stringify(proof)})`)
+  })
+).pipe(Command.withDescription("Cancel a provision, and wait for the proof that nothing of it runs"))

@@ -1,0 +1,88 @@
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import * as Effect from "effect/Effect"
+import type { Plan } from "../domain/Plan.js"
+import { Sandboxes } from "../Sandboxes.js"
+import { parseInputs } from "./inputs.js"
+import * as options from "./options.js"
+import { type Kind, printOne, sandboxes, sandboxInFull } from "./output.js"
+import { conclude, follow } from "./progress.js"
+
+const plans: Kind<Plan> = {
+  kind: "Plan",
+  document: ({
+    description,
+    extension,
+    inputs,
+    mode,
+    name,
+    placement,
+    profile,
+    timeoutSeconds,
+    ttlSeconds
+  }) => ({
+    profile,
+    extension,
+    mode,
+    name,
+    placement,
+    inputs,
+    ttlSeconds,
+    timeoutSeconds,
+    steps: description
+  }),
+  name: ({ profile }) => profile,
+  columns: [
+    ["profile", ({ profile }) => profile],
+    ["mode", ({ extension, mode }) => `${mode} (${extension})`],
+    ["host", ({ placement }) => placement.host],
+    [
+      "inputs",
+      ({ inputs }) =>
+        Object.entries(inputs)
+          .map(([name, value]) => `${name}=${JSON.stringify(value)}`)
+          .join(" ")
+    ],
+    ["will", ({ description }) => description.map((line, index) => `${index + 1}. ${line}`).join("; ")]
+  ]
+}
+
+export const create = Command.make(
+  "create",
+  {
+    profile: options.text("profile", "The profile to create from", "p"),
+    inputs: options
+      .text("input", "An input: KEY=VALUE; repeat it for a list, KEY.NAME=VALUE for a map", "i")
+      .pipe(Options.repeated),
+    mode: options.optional(options.text("mode", "The extension's mode, where it is not the profile's")),
+    name: options.optional(options.text("name", "The sandbox's name; by default the vm_name")),
+    ttlSeconds: options.optional(
+      options.duration("ttl", 'How long it lives once it is ready: 90m, "12 hours"')
+    ),
+    timeoutSeconds: options.optional(options.duration("timeout", "How long the provision may take")),
+    detach: options.flag("detach", "Do not wait for the provision to end"),
+    dryRun: options.flag("dry-run", "Say what would be done and why, and do nothing"),
+    progress: options.progress,
+    output: options.output
+  },
+  ({ detach, dryRun, inputs, mode, name, output, profile, progress, timeoutSeconds, ttlSeconds }) =>
+    Effect.gen(function* () {
+      const manager = yield* Sandboxes
+      const request = {
+        profile,
+        inputs: yield* parseInputs(inputs),
+        environment: process.env,
+        workingDirectory: process.cwd(),
+        ...(mode === undefined ? {} : { mode }),
+        ...(name === undefined ? {} : { name }),
+        ...(ttlSeconds === undefined ? {} : { ttlSeconds }),
+        ...(timeoutSeconds === undefined ? {} : { timeoutSeconds })
+      }
+      if (dryRun) return yield* printOne(output, plans, yield* manager.plan(request))
+      const sandbox = yield* manager.create(request)
+      if (detach) return yield* printOne(output, sandboxes, sandbox)
+      const ended = yield* follow(sandbox, { mode: progress, cancels: true })
+      yield* printOne(output, output === "table" ? sandboxInFull : sandboxes, ended)
+      yield* conclude(ended)
+    })
+).pipe(Command.withDescription("Provision a sandbox from a profile, and follow it to its end"))

@@ -1,0 +1,117 @@
+/** The command line: verbs put together, errors turned into exit codes. */
+import { stripVTControlCharacters } from "node:util"
+import type * as CliApp from "@effect/cli/CliApp"
+import * as Command from "@effect/cli/Command"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type * as Layer from "effect/Layer"
+import type { UsageError } from "../domain/Errors.js"
+import type { Services } from "../node.js"
+import type { Profiles } from "../Profiles.js"
+import type { StoreError } from "../SandboxStore.js"
+import type { Settings } from "../Settings.js"
+import { version } from "../version.js"
+import { type Globals, parse, type Verbs } from "./argv.js"
+import { artifact } from "./artifact.js"
+import { cancel } from "./cancel.js"
+import { create } from "./create.js"
+import { destroy, rm } from "./destroy.js"
+import { events } from "./events.js"
+import { type CommandError, type Ending, ofDefect, ofError } from "./exit.js"
+import { list, ls } from "./list.js"
+import { logs } from "./logs.js"
+import { globals as globalOptions } from "./options.js"
+import { profile } from "./profile.js"
+import { sayAll } from "./say.js"
+import { show } from "./show.js"
+import { supervise } from "./supervise.js"
+import { wait } from "./wait.js"
+import { watch } from "./watch.js"
+
+/** Layers for the verbs, by the global options: `settled` for those that do without the store. */
+export interface CliLayers {
+  readonly settled: (globals: Globals) => Layer.Layer<Settings | Profiles, UsageError>
+  readonly full: (globals: Globals) => Layer.Layer<Services, UsageError | StoreError>
+}
+
+const verbs: Verbs = {
+  create: [],
+  list: [],
+  ls: [],
+  show: [],
+  logs: [],
+  events: [],
+  watch: [],
+  wait: [],
+  cancel: [],
+  destroy: [],
+  rm: [],
+  profile: ["list", "show", "validate"],
+  artifact: ["list", "show", "path"],
+  supervise: []
+}
+
+const application = (layers: CliLayers, globals: Globals) => {
+  const [fullLayer, settledLayer] = [layers.full(globals), layers.settled(globals)]
+  const full = <Name extends string, R, E, A>(command: Command.Command<Name, R, E, A>) =>
+    Command.provide(command, fullLayer)
+  return Command.make("sandboxer", globalOptions).pipe(
+    Command.withDescription("Build VM images with Packer, and keep them: builds that cannot be lost"),
+    Command.withSubcommands([
+      full(create),
+      full(list),
+      full(ls),
+      full(show),
+      full(logs),
+      full(events),
+      full(watch),
+      full(wait),
+      full(cancel),
+      full(destroy),
+      full(rm),
+      Command.provide(profile, settledLayer),
+      full(artifact),
+      full(supervise)
+    ]),
+    Command.run({ name: "sandboxer", version })
+  )
+}
+
+/** Colours where they are wanted; what is wrong with the words is said by us, not by @effect/cli. */
+const consoleFor = (console: Console.Console, colours: boolean): Console.Console => ({
+  ...console,
+  log: (...args) =>
+    console.log(
+      ...args.map((arg) => (typeof arg === "string" && !colours ? stripVTControlCharacters(arg) : arg))
+    ),
+  error: () => Effect.void
+})
+
+/**
+ * Runs a command line (the words behind the program's name) and gives its exit code; everything that is to be said
+ * has been said by then.
+ */
+export const run = (
+  words: ReadonlyArray<string>,
+  layers: CliLayers
+): Effect.Effect<number, never, CliApp.CliApp.Environment> =>
+  Effect.gen(function* () {
+    const parsed = parse(words.length === 0 ? ["--help"] : words, verbs)
+    const failed = (error: CommandError) => end(ofError(error))
+    if (Either.isLeft(parsed)) return yield* failed(parsed.left)
+    const { globals, words: ordered } = parsed.right
+    const colours = process.stdout.isTTY && !globals.noColor && (process.env.NO_COLOR ?? "") === ""
+    const console = yield* Console.consoleWith(Effect.succeed)
+    return yield* application(
+      layers,
+      globals
+    )(["node", "sandboxer", ...ordered]).pipe(
+      Effect.as(0),
+      Effect.catchAll(failed),
+      Effect.catchAllCause((cause) => end(ofDefect(cause, globals.debug))),
+      Effect.withConsole(consoleFor(console, colours))
+    )
+  })
+
+const end = ({ exitCode, message }: Ending) => Effect.as(sayAll(message), exitCode)

@@ -1,0 +1,162 @@
+/** Printing data: to stdout, in the format that was asked for. */
+import * as Console from "effect/Console"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { stringify } from "yaml"
+import { Artifact } from "../domain/Artifact.js"
+import { ProgressEvent } from "../domain/ProgressEvent.js"
+import { Sandbox } from "../domain/Sandbox.js"
+import type { Format } from "./options.js"
+
+export const apiVersion = "sandboxer/v1"
+
+/** What a terminal would act on, taken out of a text that a guest may have written. */
+export const printable = (text: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  text.replace(
+    /\u001b\[[0-9;?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
+    ""
+  )
+
+/** A kind of thing that is printed: its document, its name, its row in a table. */
+export interface Kind<A> {
+  readonly kind: string
+  readonly document: (value: A) => Readonly<Record<string, unknown>>
+  readonly name: (value: A) => string
+  readonly columns: ReadonlyArray<readonly [title: string, cell: (value: A) => string]>
+}
+
+const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => (row[column] ?? "").length))
+  )
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd((widths[column] ?? 0) + 2)))
+        .join("")
+    )
+    .join("\n")
+}
+
+/** One document, as `-o` has it; a table is a row a field. */
+export const printOne = <A>(format: Format, kind: Kind<A>, value: A): Effect.Effect<void> => {
+  const document = { apiVersion, kind: kind.kind, ...kind.document(value) }
+  switch (format) {
+    case "json":
+      return Console.log(JSON.stringify(document, null, 2))
+    case "ndjson":
+      return Console.log(JSON.stringify(document))
+    case "yaml":
+      return Console.log(stringify(document).trimEnd())
+    case "name":
+      return Console.log(kind.name(value))
+    case "table":
+      return Console.log(table(kind.columns.map(([title, cell]) => [title, printable(cell(value))])))
+  }
+}
+
+/** A list of documents, as `-o` has it. */
+export const printList = <A>(
+  format: Format,
+  kind: Kind<A>,
+  values: ReadonlyArray<A>
+): Effect.Effect<void> => {
+  const documents = values.map((value) => kind.document(value))
+  const list = { apiVersion, kind: `${kind.kind}List`, items: documents }
+  switch (format) {
+    case "json":
+      return Console.log(JSON.stringify(list, null, 2))
+    case "ndjson":
+      return Effect.forEach(
+        documents,
+        (document) => Console.log(JSON.stringify({ apiVersion, kind: kind.kind, ...document })),
+        { discard: true }
+      )
+    case "yaml":
+      return Console.log(stringify(list).trimEnd())
+    case "name":
+      return Effect.forEach(values, (value) => Console.log(kind.name(value)), { discard: true })
+    case "table":
+      return Console.log(
+        table([
+          kind.columns.map(([title]) => title.toUpperCase()),
+          ...values.map((value) => kind.columns.map(([, cell]) => printable(cell(value))))
+        ])
+      )
+  }
+}
+
+const time = (value: DateTime.Utc | null) =>
+  value === null ? "-" : DateTime.formatIso(value).slice(0, 19).concat("Z")
+
+export const sandboxes: Kind<Sandbox> = {
+  kind: "Sandbox",
+  document: (sandbox) => Schema.encodeSync(Sandbox)(sandbox),
+  name: ({ id }) => id,
+  columns: [
+    ["name", ({ name }) => name],
+    ["id", ({ id }) => id],
+    ["state", ({ state }) => state],
+    ["phase", ({ phase, state }) => (state === "provisioning" ? (phase?.name ?? "-") : "-")],
+    ["profile", ({ profile }) => profile],
+    ["created", ({ createdAt }) => time(createdAt)]
+  ]
+}
+
+/** A sandbox with all that a person asks of it. */
+export const sandboxInFull: Kind<Sandbox> = {
+  ...sandboxes,
+  columns: [
+    ...sandboxes.columns,
+    ["mode", ({ extension, mode }) => `${mode} (${extension})`],
+    ["host", ({ placement }) => placement.host],
+    ["ready", ({ readyAt }) => time(readyAt)],
+    ["ended", ({ endedAt }) => time(endedAt)],
+    ["expires", ({ expiresAt }) => time(expiresAt)],
+    ["artifacts", ({ artifacts }) => artifacts.map(({ path }) => path).join(", ") || "-"],
+    ["log", ({ logPath }) => logPath ?? "-"],
+    ["failure", ({ failure }) => (failure === null ? "-" : `${failure.reason}: ${failure.message}`)],
+    ["hint", ({ failure }) => failure?.hint ?? "-"]
+  ]
+}
+
+export const events: Kind<ProgressEvent> = {
+  kind: "Event",
+  document: (event) => Schema.encodeSync(ProgressEvent)(event),
+  name: ({ id }) => id,
+  columns: [
+    ["time", ({ time: at }) => time(at)],
+    ["sandbox", ({ sandboxId }) => sandboxId],
+    ["seq", ({ seq }) => String(seq)],
+    ["type", ({ type }) => type],
+    ["phase", ({ phase }) => phase ?? "-"],
+    ["message", ({ message }) => message.split("\n")[0] ?? ""]
+  ]
+}
+
+/** An artifact and the sandbox that made it. */
+export interface MadeArtifact {
+  readonly artifact: Artifact
+  readonly sandbox: Sandbox
+}
+
+export const artifacts: Kind<MadeArtifact> = {
+  kind: "Artifact",
+  document: ({ artifact, sandbox }) => ({
+    ...Schema.encodeSync(Artifact)(artifact),
+    sandboxId: sandbox.id,
+    sandboxName: sandbox.name
+  }),
+  name: ({ artifact }) => artifact.id,
+  columns: [
+    ["name", ({ artifact }) => artifact.name],
+    ["id", ({ artifact }) => artifact.id],
+    ["sandbox", ({ sandbox }) => sandbox.name],
+    ["format", ({ artifact }) => artifact.format],
+    ["bytes", ({ artifact }) => String(artifact.sizeBytes)],
+    ["primary", ({ artifact }) => (artifact.primary ? "yes" : "no")],
+    ["path", ({ artifact }) => artifact.path]
+  ]
+}

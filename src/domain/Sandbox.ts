@@ -1,0 +1,89 @@
+import * as DateTime from "effect/DateTime"
+import * as Schema from "effect/Schema"
+import { Artifact } from "./Artifact.js"
+import { Failure } from "./Failure.js"
+import { PhaseName } from "./Phase.js"
+
+/** A sandbox's id: 12 hexadecimal digits, random, so that a few are a unique prefix. */
+export const SandboxId = Schema.String.pipe(Schema.pattern(/^[0-9a-f]{12}$/), Schema.brand("SandboxId"))
+export type SandboxId = typeof SandboxId.Type
+
+/** A sandbox's name: the `vm_name`'s alphabet. */
+export const SandboxName = Schema.String.pipe(Schema.pattern(/^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/))
+
+/** @category model */
+export const SandboxState = Schema.Literal(
+  "requested",
+  "provisioning",
+  "ready",
+  "destroying",
+  "destroyed",
+  "failed",
+  "cancelled"
+)
+export type SandboxState = typeof SandboxState.Type
+
+/** States in which a sandbox holds its name. */
+export const livingStates: ReadonlyArray<SandboxState> = ["requested", "provisioning", "ready", "destroying"]
+
+export const isLiving = (state: SandboxState): boolean => livingStates.includes(state)
+
+/** Whether the provision has ended, well or not: nothing of it runs any more. */
+export const hasEnded = (state: SandboxState): boolean => state !== "requested" && state !== "provisioning"
+
+/** Where one gets at a sandbox that is ready (attach mode). */
+export const Endpoint = Schema.Struct({
+  host: Schema.String,
+  port: Schema.Number,
+  user: Schema.String,
+  workdir: Schema.NullOr(Schema.String)
+})
+
+/** The phase that a provision is in. Percentage and remaining seconds are null until history gives them. */
+export const CurrentPhase = Schema.Struct({
+  name: PhaseName,
+  startedAt: Schema.DateTimeUtc,
+  percent: Schema.NullOr(Schema.Number),
+  etaSeconds: Schema.NullOr(Schema.Number)
+})
+export type CurrentPhase = typeof CurrentPhase.Type
+
+/**
+ * One provisioned thing: its record. This is also the JSON document that the command line prints, behind
+ * `apiVersion` and `kind`. Times are RFC 3339 in UTC.
+ * @category model
+ */
+export class Sandbox extends Schema.Class<Sandbox>("sandboxer/Sandbox")({
+  id: SandboxId,
+  name: SandboxName,
+  profile: Schema.String,
+  extension: Schema.String,
+  mode: Schema.String,
+  state: SandboxState,
+  placement: Schema.Struct({ host: Schema.String }),
+  /** Resolved inputs; of a secret one only the source it was read from. */
+  inputs: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
+  createdAt: Schema.DateTimeUtc,
+  readyAt: Schema.NullOr(Schema.DateTimeUtc),
+  endedAt: Schema.NullOr(Schema.DateTimeUtc),
+  expiresAt: Schema.NullOr(Schema.DateTimeUtc),
+  ttlSeconds: Schema.NullOr(Schema.Number),
+  attempt: Schema.Int,
+  phase: Schema.NullOr(CurrentPhase),
+  artifacts: Schema.Array(Artifact),
+  endpoint: Schema.NullOr(Endpoint),
+  failure: Schema.NullOr(Failure),
+  /** The redacted log, on this machine; null until something was printed. */
+  logPath: Schema.NullOr(Schema.String)
+}) {}
+
+/** Fields of a sandbox that change while it lives. */
+export type SandboxChange = Partial<Omit<Sandbox, "id" | "profile" | "extension" | "createdAt">>
+
+/** The record with some fields changed. */
+export const change = (sandbox: Sandbox, fields: SandboxChange): Sandbox =>
+  new Sandbox({ ...sandbox, ...fields })
+
+/** When what is ready, or the record of what ended otherwise, expires: null without a TTL. */
+export const expiry = (since: DateTime.Utc, ttlSeconds: number | null): DateTime.Utc | null =>
+  ttlSeconds === null ? null : DateTime.add(since, { seconds: ttlSeconds })

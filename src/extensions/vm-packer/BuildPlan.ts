@@ -1,0 +1,148 @@
+/** What build mode is asked for, read and checked; nothing is written here. */
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { UsageError } from "../../domain/Errors.js"
+import type { InputDeclarations } from "../../domain/Input.js"
+import { Prepare } from "../../domain/Profile.js"
+import { formatSize } from "../../domain/Units.js"
+import type { PlanRequest } from "../../Extension.js"
+
+/** The formats that an image can be asked for in; `as-built` keeps what the builder made. */
+export const imageFormats = ["qcow2", "as-built"] as const
+
+export const inputs: InputDeclarations = {
+  packer_template: {
+    type: "path",
+    required: true,
+    description: "Packer template: a .pkr.hcl or .json file, or a folder of HCL2 files"
+  },
+  vm_name: {
+    type: "string",
+    required: true,
+    pattern: "[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+    description: "Name of the virtual machine, and of its image"
+  },
+  variables: { type: "map", description: "Variables of the template: -i variables.NAME=VALUE" },
+  var_files: { type: "list", description: "Variable files for the template" },
+  only: { type: "list", description: "Run these builds of the template alone" },
+  except: { type: "list", description: "Leave out these builds of the template" },
+  force: { type: "boolean", default: false, description: "Replace what exists where the image goes" },
+  format: {
+    type: "string",
+    default: "as-built",
+    choices: [...imageFormats],
+    description: "Format of the image that is kept"
+  },
+  output_directory: {
+    type: "path",
+    description: "Where the image goes; by default a folder of its own in the state directory"
+  }
+}
+
+/** @category model */
+export class BuildPlan extends Schema.Class<BuildPlan>("sandboxer/BuildPlan")({
+  /** A local path: the template's file or folder. */
+  template: Schema.String,
+  /** The local folder that Packer works in. */
+  folder: Schema.String,
+  /** Whether the template has a `required_plugins` block. */
+  asksForPlugins: Schema.Boolean,
+  vmName: Schema.String,
+  /** Values for the template's variables, those of the conventions aside. */
+  variables: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
+  /** Variables whose values are secrets: names of secret inputs. */
+  secretVariables: Schema.Array(Schema.String),
+  /** Local paths. */
+  varFiles: Schema.Array(Schema.String),
+  only: Schema.Array(Schema.String),
+  except: Schema.Array(Schema.String),
+  force: Schema.Boolean,
+  format: Schema.Literal(...imageFormats),
+  /** A local folder; null for the default one. */
+  outputDirectory: Schema.NullOr(Schema.String),
+  prepare: Schema.NullOr(Schema.Struct({ ...Prepare.fields, folder: Schema.String })),
+  requires: Schema.Struct({ commands: Schema.Array(Schema.String), freeDisk: Schema.NullOr(Schema.Number) })
+}) {}
+
+const templateError = (message: string, hint: string) => new UsageError({ reason: "template", message, hint })
+
+const missing = (file: string, what: string) =>
+  templateError(
+    `${what} ${file} does not exist or cannot be read`,
+    "check the path; it is relative to the working directory, in a profile to its file"
+  )
+
+const readTemplate = Effect.fn(function* (template: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const cannotRead = Effect.mapError(() => missing(template, "template"))
+  const { type } = yield* cannotRead(fs.stat(template))
+  if (type !== "Directory") {
+    const text = yield* cannotRead(fs.readFileString(template))
+    if (text.trim() === "") return yield* templateError(`template ${template} is empty`, "give it a build")
+    return { folder: path.dirname(template), texts: template.endsWith(".json") ? [] : [text] }
+  }
+  const names = (yield* cannotRead(fs.readDirectory(template))).filter((name) =>
+    /\.pkr\.(hcl|json)$/.test(name)
+  )
+  if (names.length === 0) {
+    return yield* templateError(
+      `template folder ${template} has no *.pkr.hcl or *.pkr.json file`,
+      "name the template's file, or the folder its HCL2 files are in"
+    )
+  }
+  const texts = yield* Effect.forEach(names, (name) =>
+    cannotRead(fs.readFileString(path.join(template, name)))
+  )
+  return { folder: template, texts }
+})
+
+const texts = (value: unknown): ReadonlyArray<string> => (Array.isArray(value) ? value.map(String) : [])
+
+/** Checks that the files are there, and that what is asked for fits together. */
+export const plan = Effect.fn(function* (request: PlanRequest) {
+  const fs = yield* FileSystem.FileSystem
+  const { inputs: given } = request
+  const template = String(given.packer_template)
+  const { folder, texts: sources } = yield* readTemplate(template)
+  const varFiles = texts(given.var_files)
+  for (const file of varFiles) {
+    yield* Effect.mapError(fs.access(file, { readable: true }), () => missing(file, "variable file"))
+  }
+  const declared = Object.entries(given).filter(([name]) => request.variables.includes(name))
+  return new BuildPlan({
+    template,
+    folder,
+    asksForPlugins: sources.some((text) => /\brequired_plugins\b/.test(text)),
+    vmName: String(given.vm_name),
+    variables: {
+      ...Object.fromEntries(declared),
+      ...(given.variables as Record<string, unknown> | undefined)
+    },
+    secretVariables: request.secrets.filter((name) => request.variables.includes(name)),
+    varFiles,
+    only: texts(given.only),
+    except: texts(given.except),
+    force: given.force === true,
+    format: given.format === "qcow2" ? "qcow2" : "as-built",
+    outputDirectory: typeof given.output_directory === "string" ? given.output_directory : null,
+    prepare: request.prepare === undefined ? null : { ...request.prepare, folder: request.profileFolder },
+    requires: { commands: request.requires.commands, freeDisk: request.requires.freeDisk ?? null }
+  })
+})
+
+/** What will be done and why, a line each. */
+export const describe = (build: BuildPlan): ReadonlyArray<string> => [
+  `check that ${["packer", ...build.requires.commands].join(", ")} can be run` +
+    (build.requires.freeDisk === null ? "" : ` and that ${formatSize(build.requires.freeDisk)} are free`),
+  ...(build.prepare === null
+    ? []
+    : [
+        `make ${build.prepare.produces} with ${build.prepare.command.join(" ")}, unless it was made from the same inputs before`
+      ]),
+  ...(build.asksForPlugins ? ["install the plugins that the template asks for (packer init)"] : []),
+  `run packer build ${build.template} in ${build.folder}`,
+  `keep the image as ${build.format === "as-built" ? "the builder makes it" : build.format} in ${build.outputDirectory ?? "the state directory"}, called ${build.vmName}`
+]

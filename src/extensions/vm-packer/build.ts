@@ -1,0 +1,22 @@
+import * as Effect from "effect/Effect"
+import type { Provisioned } from "../../Extension.js"
+import type { RecipeError, RecipeServices } from "../../Recipe.js"
+import type { BuildPlan } from "./BuildPlan.js"
+import { collect, record } from "./images.js"
+import { preflight } from "./preflight.js"
+import { prepare } from "./prepare.js"
+import { init, place, runPacker, validate } from "./template.js"
+
+/** Build mode: runs Packer from a template, and keeps the image. */
+export const build = (plan: BuildPlan): Effect.Effect<Provisioned, RecipeError, RecipeServices> =>
+  Effect.gen(function* () {
+    const packer = yield* preflight(plan)
+    const prepared = yield* prepare(plan)
+    const template = yield* place(plan)
+    yield* init(plan, packer, template)
+    const request = yield* validate(plan, template, prepared)
+    const made = yield* runPacker(request)
+    const images = yield* collect(plan, template, made)
+    const artifacts = yield* record(plan, images)
+    return { artifacts, endpoint: null }
+  })

@@ -1,0 +1,150 @@
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { ProvisionError } from "../../domain/Failure.js"
+import { type HostPath, join } from "../../domain/HostPath.js"
+import { didYouMean } from "../../domain/Nearest.js"
+import { Host } from "../../Host.js"
+import { type BuildRecord, type BuildRequest, Packer, type Template, type Version } from "../../Packer.js"
+import { Provision } from "../../Provision.js"
+import { type OutputLine, Reporter } from "../../Reporter.js"
+import { Steps } from "../../Steps.js"
+import type { BuildPlan } from "./BuildPlan.js"
+import type { Prepared } from "./prepare.js"
+
+/** Makes the template's folder available on the host. */
+export const place = Effect.fn(function* (plan: BuildPlan) {
+  const host = yield* Host
+  const folder = yield* host.place(plan.folder)
+  const name = plan.template === plan.folder ? undefined : plan.template.slice(plan.folder.length + 1)
+  return { folder, path: name === undefined ? folder : join(folder, name) }
+})
+
+/** Installs the template's plugins, where it asks for any. */
+export const init = Effect.fn(function* (plan: BuildPlan, version: Version, template: Template) {
+  const packer = yield* Packer
+  if (plan.asksForPlugins) yield* packer.init(version, template)
+})
+
+// A JSON template's variables are texts.
+const asText = (value: unknown) =>
+  typeof value === "object" && value !== null ? JSON.stringify(value) : String(value)
+
+/** Gives the template its variables and has Packer check it: what `packer build` is to be asked. */
+export const validate = Effect.fn(function* (
+  plan: BuildPlan,
+  template: Template,
+  prepared: Prepared | undefined
+) {
+  const host = yield* Host
+  const packer = yield* Packer
+  const steps = yield* Steps
+  const { secrets } = yield* Provision
+  const { builds, variables } = yield* packer.inspect(template)
+  const declared = variables.map(({ name }) => name)
+  const secret = plan.secretVariables.map(
+    (name) => [name, Redacted.value(secrets[name] ?? Redacted.make(""))] as const
+  )
+  const given: Record<string, unknown> = {
+    ...plan.variables,
+    ...Object.fromEntries(secret),
+    ...(prepared === undefined ? {} : { [prepared.variable]: prepared.file })
+  }
+  const unknown = Object.keys(given).find((name) => !declared.includes(name))
+  if (unknown !== undefined) {
+    return yield* new ProvisionError({
+      reason: "input-invalid",
+      message: `the template ${plan.template} declares no variable ${unknown}`,
+      hint: didYouMean(unknown, declared, `its variables are ${declared.join(", ") || "none"}`)
+    })
+  }
+  // By the build machines' conventions; a folder of its own, so that no two runs meet.
+  const conventions = { vm_name: plan.vmName, output_directory: outputFolder(steps.folder) }
+  const taken = Object.entries(conventions).filter(([name]) => declared.includes(name) && !(name in given))
+  const values = { ...given, ...Object.fromEntries(taken) }
+  const isJson = template.path.endsWith(".json") && !template.path.endsWith(".pkr.json")
+  const file = join(steps.folder, "variables.json")
+  yield* host.write(
+    file,
+    JSON.stringify(
+      isJson
+        ? Object.fromEntries(Object.entries(values).map(([name, value]) => [name, asText(value)]))
+        : values
+    )
+  )
+  const request: BuildRequest = {
+    ...template,
+    variableFiles: [...(yield* Effect.forEach(plan.varFiles, host.place)), file],
+    only: plan.only,
+    except: plan.except,
+    force: plan.force,
+    builds: builds.map(({ name }) => name)
+  }
+  yield* packer.validate(request)
+  return request
+})
+
+const outputFolder = (folder: HostPath) => join(folder, "output")
+
+/** What a build made: files in the order that Packer told them. */
+export const MadeFile = Schema.Struct({ build: Schema.String, builderId: Schema.String, file: Schema.String })
+export type MadeFile = typeof MadeFile.Type
+
+const Made = Schema.Struct({ builds: Schema.Array(Schema.String), files: Schema.Array(MadeFile) })
+export type Made = typeof Made.Type
+
+const logLines = (
+  job: string,
+  { complete, end, events }: BuildRecord,
+  several: boolean
+): ReadonlyArray<OutputLine> => {
+  const texts = events.flatMap((event) =>
+    event._tag === "Line"
+      ? [several && event.build !== undefined ? `${event.build}: ${event.text}` : event.text]
+      : []
+  )
+  return texts.map((text, index) => ({ job, end, text, complete: complete || index < texts.length - 1 }))
+}
+
+/** Runs Packer to its end. */
+export const runPacker = Effect.fn(function* (request: BuildRequest) {
+  const packer = yield* Packer
+  const reporter = yield* Reporter
+  const steps = yield* Steps
+  const several = request.builds.length > 1
+  return yield* steps.job(
+    "build",
+    { schema: Made, stop: "leader" },
+    Effect.fn(function* (job) {
+      const files: Array<MadeFile> = []
+      yield* packer.build(job, request).pipe(
+        Stream.groupedWithin(1000, "100 millis"),
+        Stream.runForEach(
+          Effect.fn(function* (records) {
+            const lines = [...records].flatMap((record) => logLines(job.key, record, several))
+            for (const { events, overall } of records) {
+              for (const event of events) {
+                if (event._tag === "Phase") {
+                  yield* reporter.phase(event.phase, {
+                    at: event.time,
+                    ...(several ? { build: event.build } : {}),
+                    ...(overall === undefined ? {} : { overall })
+                  })
+                } else if (event._tag === "Warning") {
+                  yield* reporter.warning(event.message.slice(0, 200), event.message)
+                } else if (event._tag === "Artifact") {
+                  files.push(
+                    ...event.files.map((file) => ({ build: event.build, builderId: event.builderId, file }))
+                  )
+                }
+              }
+            }
+            yield* reporter.output(lines)
+          })
+        )
+      )
+      return { builds: request.builds, files }
+    })
+  )
+})

@@ -1,0 +1,145 @@
+/**
+ * sandboxer on Node: the live layers, and their wiring.
+ *
+ * @example
+ * import { layer } from "sandboxer/node"
+ */
+
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as ArtifactsFiles from "./Artifacts/Files.js"
+import type { UsageError } from "./domain/Errors.js"
+import { type Extensions, layerExtensions } from "./Extension.js"
+import { vmPacker } from "./extensions/vm-packer/index.js"
+import * as HoldersProc from "./Holders/Proc.js"
+import { Holders } from "./Holders.js"
+import * as HostLocal from "./Host/Local.js"
+import { Host, Hosts } from "./Host.js"
+import * as PackerCommand from "./Packer/Command.js"
+import type { Packer } from "./Packer.js"
+import * as ProfilesDirectory from "./Profiles/Directory.js"
+import type { Profiles } from "./Profiles.js"
+import { Provision } from "./Provision.js"
+import { RecipeLayers } from "./Recipe.js"
+import * as ReporterStore from "./Reporter/Store.js"
+import * as Sandboxes from "./Sandboxes.js"
+import * as SandboxStoreSql from "./SandboxStore/Sql.js"
+import type { SandboxStore, StoreError } from "./SandboxStore.js"
+import * as SecretsFiles from "./Secrets/Files.js"
+import { Secrets } from "./Secrets.js"
+import * as Settings from "./Settings.js"
+import { layerNoop as layerHubNoop, type StateHub } from "./StateHub.js"
+import * as Steps from "./Steps.js"
+import type { SupervisionServices } from "./Supervision.js"
+import * as SupervisorsDetached from "./Supervisors/Detached.js"
+import * as SupervisorsInProcess from "./Supervisors/InProcess.js"
+import type { Supervisors } from "./Supervisors.js"
+
+export { layer as layerHosts } from "./Host/Local.js"
+export { layer as layerPacker } from "./Packer/Command.js"
+export { layer as layerProfiles } from "./Profiles/Directory.js"
+export { layer as layerStore } from "./SandboxStore/Sql.js"
+export { layer as layerHubJournal } from "./StateHub/Journal.js"
+
+const platform = Layer.merge(NodeFileSystem.layer, NodePath.layer)
+
+/**
+ * Gives recipes their services, with the given Packer.
+ * @category layers
+ */
+export const layerRecipes = (
+  packer: Layer.Layer<Packer, never, Host>
+): Layer.Layer<
+  RecipeLayers,
+  never,
+  Hosts | SandboxStore | Settings.Settings | FileSystem.FileSystem | Path.Path
+> =>
+  Layer.effect(
+    RecipeLayers,
+    Effect.gen(function* () {
+      const services = yield* Effect.context<
+        Hosts | SandboxStore | Settings.Settings | FileSystem.FileSystem | Path.Path
+      >()
+      return {
+        of: (provision, placement) =>
+          Layer.mergeAll(ArtifactsFiles.layer, ReporterStore.layer, Steps.layer, packer).pipe(
+            Layer.provideMerge(
+              Layer.effect(
+                Host,
+                Effect.flatMap(Hosts, (hosts) => hosts.get(placement))
+              )
+            ),
+            Layer.provideMerge(Layer.succeed(Provision, provision)),
+            Layer.provide(Layer.succeedContext(services))
+          )
+      }
+    })
+  )
+
+/** What can be swapped: each has a live layer that is taken where none is given. */
+export interface LayerOptions {
+  readonly settings: Settings.SettingsInput
+  readonly packer?: Layer.Layer<Packer, never, Host>
+  readonly stateHub?: Layer.Layer<StateHub>
+  readonly extensions?: Layer.Layer<Extensions>
+}
+
+const supervision = ({ extensions, packer, settings, stateHub }: LayerOptions) =>
+  Layer.mergeAll(
+    layerRecipes(packer ?? PackerCommand.layer),
+    SecretsFiles.layer,
+    HoldersProc.layer,
+    extensions ?? layerExtensions([vmPacker]),
+    stateHub ?? layerHubNoop,
+    ProfilesDirectory.layer
+  ).pipe(
+    Layer.provideMerge(Layer.merge(HostLocal.layer, SandboxStoreSql.layer)),
+    Layer.provideMerge(Settings.layer(settings)),
+    Layer.provideMerge(platform)
+  )
+
+/**
+ * Settings and profiles alone: nothing is opened or made.
+ * @category layers
+ */
+export const layerSettled = ({
+  settings
+}: Pick<LayerOptions, "settings">): Layer.Layer<Settings.Settings | Profiles, UsageError> =>
+  ProfilesDirectory.layer.pipe(Layer.provideMerge(Settings.layer(settings)), Layer.provide(platform))
+
+/** Everything that sandboxer gives. */
+export type Services =
+  | Sandboxes.Sandboxes
+  | Supervisors
+  | SupervisionServices
+  | Profiles
+  | Settings.Settings
+  | FileSystem.FileSystem
+  | Path.Path
+
+/**
+ * sandboxer within this program: provisions are supervised by its own fibers.
+ * @category layers
+ */
+export const layer = (options: LayerOptions): Layer.Layer<Services, UsageError | StoreError> =>
+  Sandboxes.layer.pipe(
+    Layer.provideMerge(SupervisorsInProcess.layer),
+    Layer.provideMerge(supervision(options))
+  )
+
+/**
+ * As `layer`, with supervisors that are processes: they go on when this program ends. `executable` is the file of
+ * the `sandboxer` command.
+ * @category layers
+ */
+export const layerDetached = (
+  options: LayerOptions & { readonly executable: string }
+): Layer.Layer<Services, UsageError | StoreError> =>
+  Sandboxes.layer.pipe(
+    Layer.provideMerge(SupervisorsDetached.layer(options.executable)),
+    Layer.provideMerge(supervision(options))
+  )

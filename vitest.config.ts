@@ -1,0 +1,46 @@
+import { defineConfig } from "vitest/config"
+
+// Three projects, by what a test needs, one after the other. `npx vitest run --project unit` runs one of them.
+export default defineConfig({
+  test: {
+    pool: "forks",
+    reporters: ["default", "./scripts/summary-reporter.js"],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/{process,e2e,bench,chaos,data}/**"],
+          benchmark: { include: ["test/bench/**/*.bench.ts"] }
+        }
+      },
+      {
+        extends: true,
+        test: {
+          name: "process",
+          include: ["test/process/**/*.test.ts"],
+          benchmark: { include: [] },
+          globalSetup: "./scripts/require-build.js",
+          sequence: { groupOrder: 1 },
+          testTimeout: 30_000,
+          hookTimeout: 30_000
+        }
+      },
+      {
+        extends: true,
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          benchmark: { include: [] },
+          globalSetup: "./scripts/require-build.js",
+          // Whole machines boot in these: one file at a time.
+          poolOptions: { forks: { singleFork: true } },
+          sequence: { groupOrder: 2 },
+          testTimeout: 600_000,
+          hookTimeout: 600_000
+        }
+      }
+    ]
+  }
+})
