@@ -125,10 +125,12 @@ export const resolve = (
     if (configFolder !== undefined) {
       profileFolders.push({ path: path.join(configFolder, "sandboxer", "profiles"), origin: "configuration" })
     }
-    profileFolders.push({ path: input.shipped, origin: "shipped" })
+    // In a checkout of sandboxer itself the project's profiles are those that ship.
+    const folders = profileFolders.filter((folder) => folder.path !== path.resolve(input.shipped))
+    folders.push({ path: path.resolve(input.shipped), origin: "shipped" })
     return {
       home: state.value,
-      profileFolders,
+      profileFolders: folders,
       sources: [
         { key: "home", ...state },
         { key: "configuration", value: configFile ?? "", from: named ? "named" : "default" },

@@ -1,4 +1,5 @@
 /** Printing data: to stdout, in the format that was asked for. */
+import { stripVTControlCharacters } from "node:util"
 import * as Console from "effect/Console"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -13,11 +14,7 @@ export const apiVersion = "sandboxer/v1"
 
 /** What a terminal would act on, taken out of a text that a guest may have written. */
 export const printable = (text: string): string =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  text.replace(
-    /\u001b\[[0-9;?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
-    ""
-  )
+  stripVTControlCharacters(text).replaceAll(/(?![\t\n])\p{Cc}/gu, "")
 
 /** A kind of thing that is printed: its document, its name, its row in a table. */
 export interface Kind<A> {

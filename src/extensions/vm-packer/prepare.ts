@@ -1,5 +1,4 @@
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import { ProvisionError } from "../../domain/Failure.js"
 import { type HostPath, HostPathFromString, join } from "../../domain/HostPath.js"
 import { Host, type HostError } from "../../Host.js"

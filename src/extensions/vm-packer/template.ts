@@ -3,7 +3,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { ProvisionError } from "../../domain/Failure.js"
-import { type HostPath, join } from "../../domain/HostPath.js"
+import { type HostPath, HostPathFromString, join } from "../../domain/HostPath.js"
 import { didYouMean } from "../../domain/Nearest.js"
 import { Host } from "../../Host.js"
 import { type BuildRecord, type BuildRequest, Packer, type Template, type Version } from "../../Packer.js"
@@ -31,12 +31,24 @@ export const init = Effect.fn(function* (plan: BuildPlan, version: Version, temp
 const asText = (value: unknown) =>
   typeof value === "object" && value !== null ? JSON.stringify(value) : String(value)
 
-/** Gives the template its variables and has Packer check it: what `packer build` is to be asked. */
-export const validate = Effect.fn(function* (
-  plan: BuildPlan,
-  template: Template,
-  prepared: Prepared | undefined
-) {
+const Request = Schema.Struct({
+  path: HostPathFromString,
+  folder: HostPathFromString,
+  variableFiles: Schema.Array(HostPathFromString),
+  only: Schema.Array(Schema.String),
+  except: Schema.Array(Schema.String),
+  force: Schema.Boolean,
+  builds: Schema.Array(Schema.String)
+})
+
+/**
+ * Gives the template its variables and has Packer check it: what `packer build` is to be asked. Journaled, since a
+ * template is not valid any more once its output is there.
+ */
+export const validate = (plan: BuildPlan, template: Template, prepared: Prepared | undefined) =>
+  Effect.flatMap(Steps, (steps) => steps.step("validate", Request, validated(plan, template, prepared)))
+
+const validated = Effect.fn(function* (plan: BuildPlan, template: Template, prepared: Prepared | undefined) {
   const host = yield* Host
   const packer = yield* Packer
   const steps = yield* Steps
