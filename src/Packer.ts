@@ -12,7 +12,7 @@ import type { Version } from "./Packer/Version.js"
 import type { JobRef } from "./Steps.js"
 
 export type { PackerEvent } from "./Packer/BuildEvents.js"
-export type { Inspection, TemplateBuild, TemplateVariable } from "./Packer/Inspect.js"
+export type { Inspection } from "./Packer/Inspect.js"
 export type { Version } from "./Packer/Version.js"
 
 /** A template on the host: a file, or a folder of HCL2 files. `folder` is Packer's working directory. */
