@@ -110,7 +110,7 @@ module.exports = {
         "Which Host, which Packer, which hub is decided by layers, in src/node.ts and src/testing.ts alone; everyone else imports the port.",
       severity: "error",
       from: { path: "^src/", pathNot: [adapter, "^src/(node|testing)\\.ts$"] },
-      to: { path: adapter }
+      to: { path: adapter, pathNot: packerWords }
     },
 
     // --- What comes from outside ---

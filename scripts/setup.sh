@@ -97,11 +97,9 @@ if [ ! -e node_modules/.package-lock.json ] ||
   if [ -e "$prefix/include/node/node.h" ]; then
     export npm_config_nodedir="$prefix"
   fi
-  # Not `npm ci`: that wants the packages of all platforms in the lock file, and ours has Linux's alone. The versions
-  # are the lock file's all the same, and with --no-save it stays as it is.
-  npm install --no-save --no-audit --no-fund --loglevel=error </dev/null
+  npm ci --no-audit --no-fund --loglevel=error </dev/null
 fi
 
 node -e 'new (require("better-sqlite3"))(":memory:").close()' 2>/dev/null ||
   die "better-sqlite3 does not load in Node.js $version" \
-    "npm rebuild better-sqlite3 (needs python3, make and g++; where npm asks for it: npm approve-scripts better-sqlite3)"
+    "npm rebuild better-sqlite3 (needs python3, make and g++; where npm asks for it: npm install-scripts approve better-sqlite3)"
