@@ -122,16 +122,10 @@ export const run = (
       })
 }
 
-/**
- * Starts a process that goes on when this one ends: in a session of its own, with no descriptor of this one.
- * `errors` is an open descriptor that gets its stderr.
- */
-export const detach = (
-  command: ProcessCommand,
-  options: { readonly errors?: number } = {}
-): Effect.Effect<number, ProcessError> =>
+/** Starts a process that goes on when this one ends: in a session of its own, with no descriptor of this one. */
+export const detach = (command: ProcessCommand): Effect.Effect<number, ProcessError> =>
   Effect.async((resume) => {
-    const child = start(command, { detached: true, stdio: ["ignore", "ignore", options.errors ?? "ignore"] })
+    const child = start(command, { detached: true, stdio: "ignore" })
     child.once("error", (cause: NodeJS.ErrnoException) =>
       resume(Effect.fail(processError(command.program)(cause)))
     )

@@ -93,5 +93,7 @@ mcopy -i "$disk" "$debian"/boot/vmlinuz-* ::boot/vmlinuz
 mcopy -i "$disk" "$work/initrd.gz" "$work/syslinux.cfg" ::boot
 syslinux --install --directory /boot "$disk"
 qemu-img convert -f raw -O qcow2 "$disk" "$work/base.qcow2"
+# Packer checks it: the template names this file.
+(cd "$work" && sha256sum base.qcow2) >base.qcow2.sha256
 mv "$work/base.qcow2" base.qcow2
 say "made base.qcow2, $(du -m base.qcow2 | cut -f1) MB"

@@ -40,10 +40,10 @@ const plans: Kind<Plan> = {
       "inputs",
       ({ inputs }) =>
         Object.entries(inputs)
-          .map(([name, value]) => `${name}=${JSON.stringify(value)}`)
-          .join(" ")
+          .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)
+          .join("\n")
     ],
-    ["will", ({ description }) => description.map((line, index) => `${index + 1}. ${line}`).join("; ")]
+    ["will", ({ description }) => description.map((line, index) => `${index + 1}. ${line}`).join("\n")]
   ]
 }
 

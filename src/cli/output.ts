@@ -37,6 +37,10 @@ const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
     .join("\n")
 }
 
+/** A field's rows: one for each line of its text, none where there is nothing to say. */
+const field = (title: string, text: string): ReadonlyArray<ReadonlyArray<string>> =>
+  text === "-" ? [] : text.split("\n").map((line, index) => [index === 0 ? title : "", line])
+
 /** One document, as `-o` has it; a table is a row a field. */
 export const printOne = <A>(format: Format, kind: Kind<A>, value: A): Effect.Effect<void> => {
   const document = { apiVersion, kind: kind.kind, ...kind.document(value) }
@@ -50,7 +54,7 @@ export const printOne = <A>(format: Format, kind: Kind<A>, value: A): Effect.Eff
     case "name":
       return Console.log(kind.name(value))
     case "table":
-      return Console.log(table(kind.columns.map(([title, cell]) => [title, printable(cell(value))])))
+      return Console.log(table(kind.columns.flatMap(([title, cell]) => field(title, printable(cell(value))))))
   }
 }
 

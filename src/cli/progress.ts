@@ -27,6 +27,7 @@ const heartbeat = Duration.seconds(30)
 const redraw = Duration.millis(200)
 const lookAtLog = Duration.millis(200)
 const lastBytes = 4096
+const eraseLine = process.stderr.isTTY ? "\r\u001b[K" : ""
 
 const seconds = (from: DateTime.Utc, now: number) => Math.max(0, (now - DateTime.toEpochMillis(from)) / 1000)
 
@@ -131,7 +132,7 @@ const followTerminal = (id: SandboxId, after: number, leave: string) =>
   Effect.gen(function* () {
     const sandboxes = yield* Sandboxes
     let frame = 0
-    const clear = Effect.sync(() => void process.stderr.write("\r\u001b[K"))
+    const clear = Effect.sync(() => void process.stderr.write(eraseLine))
     const draw = Effect.gen(function* () {
       const sandbox = yield* sandboxes.get(id)
       const now = yield* Clock.currentTimeMillis
@@ -140,7 +141,7 @@ const followTerminal = (id: SandboxId, after: number, leave: string) =>
       const total = formatDuration(seconds(sandbox.createdAt, now))
       const start = `${spinner[frame++ % spinner.length]} ${phase?.name ?? sandbox.state}${inPhase} · ${total} in all · ${leave} · `
       const width = Math.max(20, (process.stderr.columns || 80) - 1)
-      yield* Effect.sync(() => void process.stderr.write(`\r\u001b[K${start.slice(0, width)}`))
+      yield* Effect.sync(() => void process.stderr.write(`${eraseLine}${start.slice(0, width)}`))
       const line = yield* lastLine(sandbox)
       yield* Effect.sync(() => void process.stderr.write(line.slice(0, Math.max(0, width - start.length))))
     })
@@ -207,17 +208,17 @@ export const follow = (
       if (asked) {
         const { phase } = yield* sandboxes.get(id)
         return yield* say(
-          `\rstill waiting for ${name} to end (${phase?.name ?? "not begun"}); it is asked to, and killed after a minute`
+          `${eraseLine}still waiting for ${name} to end (${phase?.name ?? "not begun"}); it is asked to, and killed after a minute`
         )
       }
       asked = true
-      yield* say(`\rcancelling ${name}; waiting for it to end`)
+      yield* say(`${eraseLine}cancelling ${name}; waiting for it to end`)
       yield* sandboxes.cancel(id)
     })
     const leave = Deferred.fail(left, new Ended({ exitCode: options.cancels ? 0 : 130 }))
     const onSignal = () => runFork(options.cancels ? cancel : leave)
     const detach = Effect.zipRight(
-      say(`\rleft ${name}, which goes on; \`sandboxer watch ${name}\` shows it again`),
+      say(`${eraseLine}left ${name}, which goes on; \`sandboxer watch ${name}\` shows it again`),
       Deferred.fail(left, new Ended({ exitCode: 0 }))
     )
     const how = options.cancels ? "d detaches, Ctrl-C cancels" : "d or Ctrl-C leaves it"

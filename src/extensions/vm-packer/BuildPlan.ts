@@ -135,7 +135,7 @@ export const plan = Effect.fn(function* (request: PlanRequest) {
 
 /** What will be done and why, a line each. */
 export const describe = (build: BuildPlan): ReadonlyArray<string> => [
-  `check that ${["packer", ...build.requires.commands].join(", ")} can be run` +
+  `check that ${[...new Set(["packer", ...build.requires.commands])].join(", ")} can be run` +
     (build.requires.freeDisk === null ? "" : ` and that ${formatSize(build.requires.freeDisk)} are free`),
   ...(build.prepare === null
     ? []
