@@ -3,11 +3,14 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import { isForward, type PhaseName } from "../domain/Phase.js"
 import * as Redactor from "../domain/Redactor.js"
+import { formatDuration } from "../domain/Units.js"
 import { Provision } from "../Provision.js"
 import { Reporter } from "../Reporter.js"
 import { SandboxStore, StoreError } from "../SandboxStore.js"
@@ -16,6 +19,7 @@ import { Settings } from "../Settings.js"
 const tailLines = 20
 const longestTailLine = 1000
 const encoder = new TextEncoder()
+const monotonicSeconds = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos) / 1e9)
 
 const logError = (error: { readonly message: string }) =>
   new StoreError({
@@ -75,7 +79,8 @@ export const layer = Layer.scoped(
           {
             events: [
               {
-                identity: `${attempt}/${type}/${key}`,
+                // Of what a program printed a key may be made, too.
+                identity: `${attempt}/${type}/${redactor.text(key)}`,
                 type,
                 message: redactor.text(message),
                 phase: current,
@@ -85,9 +90,49 @@ export const layer = Layer.scoped(
           }
         )
 
+    // On a clock that nobody sets: what was said last, and what was printed last.
+    const begunAt = yield* monotonicSeconds
+    let saidAt = begunAt
+    let printedAt = begunAt
+    let stalled = false
+    const { heartbeatSeconds, stallSeconds } = yield* Effect.flatMap(
+      store.plan(id),
+      Effect.fromNullable
+    ).pipe(Effect.catchTag("NoSuchElementException", Effect.die))
+    const pulse = Effect.gen(function* () {
+      const now = yield* monotonicSeconds
+      const silence = now - printedAt
+      if (stallSeconds !== null && !stalled && silence >= stallSeconds) {
+        stalled = true
+        yield* say("warning")(
+          `stall/${term}/${printedAt}`,
+          `nothing was printed for ${formatDuration(silence)}`
+        )
+      }
+      if (now - saidAt < heartbeatSeconds) return
+      saidAt = now
+      yield* store.commit(
+        { id, term },
+        {
+          events: [
+            {
+              identity: `${attempt}/heartbeat/${term}/${now}`,
+              type: "heartbeat",
+              message: `${current ?? "waiting"}: ${formatDuration(now - begunAt)} so far`,
+              phase: current
+            }
+          ]
+        }
+      )
+    })
+    yield* Effect.forkScoped(
+      Effect.ignore(Effect.schedule(pulse, Schedule.spaced(Duration.seconds(Math.min(heartbeatSeconds, 1)))))
+    )
+
     return {
       phase: (phase, { at, build, overall } = {}) =>
         Effect.gen(function* () {
+          saidAt = yield* monotonicSeconds
           const time = at ?? (yield* Clock.currentTimeMillis)
           const next = overall ?? phase
           const moves = current === null || isForward(current, next)
@@ -139,6 +184,8 @@ export const layer = Layer.scoped(
               offsets[line.job] = line.end
             }
             if (text === "") return
+            printedAt = yield* monotonicSeconds
+            stalled = false
             yield* Effect.mapError(log.writeAll(encoder.encode(text)), logError)
             const length = written + encoder.encode(text.slice(0, whole)).length
             written += encoder.encode(text).length

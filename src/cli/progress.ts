@@ -23,7 +23,6 @@ export type ProgressMode = (typeof progressModes)[number]
 
 type FollowError = StoreError | NotFound | Conflict | Ended
 
-const heartbeat = Duration.seconds(30)
 const redraw = Duration.millis(200)
 const lookAtLog = Duration.millis(200)
 const lastBytes = 4096
@@ -82,6 +81,8 @@ const describe = (event: ProgressEvent): string | undefined => {
     case "taken-over":
     case "cancelling":
       return `-- ${printable(event.message)}`
+    case "heartbeat":
+      return `.. ${event.message}`
     default:
       return undefined
   }
@@ -89,21 +90,12 @@ const describe = (event: ProgressEvent): string | undefined => {
 
 /** A line a phase, and a heartbeat while nothing else happens. */
 const followLines = (id: SandboxId, after: number) =>
-  Effect.gen(function* () {
-    const sandboxes = yield* Sandboxes
-    const beat = Effect.gen(function* () {
-      const { createdAt, phase } = yield* sandboxes.get(id)
-      const now = yield* Clock.currentTimeMillis
-      yield* say(`.. ${phase?.name ?? "waiting"}, ${formatDuration(seconds(createdAt, now))} so far`)
+  Effect.flatMap(Sandboxes, (sandboxes) =>
+    Stream.runForEach(sandboxes.follow(id, after), (event) => {
+      const line = describe(event)
+      return line === undefined ? Effect.void : say(line)
     })
-    yield* sandboxes.follow(id, after).pipe(
-      Stream.runForEach((event) => {
-        const line = describe(event)
-        return line === undefined ? Effect.void : say(line)
-      }),
-      Effect.raceFirst(Effect.zipRight(Effect.schedule(beat, Schedule.spaced(heartbeat)), Effect.never))
-    )
-  })
+  )
 
 /** The redacted output itself. */
 const followPlain = (id: SandboxId) =>
@@ -147,7 +139,8 @@ const followTerminal = (id: SandboxId, after: number, leave: string) =>
     })
     yield* sandboxes.follow(id, after).pipe(
       Stream.runForEach((event) => {
-        const line = describe(event)
+        // The line that is drawn anew is heartbeat enough.
+        const line = event.type === "heartbeat" ? undefined : describe(event)
         return line === undefined ? Effect.void : Effect.zipRight(clear, say(line))
       }),
       Effect.raceFirst(Effect.zipRight(Effect.schedule(draw, Schedule.spaced(redraw)), Effect.never)),

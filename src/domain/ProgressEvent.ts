@@ -10,6 +10,7 @@ export const EventType = Schema.Literal(
   "phase",
   "note",
   "warning",
+  "heartbeat",
   "artifact",
   "ready",
   "failed",
