@@ -88,7 +88,9 @@ const lookEvery = Duration.millis(100)
 const lookForSupervisorEvery = 1
 /** A supervisor that gives no sign of life for so long is taken for dead and killed, in seconds. */
 const longestSilence = 60
-/** So many supervisors in a row that never took the lease: something is wrong that another one will not mend. */
+/** How long a supervisor may take to begin before another one is started, in seconds; each time twice as long. */
+const firstPatience = 3
+/** So many supervisors in a row that never began: something is wrong that another one will not mend. */
 const mostStarts = 5
 
 const newId = Effect.map(
@@ -314,26 +316,30 @@ export const layer = Layer.effect(
 
     /** Watches over the supervisor of one sandbox, on the clock of this process. */
     const makeWatch = (id: SandboxId) => {
-      let starts = 0
       let lookedAt = Number.NEGATIVE_INFINITY
-      let beat = ""
-      let beatAt = 0
+      let sign = ""
+      let signAt = 0
+      let starts = 0
+      let startAgainAt = 0
       return Effect.gen(function* () {
         const now = Number(yield* Clock.currentTimeNanos) / 1e9
         if (now - lookedAt < lookForSupervisorEvery) return
+        const first = lookedAt < 0
         lookedAt = now
         const lease = yield* store.lease(id)
-        const sign = `${lease?.term}/${lease?.beat}`
-        if (sign !== beat) {
-          // The first term is ours to start; any change means that somebody is at work.
-          if (beat !== "") starts = 0
-          beat = sign
-          beatAt = now
+        const latest = `${lease?.term}/${lease?.beat}`
+        if (latest !== sign) {
+          sign = latest
+          signAt = now
+          starts = 0
         }
         if (lease?.holder && (yield* holders.mayBeAlive(lease.holder))) {
-          if (now - beatAt < longestSilence) return
+          if (now - signAt < longestSilence) return
           yield* holders.kill(lease.holder)
         }
+        // Where there never was a lease, whoever created the sandbox has just started a supervisor.
+        if (first && lease === undefined) startAgainAt = now + firstPatience
+        if (now < startAgainAt) return
         if (starts >= mostStarts) {
           return yield* new StoreError({
             reason: "other",
@@ -341,6 +347,7 @@ export const layer = Layer.effect(
             hint: `run \`sandboxer supervise ${id} --log-level debug\` to see why`
           })
         }
+        startAgainAt = now + firstPatience * 2 ** starts
         starts++
         yield* supervisors.start(id)
       })
@@ -386,12 +393,16 @@ export const layer = Layer.effect(
         yield* store.requestCancel(id)
       })
 
-    const removeArtifact = ({ path: file }: Artifact) =>
+    const removeArtifact = (id: SandboxId, { path: file }: Artifact) =>
       Effect.gen(function* () {
         yield* fs.remove(file, { force: true })
         yield* fs.remove(`${file}.sha256`, { force: true })
-        // The folder of this sandbox alone, where it was the default one: it is empty by now.
-        yield* Effect.ignore(fs.remove(path.dirname(file)))
+        const folder = path.dirname(file)
+        const empty = Effect.map(fs.readDirectory(folder), (names) => names.length === 0)
+        // A folder of its own has its id for a name; any other is the user's.
+        if (path.basename(folder) === id && (yield* Effect.orElseSucceed(empty, () => false))) {
+          yield* fs.remove(folder, { recursive: true })
+        }
       }).pipe(
         Effect.mapError(
           (error) =>
@@ -462,7 +473,10 @@ export const layer = Layer.effect(
           yield* cancel(id)
           yield* wait(id)
         }
-        if (deleteArtifacts) yield* Effect.forEach(before.artifacts, removeArtifact, { discard: true })
+        if (deleteArtifacts)
+          yield* Effect.forEach(before.artifacts, (artifact) => removeArtifact(id, artifact), {
+            discard: true
+          })
         yield* store.transition(
           id,
           ["ready", "failed", "cancelled", "destroying"],

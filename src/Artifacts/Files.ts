@@ -41,6 +41,28 @@ export const layer = Layer.effect(
     const digest = (file: string) => Effect.provideService(Digest.sha256(file), FileSystem.FileSystem, fs)
     const isThere = (file: string) => Effect.orElseSucceed(fs.exists(file), () => false)
     const stagingName = (ofTerm: number) => `.staging-${id}.${ofTerm}`
+    // Of this term and those before it; one that goes on although its lease was taken finds its own gone.
+    const clearStaging = (folder: string) =>
+      Effect.forEach(
+        Array.from({ length: term }, (_, index) => path.join(folder, stagingName(index + 1))),
+        (staging) => fs.remove(staging, { recursive: true, force: true }),
+        { discard: true }
+      )
+    const intended = Effect.flatMap(store.steps(id, attempt), (steps) => {
+      const value = steps.find(({ key }) => key === publicationKey)?.result?.value
+      return value === undefined
+        ? Effect.succeed(undefined)
+        : Effect.orDie(Schema.decodeUnknown(Publications)(value))
+    })
+    // Written down before anything is where users see it: a provision that does not end well takes it away again.
+    const intend = (folder: string, artifacts: ReadonlyArray<Artifact>) =>
+      Effect.gen(function* () {
+        const value = yield* Effect.orDie(Schema.encode(Publications)({ folder, artifacts }))
+        yield* store.commit(
+          { id, term },
+          { step: { attempt, key: publicationKey, job: null, result: { value } } }
+        )
+      })
 
     // Under a name that no other term uses; it is whole before it gets the name that users see.
     const stage = (file: Publication, staging: string) =>
@@ -74,8 +96,9 @@ export const layer = Layer.effect(
       publish: (files: ReadonlyArray<Publication>, { folder, replace }: Destination) =>
         Effect.gen(function* () {
           const staging = path.join(folder, stagingName(term))
+          if ((yield* intended) === undefined) yield* intend(folder, [])
           yield* fs.makeDirectory(folder, { recursive: true })
-          yield* fs.remove(staging, { recursive: true, force: true })
+          yield* clearStaging(folder)
           yield* fs.makeDirectory(staging, { mode: 0o700 })
           const staged = yield* Effect.forEach(files, (file) => stage(file, staging))
           const made = staged.map(
@@ -89,20 +112,7 @@ export const layer = Layer.effect(
               primary
             })
           )
-          // Written down before any of them has its name: a provision that does not end well takes them away again.
-          yield* store.commit(
-            { id, term },
-            {
-              step: {
-                attempt,
-                key: publicationKey,
-                job: null,
-                result: {
-                  value: yield* Effect.orDie(Schema.encode(Publications)({ folder, artifacts: made }))
-                }
-              }
-            }
-          )
+          yield* intend(folder, made)
           for (const { name } of made) {
             yield* put(path.join(staging, name), path.join(folder, name), replace)
             yield* put(path.join(staging, `${name}.sha256`), path.join(folder, `${name}.sha256`), replace)
@@ -119,18 +129,14 @@ export const layer = Layer.effect(
               }))
             }
           )
-          yield* fs.remove(staging, { recursive: true, force: true })
+          yield* clearStaging(folder)
           return made
         }).pipe(Effect.catchTags({ BadArgument: cannotWrite, SystemError: cannotWrite })),
       withdraw: Effect.gen(function* () {
-        const step = (yield* store.steps(id, attempt)).find(({ key }) => key === publicationKey)
-        if (step?.result === undefined || step.result === null) return
-        const { artifacts, folder } = yield* Effect.orDie(
-          Schema.decodeUnknown(Publications)(step.result.value)
-        )
-        for (let before = 1; before <= term; before++) {
-          yield* fs.remove(path.join(folder, stagingName(before)), { recursive: true, force: true })
-        }
+        const publication = yield* intended
+        if (publication === undefined) return
+        const { artifacts, folder } = publication
+        yield* clearStaging(folder)
         for (const { path: file, sha256 } of artifacts) {
           // One that was there before us is not ours to take away.
           if (!(yield* isThere(file)) || (yield* digest(file)) !== sha256) continue
@@ -138,7 +144,10 @@ export const layer = Layer.effect(
           yield* fs.remove(`${file}.sha256`, { force: true })
         }
         yield* store.commit({ id, term }, { change: { artifacts: [] } })
-        if (folder.startsWith(path.join(home, "artifacts"))) yield* Effect.ignore(fs.remove(folder))
+        // A folder of its own has its id for a name; any other is the user's.
+        if (path.basename(folder) === id && (yield* isThere(folder))) {
+          if ((yield* fs.readDirectory(folder)).length === 0) yield* fs.remove(folder, { recursive: true })
+        }
       }).pipe(Effect.catchTags({ BadArgument: cannotWrite, SystemError: cannotWrite }))
     }
   })

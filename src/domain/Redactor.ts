@@ -6,20 +6,21 @@ export const mask = "[redacted]"
 /** Shorter texts are not looked for: replacing every "a" would tell more than it hides. */
 const shortest = 4
 
-const variants = (secret: string): ReadonlyArray<string> => {
+const variants = (secret: string): ReadonlyArray<string> =>
   // A secret of several lines is printed a line at a time, with whatever the printer puts between them.
-  const parts = [secret, secret.trim(), ...secret.split(/\r?\n/).map((line) => line.trim())]
-  return parts.flatMap((part) => [
-    part,
-    part.replaceAll(",", "%!(PACKER_COMMA)").replaceAll("\r", "\\r").replaceAll("\n", "\\n"),
-    JSON.stringify(part).slice(1, -1),
-    encodeURIComponent(part.replaceAll(/\p{Surrogate}/gu, "")),
-    Encoding.encodeBase64(part).replace(/=+$/, "")
-  ])
-}
+  [secret, secret.trim(), ...secret.split(/[\r\n]+/).map((line) => line.trim())]
+    .filter((part) => part.length >= shortest)
+    .flatMap((part) => [
+      part,
+      part.replaceAll(",", "%!(PACKER_COMMA)").replaceAll("\r", "\\r").replaceAll("\n", "\\n"),
+      JSON.stringify(part).slice(1, -1),
+      encodeURIComponent(part.toWellFormed()),
+      Encoding.encodeBase64(part).replace(/=+$/, "")
+    ])
 
 /**
- * Takes secrets out of texts, also where they were escaped (Packer's wire format, JSON, URL, base64).
+ * Takes secrets out of texts, also where they were escaped (Packer's wire format, JSON, URL, base64). Where secrets
+ * overlap, one mask stands for all of them.
  * @category redaction
  */
 export interface Redactor {
@@ -32,60 +33,117 @@ export interface Redactor {
   readonly stream: () => { readonly push: (text: string) => string; readonly flush: () => string }
 }
 
-const escaped = (needle: string) => needle.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
+/** What was read so far ends with the characters that lead here: the longest such beginning of a needle. */
+interface Node {
+  readonly depth: number
+  readonly next: Map<number, Node>
+  /** The next longest beginning of a needle that it ends with, too; only the root has none. */
+  fallback: Node | undefined
+  /** The length of the longest needle that ends here, 0 where none does. */
+  found: number
+}
+
+const makeNode = (depth: number): Node => ({ depth, next: new Map(), fallback: undefined, found: 0 })
+
+const step = (from: Node, character: number): Node => {
+  let node = from
+  while (true) {
+    const next = node.next.get(character)
+    if (next !== undefined) return next
+    if (node.fallback === undefined) return node
+    node = node.fallback
+  }
+}
+
+/** All needles as one automaton (Aho and Corasick's): a text is read once, however many there are. */
+const automaton = (needles: Iterable<string>): Node => {
+  const root = makeNode(0)
+  for (const needle of needles) {
+    let node = root
+    for (let at = 0; at < needle.length; at++) {
+      const character = needle.charCodeAt(at)
+      const next = node.next.get(character) ?? makeNode(at + 1)
+      node.next.set(character, next)
+      node = next
+    }
+    node.found = needle.length
+  }
+  // The nearest to the root first; those behind them are added while they are gone through.
+  const nodes = [root]
+  for (const node of nodes) {
+    for (const [character, next] of node.next) {
+      next.fallback = node.fallback === undefined ? root : step(node.fallback, character)
+      next.found = Math.max(next.found, next.fallback.found)
+      nodes.push(next)
+    }
+  }
+  return root
+}
+
+/** A piece of a text that is masked: from `from`, up to `to`. */
+interface Span {
+  readonly from: number
+  readonly to: number
+}
+
+/** Adds the span that ends last, and joins those that it overlaps. */
+const add = (spans: Array<Span>, span: Span): void => {
+  let { from } = span
+  for (let last = spans.at(-1); last !== undefined && last.to > from; last = spans.at(-1)) {
+    from = Math.min(from, last.from)
+    spans.pop()
+  }
+  spans.push({ from, to: span.to })
+}
 
 /**
  * A redactor of these secrets; those shorter than four characters are left alone.
  * @category redaction
  */
 export const make = (secrets: Iterable<string>): Redactor => {
-  const needles = [...new Set([...secrets].flatMap(variants))]
-    .filter((needle) => needle.length >= shortest)
-    .sort((a, b) => b.length - a.length)
-  const longest = needles[0]?.length ?? 0
-  if (longest === 0)
-    return { text: (whole) => whole, stream: () => ({ push: (piece) => piece, flush: () => "" }) }
-  const any = new RegExp(needles.map(escaped).join("|"), "g")
-  const text = (whole: string) => whole.replaceAll(any, mask)
-
-  // The first place from `from` up to `to` where what is left could be the beginning of a secret, else `to + 1`.
-  const firstOpen = (whole: string, from: number, to: number) => {
-    let at = Math.max(from, whole.length - longest + 1)
-    while (
-      at <= to &&
-      !needles.some((needle) => needle.length > whole.length - at && needle.startsWith(whole.slice(at)))
-    )
-      at++
-    return Math.max(at, from)
-  }
-  const split = (whole: string): readonly [safe: string, kept: string] => {
-    let safe = ""
-    let from = 0
-    for (const match of whole.matchAll(any)) {
-      const open = firstOpen(whole, from, match.index)
-      if (open <= match.index) return [safe + whole.slice(from, open), whole.slice(open)]
-      safe += whole.slice(from, match.index) + mask
-      from = match.index + match[0].length
+  const root = automaton([...secrets].flatMap(variants))
+  const stream = () => {
+    let node = root
+    // What was read and not shown, since it could be the beginning of a secret; spans are places in it.
+    let kept = ""
+    let spans: Array<Span> = []
+    const show = (end: number): string => {
+      let shown = ""
+      let at = 0
+      for (const { from, to } of spans) {
+        if (from >= end) break
+        // One that began before has its mask already.
+        if (from >= 0) shown += kept.slice(at, from) + mask
+        at = Math.min(to, end)
+      }
+      shown += kept.slice(at, end)
+      kept = kept.slice(end)
+      spans = spans
+        .filter(({ to }) => to > end)
+        .map(({ from, to }) => ({ from: from < end ? -1 : from - end, to: to - end }))
+      return shown
     }
-    const open = Math.min(firstOpen(whole, from, whole.length - 1), whole.length)
-    return [safe + whole.slice(from, open), whole.slice(open)]
-  }
-  return {
-    text,
-    stream: () => {
-      let kept = ""
-      return {
-        push: (piece) => {
-          const [safe, rest] = split(kept + piece)
-          kept = rest
-          return safe
-        },
-        flush: () => {
-          const rest = text(kept)
-          kept = ""
-          return rest
+    return {
+      push: (piece: string) => {
+        const begin = kept.length
+        kept += piece
+        for (let at = begin; at < kept.length; at++) {
+          node = step(node, kept.charCodeAt(at))
+          if (node.found > 0) add(spans, { from: at + 1 - node.found, to: at + 1 })
         }
+        return show(kept.length - node.depth)
+      },
+      flush: () => {
+        node = root
+        return show(kept.length)
       }
     }
+  }
+  return {
+    text: (whole) => {
+      const { flush, push } = stream()
+      return push(whole) + flush()
+    },
+    stream
   }
 }

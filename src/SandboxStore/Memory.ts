@@ -1,0 +1,220 @@
+/** The store in memory: for tests, and for programs that keep nothing. It refuses what the one in SQL refuses. */
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import { Conflict } from "../domain/Errors.js"
+import type { HeldLease } from "../domain/Holder.js"
+import type { Plan } from "../domain/Plan.js"
+import { type NewEvent, ProgressEvent } from "../domain/ProgressEvent.js"
+import { change, isLiving, type Sandbox, type SandboxChange, type SandboxId } from "../domain/Sandbox.js"
+import {
+  type LogPosition,
+  SandboxStore,
+  type SandboxStoreShape,
+  type Step,
+  StoreError
+} from "../SandboxStore.js"
+
+interface Kept {
+  readonly sandbox: Sandbox
+  readonly plan: Plan
+  readonly cancelRequested: boolean
+  readonly lease?: HeldLease
+  readonly steps: ReadonlyArray<Step>
+  readonly log?: LogPosition
+}
+
+interface Written {
+  readonly identity: string
+  readonly event: ProgressEvent
+}
+
+/** Never changed, but replaced as a whole: a transaction that fails leaves the one that was. */
+interface State {
+  readonly sandboxes: ReadonlyMap<SandboxId, Kept>
+  readonly events: ReadonlyArray<Written>
+}
+
+type Change<E = never> = Either.Either<State, E | StoreError>
+
+const isStep =
+  ({ attempt, key }: Step) =>
+  (other: Step) =>
+    other.attempt === attempt && other.key === key
+
+const find = (state: State, id: SandboxId): Either.Either<Kept, StoreError> =>
+  Either.fromNullable(
+    state.sandboxes.get(id),
+    () =>
+      new StoreError({ reason: "other", message: `no sandbox ${id}`, hint: "it has to be created before" })
+  )
+
+const withKept = (state: State, kept: Kept): State => ({
+  ...state,
+  sandboxes: new Map(state.sandboxes).set(kept.sandbox.id, kept)
+})
+
+const holdsName = (state: State, { id, name }: Sandbox): Sandbox | undefined =>
+  [...state.sandboxes.values()]
+    .map(({ sandbox }) => sandbox)
+    .find((other) => other.name === name && other.id !== id && isLiving(other.state))
+
+const update = (state: State, id: SandboxId, fields: SandboxChange): Change =>
+  Either.gen(function* () {
+    const kept = yield* find(state, id)
+    const sandbox = change(kept.sandbox, fields)
+    if (isLiving(sandbox.state) && holdsName(state, sandbox) !== undefined) {
+      return yield* Either.left(
+        new StoreError({
+          reason: "other",
+          message: `the name ${sandbox.name} is taken`,
+          hint: "take another one"
+        })
+      )
+    }
+    return withKept(state, { ...kept, sandbox })
+  })
+
+const append = (state: State, id: SandboxId, event: NewEvent, now: DateTime.Utc): State => {
+  const before = state.events.filter(({ event: { sandboxId } }) => sandboxId === id)
+  if (before.some(({ identity }) => identity === event.identity)) return state
+  const seq = before.length + 1
+  const made = new ProgressEvent({
+    id: `${id}-${seq}`,
+    sandboxId: id,
+    seq,
+    time: event.time === undefined ? now : DateTime.unsafeMake(event.time),
+    type: event.type,
+    phase: event.phase ?? null,
+    message: event.message,
+    percent: null,
+    etaSeconds: null,
+    data: event.data ?? {}
+  })
+  return { ...state, events: [...state.events, { identity: event.identity, event: made }] }
+}
+
+/**
+ * A store of its own.
+ * @category constructors
+ */
+export const make: Effect.Effect<SandboxStoreShape> = Effect.sync(() => {
+  let state: State = { sandboxes: new Map(), events: [] }
+  const read = <A>(look: (now: State) => A): Effect.Effect<A> => Effect.sync(() => look(state))
+  // Nothing else runs within one, as it waits for nothing.
+  const transaction = <A, E>(
+    run: (now: DateTime.Utc) => Either.Either<readonly [A, State], E>
+  ): Effect.Effect<A, E> =>
+    Effect.flatMap(DateTime.now, (now) =>
+      Either.map(run(now), ([value, next]) => {
+        state = next
+        return value
+      })
+    )
+
+  return {
+    create: (sandbox, plan, event) =>
+      transaction((now) => {
+        const other = holdsName(state, sandbox)
+        const kept: Kept = { sandbox, plan, cancelRequested: false, steps: [] }
+        return other === undefined
+          ? Either.right([undefined, append(withKept(state, kept), sandbox.id, event, now)])
+          : Either.left(
+              new Conflict({
+                reason: "name-taken",
+                message: `the name ${sandbox.name} is taken by sandbox ${other.id}`,
+                hint: `give another --name, or \`sandboxer destroy ${sandbox.name}\` first`
+              })
+            )
+      }),
+    get: (id) => read(({ sandboxes }) => sandboxes.get(id)?.sandbox),
+    plan: (id) => read(({ sandboxes }) => sandboxes.get(id)?.plan),
+    list: read(({ sandboxes }) =>
+      [...sandboxes.values()]
+        .map(({ sandbox }) => sandbox)
+        .sort((a, b) => DateTime.toEpochMillis(a.createdAt) - DateTime.toEpochMillis(b.createdAt))
+    ),
+    events: (id, after) =>
+      read(({ events }) =>
+        events.flatMap(({ event }) => (event.sandboxId === id && event.seq > after ? [event] : []))
+      ),
+    allEvents: (after) =>
+      read(({ events }) => ({
+        events: events.slice(after).map(({ event }) => event),
+        position: Math.max(after, events.length)
+      })),
+    requestCancel: (id) =>
+      transaction((now) =>
+        Either.map(find(state, id), (kept) => [
+          undefined,
+          append(
+            withKept(state, { ...kept, cancelRequested: true }),
+            id,
+            {
+              identity: `cancelling/${kept.sandbox.attempt}`,
+              type: "cancelling",
+              message: "asked to cancel",
+              phase: kept.sandbox.phase?.name ?? null
+            },
+            now
+          )
+        ])
+      ),
+    cancelRequested: (id) => read(({ sandboxes }) => sandboxes.get(id)?.cancelRequested ?? false),
+    lease: (id) => read(({ sandboxes }) => sandboxes.get(id)?.lease),
+    takeLease: (id, holder, seen) =>
+      transaction(() =>
+        Either.map(find(state, id), (kept) => {
+          if (kept.lease?.term !== seen) return [undefined, state]
+          const term = (seen ?? 0) + 1
+          return [{ id, term }, withKept(state, { ...kept, lease: { term, holder, beat: 0 } })]
+        })
+      ),
+    releaseLease: ({ id, term }) =>
+      Effect.sync(() => {
+        const kept = state.sandboxes.get(id)
+        if (kept?.lease?.term !== term) return
+        state = withKept(state, { ...kept, lease: { ...kept.lease, holder: null } })
+      }),
+    commit: ({ id, term }, { beat, change: fields, events = [], log, step }) =>
+      transaction((now) =>
+        Either.gen(function* () {
+          const kept = state.sandboxes.get(id)
+          if (kept?.lease?.term !== term) {
+            return yield* Either.left(
+              new StoreError({
+                reason: "lease-lost",
+                message: `another supervisor took ${id} over`,
+                hint: `follow it with \`sandboxer watch ${id}\``
+              })
+            )
+          }
+          const known = step === undefined ? -1 : kept.steps.findIndex(isStep(step))
+          const written = withKept(state, {
+            ...kept,
+            lease: beat === true ? { ...kept.lease, beat: kept.lease.beat + 1 } : kept.lease,
+            ...(log === undefined ? {} : { log }),
+            ...(step === undefined
+              ? {}
+              : { steps: known === -1 ? [...kept.steps, step] : kept.steps.with(known, step) })
+          })
+          const changed = fields === undefined ? written : yield* update(written, id, fields)
+          return [undefined, events.reduce((next, event) => append(next, id, event, now), changed)] as const
+        })
+      ),
+    transition: (id, from, fields, event) =>
+      transaction((now) => {
+        const kept = state.sandboxes.get(id)
+        return kept === undefined || !from.includes(kept.sandbox.state)
+          ? Either.right([false, state])
+          : Either.map(update(state, id, fields), (changed) => [true, append(changed, id, event, now)])
+      }),
+    steps: (id, attempt) =>
+      read(({ sandboxes }) => sandboxes.get(id)?.steps.filter((step) => step.attempt === attempt) ?? []),
+    log: (id) => read(({ sandboxes }) => sandboxes.get(id)?.log)
+  }
+})
+
+/** @category layers */
+export const layer: Layer.Layer<SandboxStore> = Layer.effect(SandboxStore, make)
