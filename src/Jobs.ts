@@ -112,6 +112,21 @@ export const conclude = (
         })
   })
 
+/** Groups of what comes within a tenth of a second. What came before a failure comes, too: it is what tells of it. */
+export const grouped = <A, E, R>(stream: Stream.Stream<A, E, R>): Stream.Stream<Chunk.Chunk<A>, E, R> =>
+  stream.pipe(
+    // As values, since groups that are not full are dropped where the stream fails.
+    Stream.either,
+    Stream.groupedWithin(1000, "100 millis"),
+    Stream.flatMap((group) => {
+      const [failures, items] = Chunk.separate(group)
+      return Stream.concat(
+        Chunk.isEmpty(items) ? Stream.empty : Stream.succeed(items),
+        Stream.fromIterableEffect(Effect.as(Effect.forEach(failures, Effect.fail, { discard: true }), []))
+      )
+    })
+  )
+
 /** Starts a job or follows the one that is there, to its end; what it prints goes to the log. Gives its exit code. */
 export const run = (
   job: JobRef,

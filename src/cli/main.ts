@@ -81,10 +81,7 @@ const application = (layers: CliLayers, globals: Globals) => {
 /** Colours where they are wanted; what is wrong with the words is said by us, not by @effect/cli. */
 const consoleFor = (console: Console.Console, colours: boolean): Console.Console => ({
   ...console,
-  log: (...args) =>
-    console.log(
-      ...args.map((arg) => (typeof arg === "string" && !colours ? stripVTControlCharacters(arg) : arg))
-    ),
+  log: (text) => console.log((colours ? String(text) : stripVTControlCharacters(String(text))).trimEnd()),
   error: () => Effect.void
 })
 

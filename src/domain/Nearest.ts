@@ -23,9 +23,9 @@ export const nearest = (given: string, candidates: Iterable<string>): string | u
     }))
     .sort((a, b) => a.far - b.far)
   const best = ranked[0]
-  return best !== undefined && best.far <= Math.max(2, Math.floor(given.length / 3))
-    ? best.candidate
-    : undefined
+  // Of a short word something has to be left: any two letters are two changes from any other two.
+  const farthest = Math.min(given.length - 1, Math.max(2, Math.floor(given.length / 3)))
+  return best !== undefined && best.far <= farthest ? best.candidate : undefined
 }
 
 /** A hint: the nearest candidate where there is one, else the fallback. */

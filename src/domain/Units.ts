@@ -20,22 +20,24 @@ const durationUnits: Record<string, string> = {
   week: "w"
 }
 
-const bytes: Record<string, number> = {
-  b: 1,
-  byte: 1,
-  kb: 1e3,
-  mb: 1e6,
-  gb: 1e9,
-  tb: 1e12,
-  k: 1024,
-  m: 1024 ** 2,
-  g: 1024 ** 3,
-  t: 1024 ** 4,
-  kib: 1024,
-  mib: 1024 ** 2,
-  gib: 1024 ** 3,
-  tib: 1024 ** 4
-}
+const bytes = new Map([
+  ["", 1],
+  ["b", 1],
+  ["byte", 1],
+  ["bytes", 1],
+  ["kb", 1e3],
+  ["mb", 1e6],
+  ["gb", 1e9],
+  ["tb", 1e12],
+  ["k", 1024],
+  ["m", 1024 ** 2],
+  ["g", 1024 ** 3],
+  ["t", 1024 ** 4],
+  ["kib", 1024],
+  ["mib", 1024 ** 2],
+  ["gib", 1024 ** 3],
+  ["tib", 1024 ** 4]
+])
 
 /**
  * A duration in seconds: "90 s", "30 seconds", "1h30m", "12 hours"; a bare number is not one.
@@ -58,11 +60,11 @@ export const parseDuration = (text: string): Either.Either<number, string> => {
  * @category parsing
  */
 export const parseSize = (text: string): Either.Either<number, string> => {
-  const match = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(text.trim())
-  const unit = match?.[2] === "" ? 1 : bytes[(match?.[2] ?? "?").toLowerCase()]
-  return match === null || unit === undefined
-    ? Either.left(`a size like "20 GiB", "512M" or "1.5 GB"`)
-    : Either.right(Math.round(Number(match[1]) * unit))
+  const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(text.trim()) ?? []
+  const size = Math.round(Number(amount) * (bytes.get(unit.toLowerCase()) ?? Number.NaN))
+  return Number.isSafeInteger(size)
+    ? Either.right(size)
+    : Either.left(`a size like "20 GiB", "512M" or "1.5 GB"`)
 }
 
 const fromText = (parse: (text: string) => Either.Either<number, string>, name: string) =>

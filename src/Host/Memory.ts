@@ -1,0 +1,205 @@
+/**
+ * A host whose files are in memory and whose programs are functions: no path of it means anything on this machine,
+ * so that what takes one for the other fails.
+ */
+import { createHash } from "node:crypto"
+import type * as PlatformError from "@effect/platform/Error"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { basename, dirname, HostPath, join } from "../domain/HostPath.js"
+import { type Command, HostError, type HostShape, Hosts, type Job } from "../Host.js"
+import * as MemoryJobs from "./MemoryJobs.js"
+
+/** What a program has of its host: it prints, and it does with files what the host can do with them. */
+export interface MemoryProcess {
+  readonly print: (text: string) => Effect.Effect<void>
+  readonly host: HostShape
+}
+
+/**
+ * Any program: it gives its exit code. One that is told to end is interrupted; where it fails, that is exit code 1,
+ * and printed by a job.
+ */
+export type Program = (command: Command, process: MemoryProcess) => Effect.Effect<number, HostError>
+
+export interface MemoryHostOptions {
+  readonly name?: string
+  /** What is run for any command; by default one that ends well and says nothing. */
+  readonly program?: Program
+  readonly freeBytes?: number
+}
+
+/** `mode` is 0600 for what `write` wrote. */
+export interface MemoryFile {
+  readonly bytes: Uint8Array
+  readonly mode: number
+}
+
+export interface MemoryHost extends HostShape {
+  readonly files: ReadonlyMap<HostPath, MemoryFile>
+  /** What was run, in order; a job is there once. */
+  readonly commands: ReadonlyArray<Command>
+  /** The jobs that run now. */
+  readonly running: Effect.Effect<ReadonlyArray<Job>>
+}
+
+/**
+ * A host of its own, all of it below `/elsewhere`; its jobs end with the scope.
+ * @category constructors
+ */
+export const make = (
+  options: MemoryHostOptions = {}
+): Effect.Effect<MemoryHost, never, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const scope = yield* Effect.scope
+    const name = options.name ?? "elsewhere"
+    const home = HostPath("/elsewhere/home")
+    const program: Program = options.program ?? (() => Effect.succeed(0))
+    const files = new Map<HostPath, MemoryFile>()
+    const folders = new Set<HostPath>()
+    const commands: Array<Command> = []
+
+    const hostError = (reason: HostError["reason"], message: string) =>
+      new HostError({ reason, host: name, message, hint: "check the path" })
+    const missing = (at: HostPath) => hostError("not-found", `${name} has no ${at}`)
+    const fromLocal = (error: PlatformError.PlatformError) =>
+      hostError(
+        error._tag !== "SystemError"
+          ? "other"
+          : error.reason === "NotFound"
+            ? "not-found"
+            : error.reason === "AlreadyExists"
+              ? "exists"
+              : "other",
+        error.message
+      )
+
+    const isFolder = (at: HostPath) => at === "/" || folders.has(at)
+    const makeFolder = (at: HostPath): void => {
+      for (let folder = at; folder !== "/"; folder = dirname(folder)) folders.add(folder)
+    }
+    makeFolder(home)
+    const fileAt = (at: HostPath) =>
+      Effect.suspend(() => {
+        const file = files.get(at)
+        return file === undefined ? Effect.fail(missing(at)) : Effect.succeed(file)
+      })
+    const writeFile = (at: HostPath, bytes: Uint8Array, mode: number) =>
+      Effect.suspend(() => {
+        if (!isFolder(dirname(at))) return Effect.fail(missing(dirname(at)))
+        files.set(at, { bytes, mode })
+        return Effect.void
+      })
+
+    const load = (
+      local: string,
+      at: HostPath
+    ): Effect.Effect<void, HostError | PlatformError.PlatformError> =>
+      Effect.gen(function* () {
+        const { type } = yield* fs.stat(local)
+        if (type !== "Directory") return yield* writeFile(at, yield* fs.readFile(local), 0o644)
+        makeFolder(at)
+        for (const inner of yield* fs.readDirectory(local)) {
+          yield* load(path.join(local, inner), join(at, inner))
+        }
+      })
+    const put = (local: string, at: HostPath) =>
+      Effect.mapError(load(local, at), (error) => (error._tag === "HostError" ? error : fromLocal(error)))
+
+    const execute = (command: Command, print: MemoryProcess["print"]) =>
+      Effect.suspend(() => {
+        if (command.cwd !== undefined && !isFolder(command.cwd)) return Effect.fail(missing(command.cwd))
+        commands.push(command)
+        return program(command, { print, host })
+      })
+    const { forget, running, ...jobs } = MemoryJobs.make({ scope, isFolder, missing, run: execute })
+
+    const host: HostShape = {
+      ...jobs,
+      name,
+      home,
+      run: (command, { timeoutSeconds = Number.POSITIVE_INFINITY } = {}) =>
+        Effect.suspend(() => {
+          let stdout = ""
+          const print = (text: string) =>
+            Effect.sync(() => {
+              stdout += text
+            })
+          return Effect.map(execute(command, print), (exitCode) => ({ exitCode, stdout, stderr: "" }))
+        }).pipe(
+          Effect.timeoutFail({
+            duration: Duration.seconds(timeoutSeconds),
+            onTimeout: () =>
+              hostError("no-answer", `${command.program} did not end within ${timeoutSeconds} s`)
+          })
+        ),
+      place: (local) => {
+        const placed = join(home, `placed${path.resolve(local)}`)
+        return Effect.sync(() => makeFolder(dirname(placed))).pipe(
+          Effect.zipRight(put(local, placed)),
+          Effect.as(placed)
+        )
+      },
+      put: (local, at) =>
+        Effect.suspend(() =>
+          files.has(at) || isFolder(at)
+            ? Effect.fail(hostError("exists", `${name} has ${at} already`))
+            : put(local, at)
+        ),
+      get: (at, local) =>
+        Effect.flatMap(fileAt(at), ({ bytes }) =>
+          Effect.mapError(fs.writeFile(local, bytes, { flag: "wx" }), fromLocal)
+        ),
+      write: (at, content) => writeFile(at, new TextEncoder().encode(content), 0o600),
+      makeFolder: (at) => Effect.sync(() => makeFolder(at)),
+      list: (at) =>
+        Effect.suspend(() =>
+          isFolder(at)
+            ? Effect.succeed(
+                [...files.keys(), ...folders]
+                  .filter((other) => dirname(other) === at)
+                  .map(basename)
+                  .sort()
+              )
+            : Effect.fail(missing(at))
+        ),
+      info: (at) =>
+        Effect.sync(() => {
+          const file = files.get(at)
+          if (file !== undefined) return { type: "file", sizeBytes: file.bytes.length } as const
+          return isFolder(at) ? ({ type: "folder", sizeBytes: 0 } as const) : undefined
+        }),
+      realPath: (at) =>
+        Effect.suspend(() => (files.has(at) || isFolder(at) ? Effect.succeed(at) : Effect.fail(missing(at)))),
+      sha256: (at) => Effect.map(fileAt(at), ({ bytes }) => createHash("sha256").update(bytes).digest("hex")),
+      remove: (at) =>
+        Effect.sync(() => {
+          const isGone = (other: HostPath) => other === at || other.startsWith(`${at}/`)
+          for (const kept of [files, folders]) {
+            for (const other of [...kept.keys()].filter(isGone)) kept.delete(other)
+          }
+          forget(isGone)
+        }),
+      freeBytes: () => Effect.succeed(options.freeBytes ?? 2 ** 40)
+    }
+    return { ...host, files, commands, running: Effect.sync(running) }
+  })
+
+/** The text of a file that the host has. */
+export const textOf = ({ files }: MemoryHost, path: HostPath): string | undefined => {
+  const file = files.get(path)
+  return file === undefined ? undefined : new TextDecoder().decode(file.bytes)
+}
+
+/**
+ * One host, whatever the placement says.
+ * @category layers
+ */
+export const layer = (host: HostShape): Layer.Layer<Hosts> =>
+  Layer.succeed(Hosts, { get: () => Effect.succeed(host) })
