@@ -4,6 +4,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type { Globals } from "./cli/argv.js"
 import { run } from "./cli/main.js"
@@ -31,6 +32,17 @@ const program = run(process.argv.slice(2), {
   full: (globals) => layerDetached({ settings: settings(globals), executable })
 })
 
-process.exitCode = await Effect.runPromise(
+const fiber = Effect.runFork(
   Effect.provide(program, Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer))
 )
+
+// What runs is ended in order, its children too; a verb that has its own answer to a signal listens for itself.
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    if (process.listenerCount(signal) === 1) fiber.unsafeInterruptAsFork(fiber.id())
+  })
+}
+
+fiber.addObserver((exit) => {
+  process.exitCode = Exit.isSuccess(exit) ? exit.value : 130
+})

@@ -31,8 +31,10 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
   Packer,
   Effect.gen(function* () {
     const host = yield* Host
+    // Asked for its version Packer would make the cache's folder, and those above it.
+    const quiet = { CHECKPOINT_DISABLE: "1" }
     const environment = {
-      CHECKPOINT_DISABLE: "1",
+      ...quiet,
       // Not in the template's folder, which may be read-only, and shared, so that an ISO is fetched once.
       PACKER_CACHE_DIR: join(host.home, "cache", "packer")
     }
@@ -54,14 +56,18 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
 
     const run = (
       args: ReadonlyArray<string>,
-      options: { readonly folder?: HostPath; readonly timeoutSeconds: number }
+      options: {
+        readonly folder?: HostPath
+        readonly timeoutSeconds: number
+        readonly env?: Readonly<Record<string, string>>
+      }
     ) =>
       Effect.mapError(
         host.run(
           {
             program: "packer",
             args,
-            env: environment,
+            env: options.env ?? environment,
             ...(options.folder === undefined ? {} : { cwd: options.folder })
           },
           { timeoutSeconds: options.timeoutSeconds }
@@ -93,14 +99,17 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
 
     return {
       version: Effect.gen(function* () {
-        const { exitCode, stdout } = yield* run(["version", "-machine-readable"], { timeoutSeconds: 20 })
+        const { exitCode, stdout } = yield* run(["version", "-machine-readable"], {
+          timeoutSeconds: 20,
+          env: quiet
+        })
         const version = Version.parse(stdout)
         if (exitCode === 0 && version !== undefined && Version.compare(version, Version.minimum) >= 0)
           return version
         return yield* new ProvisionError({
           reason: "packer-unusable",
           message:
-            version === undefined
+            version === undefined || exitCode !== 0
               ? "what is called packer does not say a version as Packer does"
               : `packer ${Version.format(version)} is too old`,
           hint: `run \`packer version\` by hand; it takes HashiCorp's Packer ${Version.format(Version.minimum)} or later`
