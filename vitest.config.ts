@@ -11,8 +11,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/{process,e2e,bench,chaos,data}/**"],
-          benchmark: { include: ["test/bench/**/*.bench.ts"] }
+          exclude: ["test/{process,e2e,chaos,data}/**"]
         }
       },
       {
@@ -20,7 +19,6 @@ export default defineConfig({
         test: {
           name: "process",
           include: ["test/process/**/*.test.ts"],
-          benchmark: { include: [] },
           globalSetup: "./scripts/require-build.js",
           sequence: { groupOrder: 1 },
           testTimeout: 30_000,
@@ -32,7 +30,6 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
-          benchmark: { include: [] },
           globalSetup: "./scripts/require-build.js",
           // Whole machines boot in these: one file at a time.
           poolOptions: { forks: { singleFork: true } },

@@ -9,7 +9,7 @@ import type { Artifact } from "./domain/Artifact.js"
 import { NotFound, type UsageError } from "./domain/Errors.js"
 import type { InputDeclarations } from "./domain/Input.js"
 import { didYouMean } from "./domain/Nearest.js"
-import type { Prepare } from "./domain/Profile.js"
+import type { Hardware, Prepare } from "./domain/Profile.js"
 import type { Endpoint } from "./domain/Sandbox.js"
 import type { RecipeError, RecipeServices } from "./Recipe.js"
 
@@ -21,6 +21,8 @@ export interface PlanRequest {
   /** Names of the inputs that the profile hands to the template as variables. */
   readonly variables: ReadonlyArray<string>
   readonly prepare: Prepare | undefined
+  /** What the profile tells of the machine's hardware. */
+  readonly hardware?: Hardware | undefined
   /** The profile's folder, which its own relative paths are relative to. */
   readonly profileFolder: string
   readonly requires: { readonly commands: ReadonlyArray<string>; readonly freeDisk: number | undefined }

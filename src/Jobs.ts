@@ -1,6 +1,7 @@
 /** Running a Job of a recipe to its end, its output going to the log. */
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { ProvisionError } from "./domain/Failure.js"
 import {
@@ -120,10 +121,8 @@ export const grouped = <A, E, R>(stream: Stream.Stream<A, E, R>): Stream.Stream<
     Stream.groupedWithin(1000, "100 millis"),
     Stream.flatMap((group) => {
       const [failures, items] = Chunk.separate(group)
-      return Stream.concat(
-        Chunk.isEmpty(items) ? Stream.empty : Stream.succeed(items),
-        Stream.fromIterableEffect(Effect.as(Effect.forEach(failures, Effect.fail, { discard: true }), []))
-      )
+      const end = Option.match(Chunk.head(failures), { onNone: () => Stream.empty, onSome: Stream.fail })
+      return Stream.concat(Stream.succeed(items), end)
     })
   )
 
@@ -137,7 +136,7 @@ export const run = (
     const reporter = yield* Reporter
     yield* host.startJob({ ...command, folder: job.folder })
     yield* lines(host.followJob(job.folder, 0)).pipe(
-      Stream.groupedWithin(1000, "100 millis"),
+      grouped,
       Stream.runForEach((chunk) => reporter.output([...chunk].map((line) => ({ ...line, job: job.key }))))
     )
     return yield* conclude(host, job, command.stop)

@@ -1,5 +1,7 @@
 /** Child processes: the one module that starts any. */
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process"
+import { existsSync } from "node:fs"
+import { constants } from "node:os"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -28,31 +30,46 @@ export interface ProcessResult {
 
 const kept = 1024 * 1024
 
-const processError = (program: string) => (cause: NodeJS.ErrnoException) =>
-  new ProcessError({
-    reason: cause.code === "ENOENT" ? "not-found" : cause.code === "EACCES" ? "not-permitted" : "other",
-    program,
-    message: `${program}: ${cause.message}`
-  })
-
-const signalNumbers: Partial<Record<NodeJS.Signals, number>> = {
-  SIGHUP: 1,
-  SIGINT: 2,
-  SIGQUIT: 3,
-  SIGABRT: 6,
-  SIGKILL: 9,
-  SIGSEGV: 11,
-  SIGTERM: 15
-}
+const processError = ({ cwd, program }: ProcessCommand, cause: NodeJS.ErrnoException) =>
+  // A folder that is not there is ENOENT too.
+  cwd !== undefined && !existsSync(cwd)
+    ? new ProcessError({
+        reason: "other",
+        program,
+        message: `${program} cannot be started in ${cwd}: there is no such folder`
+      })
+    : new ProcessError({
+        reason: cause.code === "ENOENT" ? "not-found" : cause.code === "EACCES" ? "not-permitted" : "other",
+        program,
+        message: `${program}: ${cause.message}`
+      })
 
 const exitCodeOf = (code: number | null, signal: NodeJS.Signals | null): number =>
-  code ?? 128 + (signal === null ? 0 : (signalNumbers[signal] ?? 0))
+  code ?? 128 + (signal === null ? 0 : constants.signals[signal])
 
 const start = (command: ProcessCommand, options: SpawnOptions): ChildProcess =>
   spawn(command.program, [...command.args], {
     ...options,
     ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
     env: { ...process.env, ...command.env }
+  })
+
+/** Starts a child; some errors are thrown at once, others told later. */
+const started = <A>(
+  command: ProcessCommand,
+  options: SpawnOptions,
+  watch: (child: ChildProcess, resume: (effect: Effect.Effect<A>) => void) => Effect.Effect<void> | undefined
+): Effect.Effect<A, ProcessError> =>
+  Effect.async((resume) => {
+    const failed = (cause: unknown) =>
+      resume(Effect.fail(processError(command, cause as NodeJS.ErrnoException)))
+    try {
+      const child = start(command, options)
+      child.once("error", failed)
+      return watch(child, resume)
+    } catch (cause) {
+      return failed(cause)
+    }
   })
 
 /** Signals a process, or with a negative number a group; one that is gone already is no error. */
@@ -65,14 +82,22 @@ export const signal = (pid: number, name: NodeJS.Signals): Effect.Effect<void> =
     }
   })
 
-// TERM first; what does not end within two seconds is killed with its group.
-const end = (child: ChildProcess, exited: Effect.Effect<unknown>): Effect.Effect<void> =>
+// TERM first; what does not end within two seconds is killed. The whole group: what the child started may outlive it.
+const end = (child: ChildProcess): Effect.Effect<void> =>
   Effect.suspend(() => {
     const pid = child.pid
-    if (pid === undefined || child.exitCode !== null || child.signalCode !== null) return Effect.void
+    if (pid === undefined) return Effect.void
+    const closed = Effect.async<void>((resume) => void child.once("close", () => resume(Effect.void)))
     return signal(-pid, "SIGTERM").pipe(
-      Effect.zipRight(Effect.interruptible(exited).pipe(Effect.timeoutOption(Duration.seconds(2)))),
-      Effect.zipRight(signal(-pid, "SIGKILL"))
+      Effect.zipRight(Effect.interruptible(closed).pipe(Effect.timeoutOption(Duration.seconds(2)))),
+      Effect.zipRight(signal(-pid, "SIGKILL")),
+      Effect.zipRight(
+        Effect.sync(() => {
+          // Whoever left the group may hold the pipes still: they would hold this program.
+          child.stdout?.destroy()
+          child.stderr?.destroy()
+        })
+      )
     )
   })
 
@@ -84,31 +109,28 @@ export const run = (
   command: ProcessCommand,
   options: { readonly timeoutSeconds?: number } = {}
 ): Effect.Effect<ProcessResult, ProcessError> => {
-  const running = Effect.async<ProcessResult, ProcessError>((resume) => {
-    const child = start(command, { detached: true, stdio: ["ignore", "pipe", "pipe"] })
-    const collect = (name: "stdout" | "stderr") => {
-      const chunks: Array<Buffer> = []
-      let size = 0
-      // Read to the end whatever is kept: a child whose output nobody reads stops.
-      child[name]?.on("data", (chunk: Buffer) => {
-        if (size < kept) chunks.push(chunk.subarray(0, kept - size))
-        size += chunk.length
-      })
-      return () => Buffer.concat(chunks).toString("utf8")
+  const running = started<ProcessResult>(
+    command,
+    { detached: true, stdio: ["ignore", "pipe", "pipe"] },
+    (child, resume) => {
+      const collect = (name: "stdout" | "stderr") => {
+        const chunks: Array<Buffer> = []
+        let size = 0
+        // Read to the end whatever is kept: a child whose output nobody reads stops.
+        child[name]?.on("data", (chunk: Buffer) => {
+          if (size < kept) chunks.push(chunk.subarray(0, kept - size))
+          size += chunk.length
+        })
+        return () => Buffer.concat(chunks).toString("utf8")
+      }
+      const stdout = collect("stdout")
+      const stderr = collect("stderr")
+      child.once("close", (code, by) =>
+        resume(Effect.succeed({ exitCode: exitCodeOf(code, by), stdout: stdout(), stderr: stderr() }))
+      )
+      return end(child)
     }
-    const stdout = collect("stdout")
-    const stderr = collect("stderr")
-    child.once("error", (cause: NodeJS.ErrnoException) =>
-      resume(Effect.fail(processError(command.program)(cause)))
-    )
-    child.once("close", (code, by) =>
-      resume(Effect.succeed({ exitCode: exitCodeOf(code, by), stdout: stdout(), stderr: stderr() }))
-    )
-    return end(
-      child,
-      Effect.async<void>((ended) => void child.once("exit", () => ended(Effect.void)))
-    )
-  })
+  )
   return options.timeoutSeconds === undefined
     ? running
     : Effect.timeoutFail(running, {
@@ -124,13 +146,10 @@ export const run = (
 
 /** Starts a process that goes on when this one ends: in a session of its own, with no descriptor of this one. */
 export const detach = (command: ProcessCommand): Effect.Effect<number, ProcessError> =>
-  Effect.async((resume) => {
-    const child = start(command, { detached: true, stdio: "ignore" })
-    child.once("error", (cause: NodeJS.ErrnoException) =>
-      resume(Effect.fail(processError(command.program)(cause)))
-    )
+  started(command, { detached: true, stdio: "ignore" }, (child, resume) => {
     child.once("spawn", () => {
       child.unref()
       resume(Effect.succeed(child.pid ?? 0))
     })
+    return undefined
   })

@@ -14,20 +14,14 @@ import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import type { Artifact } from "./domain/Artifact.js"
 import { Conflict, NotFound, UsageError } from "./domain/Errors.js"
-import {
-  type GivenInputs,
-  type InputDeclaration,
-  type InputDeclarations,
-  type ProfileInput,
-  resolveInputs
-} from "./domain/Input.js"
+import { type GivenInputs, type InputDeclarations, prompt, resolveInputs } from "./domain/Input.js"
 import { didYouMean } from "./domain/Nearest.js"
 import { Plan } from "./domain/Plan.js"
-import type { Profile } from "./domain/Profile.js"
 import type { ProgressEvent } from "./domain/ProgressEvent.js"
 import { hasEnded, isLiving, Sandbox, SandboxId } from "./domain/Sandbox.js"
 import { Extensions } from "./Extension.js"
 import { Holders } from "./Holders.js"
+import * as ProfileMode from "./ProfileMode.js"
 import { Profiles } from "./Profiles.js"
 import { SandboxStore, StoreError } from "./SandboxStore.js"
 import { Secrets, type SecretValues } from "./Secrets.js"
@@ -42,9 +36,17 @@ export interface CreateRequest {
   readonly ttlSeconds?: number
   readonly timeoutSeconds?: number
   readonly environment: Readonly<Record<string, string | undefined>>
-  /** What relative paths of given inputs are relative to. */
+  /** What relative paths of given inputs are relative to, but for those of a document. */
   readonly workingDirectory: string
+  /** Asks a person for a required secret that was not given; where it is left out, such an input is missing. */
+  readonly askSecret?: AskSecret
 }
+
+/** Gives what a person typed for a secret input. */
+export type AskSecret = (
+  name: string,
+  description: string | undefined
+) => Effect.Effect<Redacted.Redacted, UsageError>
 
 export interface SandboxesShape {
   /** What `create` would do and why; reads, and writes nothing. */
@@ -98,38 +100,6 @@ const newId = Effect.map(
   (digits) => SandboxId.make(digits.map((digit) => digit.toString(16)).join(""))
 )
 
-const narrowed = (
-  profile: Profile,
-  declared: InputDeclarations
-): Effect.Effect<InputDeclarations, UsageError> =>
-  Effect.gen(function* () {
-    const own = profile.document.inputs ?? {}
-    const merged: Record<string, InputDeclaration> = { ...declared }
-    for (const [name, input] of Object.entries<ProfileInput>(own)) {
-      const below = declared[name]
-      const type = input.type ?? below?.type
-      if (
-        type === undefined ||
-        (below !== undefined && input.type !== undefined && input.type !== below.type)
-      ) {
-        return yield* new UsageError({
-          reason: "profile",
-          message: `${profile.document.id}: input ${name} ${below === undefined ? "has no type" : `is a ${below.type}, not a ${input.type}`}`,
-          hint: `correct \`type\` in ${profile.file}`
-        })
-      }
-      if (below === undefined && input.variable !== true) {
-        return yield* new UsageError({
-          reason: "profile",
-          message: `${profile.document.id}: ${profile.document.extension} has no input ${name}`,
-          hint: didYouMean(name, Object.keys(declared), "a variable of the template needs `variable: true`")
-        })
-      }
-      merged[name] = { ...below, ...input, type }
-    }
-    return merged
-  })
-
 /** `-i mode=…` says the same as `--mode`; both may be given if they agree. */
 const modeOf = ({ inputs, mode }: CreateRequest): Effect.Effect<string | undefined, UsageError> => {
   const given = inputs.mode
@@ -167,42 +137,35 @@ export const layer = Layer.effect(
     const plan = Effect.fn("Sandboxes.plan")(function* (request: CreateRequest) {
       const profile = yield* profiles.get(request.profile)
       const { document } = profile
-      if (document.extension === undefined) {
-        return yield* new UsageError({
-          reason: "profile",
-          message: `${document.id} names no extension: it is there for others to extend`,
-          hint: "`sandboxer profile list` shows those that can be created from"
-        })
-      }
-      const extension = yield* extensions.get(document.extension)
-      const modes = Object.keys(extension.modes)
-      const name = (yield* modeOf(request)) ?? document.mode ?? modes[0] ?? ""
-      const mode = extension.modes[name]
-      if (mode === undefined) {
-        return yield* new UsageError({
-          reason: "usage",
-          message: `${extension.id} has no mode ${name}`,
-          hint: `its modes are: ${modes.join(", ")}`
-        })
-      }
+      const { extension, inputs, mode, name, problems } = yield* ProfileMode.find(
+        profile,
+        yield* modeOf(request)
+      ).pipe(Effect.provideService(Extensions, extensions))
+      const [problem] = problems
+      if (problem !== undefined) return yield* problem
       const { mode: _, ...given } = request.inputs
-      const declarations = yield* narrowed(profile, mode.inputs)
       const resolved = yield* resolveInputs({
-        declarations,
+        declarations: inputs,
         given,
         environment: request.environment,
         absolute: {
-          given: (file) => path.resolve(request.workingDirectory, file),
-          profile: (file) => path.resolve(profile.folder, file)
-        }
+          given: (file, location) =>
+            path.resolve(
+              location === undefined ? request.workingDirectory : path.dirname(location.file),
+              file
+            ),
+          profile: (file, input) => path.resolve(profile.folderOf(["inputs", input, "default"]), file)
+        },
+        asks: request.askSecret !== undefined
       })
       const planned = yield* mode
         .plan({
           inputs: resolved.values,
           secrets: Object.keys(resolved.secrets),
-          variables: Object.keys(declarations).filter((input) => declarations[input]?.variable === true),
+          variables: Object.keys(inputs).filter((input) => inputs[input]?.variable === true),
           prepare: document.prepare,
-          profileFolder: profile.folder,
+          hardware: document.hardware,
+          profileFolder: profile.folderOf(["prepare"]),
           requires: {
             commands: document.placement?.requires?.commands ?? [],
             freeDisk: document.placement?.requires?.freeDisk
@@ -226,22 +189,30 @@ export const layer = Layer.effect(
           description: planned.description,
           spec: planned.encoded
         }),
+        inputs,
         defaultName: planned.defaultName ?? document.id.replace(/^profile\./, "")
       }
     })
 
     const readSecrets = (
       sources: Readonly<Record<string, string>>,
-      environment: CreateRequest["environment"]
-    ) =>
-      Effect.map(
-        Effect.forEach(Object.entries(sources), ([name, source]) => {
+      { askSecret, environment }: CreateRequest,
+      inputs: InputDeclarations
+    ) => {
+      // Nobody types before it is known that the others are there.
+      const asked = Object.entries(sources).filter(([, source]) => source === prompt)
+      const others = Object.entries(sources).filter(([, source]) => source !== prompt)
+      return Effect.map(
+        Effect.forEach([...others, ...asked], ([name, source]) => {
           const missing = (what: string) =>
             new UsageError({
               reason: "input",
               message: `input ${name}: ${what}`,
               hint: "give a source that has a value"
             })
+          if (source === prompt && askSecret !== undefined) {
+            return Effect.map(askSecret(name, inputs[name]?.description), (secret) => [name, secret] as const)
+          }
           const value = source.startsWith("env:")
             ? Effect.fromNullable(environment[source.slice(4)] || null).pipe(
                 Effect.mapError(() => missing(`the environment has no ${source.slice(4)}`))
@@ -255,6 +226,7 @@ export const layer = Layer.effect(
         }),
         (entries): SecretValues => Object.fromEntries(entries)
       )
+    }
 
     // The wanted name, or the next free one with a number behind it; another process may be quicker.
     const record = (
@@ -414,7 +386,7 @@ export const layer = Layer.effect(
       plan: (request) => Effect.map(plan(request), (planned) => planned.plan),
       create: Effect.fn("Sandboxes.create")(function* (request) {
         const planned = yield* plan(request)
-        const values = yield* readSecrets(planned.plan.secrets, request.environment)
+        const values = yield* readSecrets(planned.plan.secrets, request, planned.inputs)
         const id = yield* newId
         // Before the record: a supervisor that finds the record finds them too.
         yield* secrets.put(id, values)

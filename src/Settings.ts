@@ -4,9 +4,11 @@ import * as Path from "@effect/platform/Path"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import { parse } from "yaml"
+import { isMap, LineCounter, parseDocument, type Scalar } from "yaml"
 import { UsageError } from "./domain/Errors.js"
+import { didYouMean } from "./domain/Nearest.js"
 
 /** Keys of the configuration file. */
 const ConfigFile = Schema.Struct({
@@ -48,24 +50,40 @@ export interface SettingsInput {
   readonly shipped: string
 }
 
+const keys = Object.keys(ConfigFile.fields)
+const known = `keys of a configuration file are ${keys.join(", ")}`
+
 const readFile = (file: string, named: boolean) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const wrong = (message: string) =>
-      new UsageError({
-        reason: "configuration",
-        message: `${file}: ${message}`,
-        hint: `keys of a configuration file are ${Object.keys(ConfigFile.fields).join(", ")}`
-      })
+    const counter = new LineCounter()
+    const wrong = (message: string, offset = 0, hint = known) => {
+      const { col, line } = counter.linePos(offset)
+      const location = { file, line: Math.max(1, line), column: Math.max(1, col) }
+      return new UsageError({ reason: "configuration", message, hint, location })
+    }
     if (!named && !(yield* Effect.orElseSucceed(fs.exists(file), () => false))) return {}
     const text = yield* Effect.mapError(fs.readFileString(file), () => wrong("it cannot be read"))
-    const document = yield* Effect.try({
-      try: () => parse(text) as unknown,
-      catch: (cause) => wrong(String(cause))
+    const document = parseDocument(text, { lineCounter: counter, stringKeys: true })
+    const [error] = document.errors
+    if (error !== undefined) {
+      return yield* wrong(error.message.split(/ at line \d/)[0] ?? error.message, error.pos[0])
+    }
+    const written = yield* Effect.try({
+      try: () => document.toJS() as unknown,
+      catch: () => wrong("it has aliases that lead nowhere, or too many")
     })
     return yield* Effect.mapError(
-      Schema.decodeUnknown(ConfigFile)(document ?? {}, { onExcessProperty: "error" }),
-      (error) => wrong(error.message)
+      Schema.decodeUnknown(ConfigFile)(written ?? {}, { onExcessProperty: "error" }),
+      (error) => {
+        const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
+        const key = String(issue?.path[0] ?? "")
+        const items = isMap<Scalar>(document.contents) ? document.contents.items : []
+        const offset = items.find((item) => item.key.value === key)?.key.range?.[0]
+        return issue?._tag === "Unexpected"
+          ? wrong(`unknown key ${key}`, offset, didYouMean(key, keys, known))
+          : wrong(key === "" ? "it is no map of keys" : `${key}: ${issue?.message}`, offset)
+      }
     )
   })
 
@@ -76,35 +94,46 @@ export const resolve = (
   Effect.gen(function* () {
     const path = yield* Path.Path
     const { environment, overrides, workingDirectory } = input
-    const home = environment.HOME !== undefined && environment.HOME !== "" ? environment.HOME : undefined
-    const configFolder =
-      environment.XDG_CONFIG_HOME ?? (home === undefined ? undefined : path.join(home, ".config"))
+    // A variable that is set to nothing says nothing.
+    const variable = (name: string) => environment[name] || undefined
+    // The XDG specification has a relative path ignored.
+    const folder = (name: string, below: string) => {
+      const [given, home] = [variable(name), variable("HOME")]
+      return given !== undefined && path.isAbsolute(given)
+        ? given
+        : home === undefined
+          ? undefined
+          : path.join(home, below)
+    }
+    const configFolder = folder("XDG_CONFIG_HOME", ".config")
+    const namedFile = overrides.config ?? variable("SANDBOXER_CONFIG")
     const configFile =
-      overrides.config ??
-      environment.SANDBOXER_CONFIG ??
-      (configFolder === undefined ? undefined : path.join(configFolder, "sandboxer", "config.yaml"))
-    const named = overrides.config !== undefined || environment.SANDBOXER_CONFIG !== undefined
-    const file =
-      configFile === undefined ? {} : yield* readFile(path.resolve(workingDirectory, configFile), named)
+      namedFile !== undefined
+        ? path.resolve(workingDirectory, namedFile)
+        : configFolder === undefined
+          ? undefined
+          : path.join(configFolder, "sandboxer", "config.yaml")
+    const file = configFile === undefined ? {} : yield* readFile(configFile, namedFile !== undefined)
 
     const pick = (
       flag: string | undefined,
-      variable: string,
+      name: string,
       inFile: string | undefined,
       fallback: string | undefined
-    ) =>
-      flag !== undefined
+    ) => {
+      const set = variable(name)
+      return flag !== undefined
         ? { value: path.resolve(workingDirectory, flag), from: "flag" }
-        : environment[variable] !== undefined && environment[variable] !== ""
-          ? { value: path.resolve(workingDirectory, environment[variable]), from: `environment ${variable}` }
+        : set !== undefined
+          ? { value: path.resolve(workingDirectory, set), from: `environment ${name}` }
           : inFile !== undefined && configFile !== undefined
             ? { value: path.resolve(path.dirname(configFile), inFile), from: configFile }
             : fallback !== undefined
               ? { value: fallback, from: "default" }
               : undefined
+    }
 
-    const stateFolder =
-      environment.XDG_STATE_HOME ?? (home === undefined ? undefined : path.join(home, ".local/state"))
+    const stateFolder = folder("XDG_STATE_HOME", ".local/state")
     const state = pick(
       overrides.home,
       "SANDBOXER_HOME",
@@ -126,14 +155,18 @@ export const resolve = (
       profileFolders.push({ path: path.join(configFolder, "sandboxer", "profiles"), origin: "configuration" })
     }
     // In a checkout of sandboxer itself the project's profiles are those that ship.
-    const folders = profileFolders.filter((folder) => folder.path !== path.resolve(input.shipped))
+    const folders = profileFolders.filter((one) => one.path !== path.resolve(input.shipped))
     folders.push({ path: path.resolve(input.shipped), origin: "shipped" })
     return {
       home: state.value,
       profileFolders: folders,
       sources: [
         { key: "home", ...state },
-        { key: "configuration", value: configFile ?? "", from: named ? "named" : "default" },
+        {
+          key: "configuration",
+          value: configFile ?? "",
+          from: namedFile === undefined ? "default" : "named"
+        },
         ...(profiles === undefined ? [] : [{ key: "profiles", ...profiles }])
       ]
     }

@@ -275,7 +275,9 @@ const provision = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, 
 const giveUp = (lease: Lease, sandbox: Sandbox, plan: Plan, error: RecipeError) =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
+    const secrets = yield* Secrets
     if (error._tag === "StoreError") return yield* error
+    yield* secrets.forget(lease.id)
     const { change, event } = yield* outcome({ state: "failed", failure: failureOf(error, []) }, plan, {
       jobs: 0,
       killed: 0,

@@ -5,6 +5,7 @@
  * import { layer } from "sandboxer/node"
  */
 
+import { fileURLToPath } from "node:url"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
@@ -12,6 +13,8 @@ import * as NodePath from "@effect/platform-node/NodePath"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ArtifactsFiles from "./Artifacts/Files.js"
+import * as DoctorMachine from "./Doctor/Machine.js"
+import * as Doctor from "./Doctor.js"
 import type { UsageError } from "./domain/Errors.js"
 import { type Extensions, layerExtensions } from "./Extension.js"
 import { vmPacker } from "./extensions/vm-packer/index.js"
@@ -80,11 +83,23 @@ export const layerRecipes = (
 
 /** What can be swapped: each has a live layer that is taken where none is given. */
 export interface LayerOptions {
-  readonly settings: Settings.SettingsInput
+  /** By default those of the `sandboxer` command: this process's environment, working directory, and what ships. */
+  readonly settings?: Partial<Settings.SettingsInput>
   readonly packer?: Layer.Layer<Packer, never, Host>
-  readonly stateHub?: Layer.Layer<StateHub>
+  readonly stateHub?: Layer.Layer<StateHub, never, Settings.Settings | FileSystem.FileSystem | Path.Path>
   readonly extensions?: Layer.Layer<Extensions>
 }
+
+const layerSettings = (given: LayerOptions["settings"]) =>
+  Layer.suspend(() =>
+    Settings.layer({
+      overrides: {},
+      environment: process.env,
+      workingDirectory: process.cwd(),
+      shipped: fileURLToPath(new URL("../profiles", import.meta.url)),
+      ...given
+    })
+  )
 
 const supervision = ({ extensions, packer, settings, stateHub }: LayerOptions) =>
   Layer.mergeAll(
@@ -96,18 +111,40 @@ const supervision = ({ extensions, packer, settings, stateHub }: LayerOptions) =
     ProfilesDirectory.layer
   ).pipe(
     Layer.provideMerge(Layer.merge(HostLocal.layer, SandboxStoreSql.layer)),
-    Layer.provideMerge(Settings.layer(settings)),
+    Layer.provideMerge(layerSettings(settings)),
     Layer.provideMerge(platform)
   )
 
+const layerDoctor = (packer: Layer.Layer<Packer, never, Host>) =>
+  Doctor.layer.pipe(
+    Layer.provide(Layer.merge(packer, DoctorMachine.layer(SandboxStoreSql.layer))),
+    // There is always a local host.
+    Layer.provide(
+      Layer.orDie(
+        Layer.effect(
+          Host,
+          Effect.flatMap(Hosts, (hosts) => hosts.get({ host: "local" }))
+        )
+      )
+    ),
+    Layer.provide(HostLocal.layer)
+  )
+
 /**
- * Settings and profiles alone: nothing is opened or made.
+ * What does without the store: nothing is opened or made.
  * @category layers
  */
 export const layerSettled = ({
+  packer,
   settings
-}: Pick<LayerOptions, "settings">): Layer.Layer<Settings.Settings | Profiles, UsageError> =>
-  ProfilesDirectory.layer.pipe(Layer.provideMerge(Settings.layer(settings)), Layer.provide(platform))
+}: Pick<LayerOptions, "packer" | "settings">): Layer.Layer<
+  Settings.Settings | Profiles | Doctor.Doctor,
+  UsageError
+> =>
+  Layer.merge(ProfilesDirectory.layer, layerDoctor(packer ?? PackerCommand.layer)).pipe(
+    Layer.provideMerge(layerSettings(settings)),
+    Layer.provide(platform)
+  )
 
 /** Everything that sandboxer gives. */
 export type Services =
@@ -123,7 +160,7 @@ export type Services =
  * sandboxer within this program: provisions are supervised by its own fibers.
  * @category layers
  */
-export const layer = (options: LayerOptions): Layer.Layer<Services, UsageError | StoreError> =>
+export const layer = (options: LayerOptions = {}): Layer.Layer<Services, UsageError | StoreError> =>
   Sandboxes.layer.pipe(
     Layer.provideMerge(SupervisorsInProcess.layer),
     Layer.provideMerge(supervision(options))

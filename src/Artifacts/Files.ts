@@ -140,8 +140,9 @@ export const layer = Layer.effect(
         for (const { path: file, sha256 } of artifacts) {
           // One that was there before us is not ours to take away.
           if (!(yield* isThere(file)) || (yield* digest(file)) !== sha256) continue
-          yield* fs.remove(file)
+          // Last, as it tells that there is something to take away.
           yield* fs.remove(`${file}.sha256`, { force: true })
+          yield* fs.remove(file)
         }
         yield* store.commit({ id, term }, { change: { artifacts: [] } })
         // A folder of its own has its id for a name; any other is the user's.

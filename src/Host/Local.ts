@@ -21,6 +21,10 @@ const poll = Duration.millis(50)
 const chunkSize = 256 * 1024
 // A job that left no exit code is looked for among the processes: that costs more than a look at a file.
 const pollsPerCensus = 20
+/** Seconds for the wrapper to write down how its command ended, and to go. */
+const afterLeader = 1
+/** Seconds for processes that were killed to go. */
+const longestKill = 10
 
 const reasons: Record<string, HostError["reason"]> = {
   ENOENT: "not-found",
@@ -74,7 +78,8 @@ const readText = (path: HostPath) => orUndefined(attempt(() => fs.readFile(path,
 const identityOf = (folder: HostPath) =>
   Effect.map(readText(join(folder, "identity")), (text) => {
     const [pid = 0, startTime = 0, group = 0] = (text ?? "").split(" ").map(Number)
-    return pid > 0 && processInfo(pid)?.startTime === startTime ? { pid, group } : undefined
+    const info = pid > 0 ? processInfo(pid) : undefined
+    return info?.startTime === startTime && !info.zombie ? { pid, group } : undefined
   })
 
 const census = (folder: HostPath) => Effect.sync(() => processesWith(cookie, folder))
@@ -138,12 +143,15 @@ const killAll = (folder: HostPath): Effect.Effect<void> =>
     yield* Effect.forEach(left, (info) => Processes.signal(info.pid, "SIGKILL"), { discard: true })
   })
 
-const allGone = (folder: HostPath, seconds: number) =>
-  census(folder).pipe(
-    Effect.repeat({ until: (left) => left.length === 0, schedule: Schedule.spaced(poll) }),
-    Effect.timeoutOption(Duration.seconds(seconds)),
-    Effect.map(Option.isSome)
-  )
+// No timeout: whoever stops jobs at the end of a provision cannot be interrupted, and a timeout interrupts.
+const within = <E>(seconds: number, gone: Effect.Effect<boolean, E>) =>
+  Effect.repeat(gone, {
+    until: (isGone) => isGone,
+    schedule: Schedule.upTo(Schedule.spaced(poll), Duration.seconds(seconds))
+  })
+
+const allGone = (folder: HostPath) => Effect.map(census(folder), (left) => left.length === 0)
+const leaderGone = (folder: HostPath) => Effect.map(identityOf(folder), (identity) => identity === undefined)
 
 const stopJob: HostShape["stopJob"] = (folder, { graceSeconds, stop }) =>
   Effect.gen(function* () {
@@ -156,13 +164,12 @@ const stopJob: HostShape["stopJob"] = (folder, { graceSeconds, stop }) =>
     const identity = yield* identityOf(folder)
     if (identity !== undefined && graceSeconds > 0) {
       yield* Processes.signal(stop === "leader" ? identity.pid : -identity.group, "SIGTERM")
-      yield* allGone(folder, graceSeconds)
+      if (stop === "leader") yield* within(graceSeconds, leaderGone(folder))
+      // What a leader leaves behind was not told to end: it would use up the grace for nothing.
+      yield* within(stop === "leader" ? afterLeader : graceSeconds, allGone(folder))
     }
     const killed = (yield* census(folder)).length
-    yield* killAll(folder).pipe(
-      Effect.zipRight(allGone(folder, 0.2)),
-      Effect.repeat({ until: (gone) => gone, times: 50 })
-    )
+    yield* within(longestKill, Effect.zipRight(killAll(folder), allGone(folder)))
     const left = (yield* census(folder)).length
     return left === 0
       ? ({ killed, left } as const)

@@ -4,12 +4,13 @@ import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Documents from "../Documents.js"
 import { NotFound, UsageError } from "../domain/Errors.js"
 import { didYouMean } from "../domain/Nearest.js"
 import { merge, type Profile } from "../domain/Profile.js"
 import { type ProfileEntry, Profiles } from "../Profiles.js"
 import { Settings } from "../Settings.js"
-import { decode, largestFile, parse, type RawProfile } from "./Document.js"
+import { decode, kind, type RawProfile, says } from "./Document.js"
 
 interface Found {
   readonly id: string
@@ -26,26 +27,8 @@ export const layer = Layer.effect(
     const path = yield* Path.Path
     const { profileFolders } = yield* Settings
 
-    const unreadable = (file: string, message: string) =>
-      new UsageError({
-        reason: "profile",
-        message,
-        hint: "a profile is a YAML document of a few kilobytes",
-        location: { file, line: 1, column: 1 }
-      })
-
     const readRaw = (file: string): Effect.Effect<RawProfile, UsageError> =>
-      Effect.gen(function* () {
-        const { size, type } = yield* fs.stat(file)
-        if (type !== "File") return yield* unreadable(file, "it is no file")
-        if (Number(size) > largestFile) return yield* unreadable(file, `it is too large: ${size} bytes`)
-        return yield* parse(file, yield* fs.readFileString(file))
-      }).pipe(
-        Effect.catchTags({
-          BadArgument: (error) => unreadable(file, error.message),
-          SystemError: (error) => unreadable(file, error.message)
-        })
-      )
+      Effect.provideService(Documents.read(file, kind), FileSystem.FileSystem, fs)
 
     const find = (file: string, origin: string): Effect.Effect<Found> =>
       Effect.map(Effect.either(readRaw(file)), (raw) => {
@@ -60,7 +43,9 @@ export const layer = Layer.effect(
     const inFolder = (folder: string, origin: string) =>
       Effect.gen(function* () {
         const names = yield* Effect.orElseSucceed(fs.readDirectory(folder), () => [])
-        const files = yield* Effect.forEach(names.sort(), (name) => {
+        // Hidden ones are an editor's.
+        const shown = names.filter((name) => !name.startsWith(".")).sort()
+        const files = yield* Effect.forEach(shown, (name) => {
           const inner = path.join(folder, name, "profile.yaml")
           return /\.ya?ml$/.test(name)
             ? Effect.succeed([path.join(folder, name)])
@@ -78,14 +63,33 @@ export const layer = Layer.effect(
       (found) => found.flat()
     )
 
+    // Of the folders that are looked in, one that was named has to be there.
+    const missing = Effect.gen(function* () {
+      const folder = profileFolders.find(({ origin }) => origin === "flag")?.path
+      if (folder === undefined) return []
+      const stat = yield* Effect.orElseSucceed(fs.stat(folder), () => undefined)
+      if (stat?.type === "Directory") return []
+      const error = new UsageError({
+        reason: "configuration",
+        message: `there is no folder of profiles ${folder}`,
+        hint: "check --profiles, SANDBOXER_PROFILES and `profiles` in the configuration file"
+      })
+      return [{ _tag: "Broken", id: folder, file: folder, error } as const]
+    })
+
+    const search = Effect.gen(function* () {
+      const [broken] = yield* missing
+      return broken === undefined ? yield* findAll : yield* broken.error
+    })
+
     const chain = (
       found: ReadonlyArray<Found>,
       raw: RawProfile,
       below: ReadonlyArray<string>
-    ): Either.Either<ReadonlyArray<RawProfile>, UsageError> =>
+    ): Either.Either<readonly [RawProfile, ...Array<RawProfile>], UsageError> =>
       Either.gen(function* () {
         const base = raw.keys.extends
-        if (typeof base !== "string") return [raw]
+        if (typeof base !== "string") return [raw] as const
         const wrong = (message: string, hint: string) =>
           new UsageError({
             reason: "profile",
@@ -108,23 +112,36 @@ export const layer = Layer.effect(
             wrong(`no profile ${base}`, didYouMean(base, ids, `profiles are ${ids.join(", ")}`))
           )
         }
-        return [raw, ...(yield* chain(found, yield* next.raw, [...below, base]))]
+        return [raw, ...(yield* chain(found, yield* next.raw, [...below, base]))] as const
       })
 
-    // A default that is a path is relative to the file it was written in.
     const resolve = (
       found: ReadonlyArray<Found>,
       { file, id, origin, raw }: Found
     ): Either.Either<Profile, UsageError> =>
       Either.gen(function* () {
         const own = yield* raw
-        const [first = own, ...others] = yield* chain(found, own, [id])
-        const keys = [first, ...others].reduceRight<Record<string, unknown>>(
-          (merged, { keys }) => merge(merged, keys),
+        const raws = yield* chain(found, own, [id])
+        // All but the id: a profile is not called what the one is called that it extends.
+        const keys = raws.reduceRight<Record<string, unknown>>(
+          ({ id: _, ...base }, raw) => merge(base, raw.keys),
           {}
         )
-        const document = yield* decode(keys, [first, ...others])
-        return { document, file, folder: path.dirname(file), origin }
+        const document = yield* decode(keys, raws)
+        return {
+          document,
+          file,
+          folder: path.dirname(file),
+          folderOf: (key) => path.dirname((raws.find((raw) => says(raw, key)) ?? own).file),
+          saidBy: (key) =>
+            raws
+              .filter((raw) => says(raw, key))
+              .map((raw) => ({
+                id: String(raw.keys.id),
+                location: { file: raw.file, ...raw.locate(key) }
+              })),
+          origin
+        }
       })
 
     const entries = Effect.map(findAll, (found): ReadonlyArray<ProfileEntry> => {
@@ -148,10 +165,10 @@ export const layer = Layer.effect(
     })
 
     return {
-      list: entries,
+      list: Effect.zipWith(missing, entries, (broken, all) => [...broken, ...all]),
       get: (id) =>
         Effect.gen(function* () {
-          const found = yield* findAll
+          const found = yield* search
           const wanted = id.startsWith("profile.") ? id : `profile.${id}`
           const one = found.find((other) => other.id === wanted)
           if (one !== undefined) return yield* resolve(found, one)
@@ -164,7 +181,7 @@ export const layer = Layer.effect(
         }),
       read: (file) =>
         Effect.gen(function* () {
-          const found = yield* findAll
+          const found = yield* search
           if (!(yield* Effect.orElseSucceed(fs.exists(file), () => false))) {
             return yield* new NotFound({
               reason: "profile",

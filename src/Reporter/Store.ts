@@ -19,6 +19,7 @@ import { Settings } from "../Settings.js"
 const tailLines = 20
 const longestTailLine = 1000
 const encoder = new TextEncoder()
+const decoder = new TextDecoder()
 const monotonicSeconds = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos) / 1e9)
 
 const logError = (error: { readonly message: string }) =>
@@ -27,6 +28,9 @@ const logError = (error: { readonly message: string }) =>
     message: `the log cannot be written: ${error.message}`,
     hint: "check the disk's space and the state directory's permissions"
   })
+
+/** The last of the lines that end in a text. */
+const lastLines = (text: string): ReadonlyArray<string> => text.split("\n").slice(0, -1).slice(-tailLines)
 
 /**
  * The log of this term: one of its own, that begins as the log of the term before did, so that two supervisors
@@ -41,16 +45,24 @@ const openLog = Effect.gen(function* () {
   const folder = path.join(home, "logs")
   yield* fs.makeDirectory(folder, { recursive: true, mode: 0o700 })
   const before = yield* store.log(id)
-  const file = path.join(folder, `${id}.${term}.log`)
+  const fileOf = (ofTerm: number) => path.join(folder, `${id}.${ofTerm}.log`)
+  const file = fileOf(term)
   const log = yield* fs.open(file, { flag: "w", mode: 0o600 })
+  let tail: ReadonlyArray<string> = []
   if (before !== undefined && before.length > 0) {
-    const kept = yield* fs.readFile(before.path)
-    yield* log.writeAll(kept.subarray(0, before.length))
+    const kept = (yield* fs.readFile(before.path)).subarray(0, before.length)
+    yield* log.writeAll(kept)
+    tail = lastLines(decoder.decode(kept.subarray(-tailLines * longestTailLine)))
   }
   const position = { path: file, length: before?.length ?? 0, offsets: before?.offsets ?? {} }
   yield* store.commit({ id, term }, { log: position, change: { logPath: file } })
-  if (before !== undefined && before.path !== file) yield* fs.remove(before.path, { force: true })
-  return { log, position }
+  // A term that ended before this place may have left its own, too.
+  yield* Effect.forEach(
+    Array.from({ length: term - 1 }, (_, index) => fileOf(index + 1)),
+    (old) => fs.remove(old, { force: true }),
+    { discard: true }
+  )
+  return { log, position, tail }
 })
 
 /** @category layers */
@@ -59,7 +71,11 @@ export const layer = Layer.scoped(
   Effect.gen(function* () {
     const store = yield* SandboxStore
     const { attempt, id, secrets, term } = yield* Provision
-    const { log, position: begun } = yield* Effect.catchAll(openLog, (error) =>
+    const {
+      log,
+      position: begun,
+      tail: before
+    } = yield* Effect.catchAll(openLog, (error) =>
       Effect.fail(error._tag === "StoreError" ? error : logError(error))
     )
     const redactor = Redactor.make(Object.values(secrets).map(Redacted.value))
@@ -68,7 +84,7 @@ export const layer = Layer.scoped(
     let position = begun
     // Behind the last whole line there may be the beginning of one, which another supervisor would write again.
     let written = begun.length
-    let tail: ReadonlyArray<string> = []
+    let tail = before
     let current: PhaseName | null = (yield* store.get(id))?.phase?.name ?? null
 
     const say =
@@ -190,7 +206,7 @@ export const layer = Layer.scoped(
             const length = written + encoder.encode(text.slice(0, whole)).length
             written += encoder.encode(text).length
             if (whole === 0) return
-            tail = [...tail, ...text.slice(0, whole).split("\n").slice(0, -1)].slice(-tailLines)
+            tail = [...tail, ...lastLines(text.slice(0, whole))].slice(-tailLines)
             position = { path: position.path, length, offsets }
             yield* store.commit({ id, term }, { log: position })
           })

@@ -115,19 +115,31 @@ export const make: Effect.Effect<SandboxStoreShape> = Effect.sync(() => {
 
   return {
     create: (sandbox, plan, event) =>
-      transaction((now) => {
-        const other = holdsName(state, sandbox)
-        const kept: Kept = { sandbox, plan, cancelRequested: false, steps: [] }
-        return other === undefined
-          ? Either.right([undefined, append(withKept(state, kept), sandbox.id, event, now)])
-          : Either.left(
+      transaction((now) =>
+        Either.gen(function* () {
+          const other = holdsName(state, sandbox)
+          if (other !== undefined) {
+            return yield* Either.left(
               new Conflict({
                 reason: "name-taken",
                 message: `the name ${sandbox.name} is taken by sandbox ${other.id}`,
                 hint: `give another --name, or \`sandboxer destroy ${sandbox.name}\` first`
               })
             )
-      }),
+          }
+          if (state.sandboxes.has(sandbox.id)) {
+            return yield* Either.left(
+              new StoreError({
+                reason: "other",
+                message: `there is a sandbox ${sandbox.id} already`,
+                hint: "ids are used once"
+              })
+            )
+          }
+          const kept: Kept = { sandbox, plan, cancelRequested: false, steps: [] }
+          return [undefined, append(withKept(state, kept), sandbox.id, event, now)] as const
+        })
+      ),
     get: (id) => read(({ sandboxes }) => sandboxes.get(id)?.sandbox),
     plan: (id) => read(({ sandboxes }) => sandboxes.get(id)?.plan),
     list: read(({ sandboxes }) =>

@@ -18,6 +18,14 @@ const failed = (error: { readonly message: string }) =>
     hint: "check the disk's space and the state directory's permissions"
   })
 
+// What is wrong with the text is not told: that would tell the text.
+const unreadable = (file: string) =>
+  new StoreError({
+    reason: "damaged",
+    message: `secrets cannot be read from ${file}`,
+    hint: "cancel the sandbox, and create it again"
+  })
+
 /** @category layers */
 export const layer = Layer.effect(
   Secrets,
@@ -46,7 +54,7 @@ export const layer = Layer.effect(
           return Object.fromEntries(
             Object.entries(shown).map(([name, value]) => [name, Redacted.make(value)])
           )
-        }).pipe(Effect.mapError(failed)),
+        }).pipe(Effect.mapError(() => unreadable(file(id)))),
       forget: (id) => Effect.mapError(fs.remove(file(id), { force: true }), failed)
     }
   })

@@ -5,7 +5,7 @@
 import * as Either from "effect/Either"
 import { UsageError } from "../domain/Errors.js"
 import { didYouMean } from "../domain/Nearest.js"
-import { flags } from "./options.js"
+import { type Flag, flags } from "./options.js"
 
 /** Global options that decide which layers there are. */
 export interface Globals {
@@ -33,6 +33,7 @@ export const parse = (argv: ReadonlyArray<string>, verbs: Verbs): Either.Either<
     const global: Array<string> = []
     const flagged: Array<string> = []
     const operands: Array<string> = []
+    const given = new Set<Flag>()
     let literal = false
     for (let at = 0; at < argv.length; at++) {
       const word = argv[at] ?? ""
@@ -55,22 +56,36 @@ export const parse = (argv: ReadonlyArray<string>, verbs: Verbs): Either.Either<
           )
         )
       }
+      // A flag may be said again; of two values one would be lost.
+      if (given.has(known) && known.repeats !== true) {
+        if (!known.takesValue) continue
+        return yield* Either.left(usage(`${name} is given twice`, "give it once"))
+      }
+      given.add(known)
       const into = globalFlags.includes(name) ? global : flagged
+      const next = argv[at + 1]
       if (!known.takesValue) {
+        if (equals !== -1) {
+          return yield* Either.left(usage(`${name} takes no value`, `write ${name} alone, or leave it out`))
+        }
         into.push(name)
-      } else if (equals !== -1) {
-        into.push(name, word.slice(equals + 1))
-      } else if (at + 1 < argv.length) {
-        at++
-        into.push(name, argv[at] ?? "")
-      } else {
+        continue
+      }
+      if (equals === -1 && (next === undefined || flags.has(next))) {
         return yield* Either.left(usage(`${name} needs a value`, `write it behind: ${name} VALUE`))
       }
+      const value = equals === -1 ? (next ?? "") : word.slice(equals + 1)
+      if (equals === -1) at++
+      const hint = known.refuses?.(value)
+      if (hint !== undefined) {
+        return yield* Either.left(usage(`${name}: got ${JSON.stringify(value)}`, hint))
+      }
+      into.push(name, value)
     }
     const [verb, below] = operands
     const path: Array<string> = []
     if (verb !== undefined) {
-      const inner = verbs[verb]
+      const inner = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined
       if (inner === undefined) {
         return yield* Either.left(
           usage(

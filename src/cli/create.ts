@@ -1,9 +1,9 @@
 import * as Command from "@effect/cli/Command"
-import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import type { Plan } from "../domain/Plan.js"
 import { Sandboxes } from "../Sandboxes.js"
-import { parseInputs } from "./inputs.js"
+import { askSecret } from "./ask.js"
+import { over, parseInputs, readInputsFile } from "./inputs.js"
 import * as options from "./options.js"
 import { type Kind, printOne, sandboxes, sandboxInFull } from "./output.js"
 import { conclude, follow } from "./progress.js"
@@ -51,9 +51,14 @@ export const create = Command.make(
   "create",
   {
     profile: options.text("profile", "The profile to create from", "p"),
-    inputs: options
-      .text("input", "An input: KEY=VALUE; repeat it for a list, KEY.NAME=VALUE for a map", "i")
-      .pipe(Options.repeated),
+    inputs: options.texts(
+      "input",
+      "An input: KEY=VALUE; repeat it for a list, KEY.NAME=VALUE for a map",
+      "i"
+    ),
+    inputsFile: options.optional(
+      options.text("inputs-file", "A YAML or JSON file of inputs; what -i gives wins over it")
+    ),
     mode: options.optional(options.text("mode", "The extension's mode, where it is not the profile's")),
     name: options.optional(options.text("name", "The sandbox's name; by default the vm_name")),
     ttlSeconds: options.optional(
@@ -65,14 +70,29 @@ export const create = Command.make(
     progress: options.progress,
     output: options.output
   },
-  ({ detach, dryRun, inputs, mode, name, output, profile, progress, timeoutSeconds, ttlSeconds }) =>
+  ({
+    detach,
+    dryRun,
+    inputs,
+    inputsFile,
+    mode,
+    name,
+    output,
+    profile,
+    progress,
+    timeoutSeconds,
+    ttlSeconds
+  }) =>
     Effect.gen(function* () {
       const manager = yield* Sandboxes
+      const inFile = inputsFile === undefined ? {} : yield* readInputsFile(inputsFile)
+      const { mode: _, ...withoutMode } = inFile
       const request = {
         profile,
-        inputs: yield* parseInputs(inputs),
+        inputs: over(mode === undefined ? inFile : withoutMode, yield* parseInputs(inputs)),
         environment: process.env,
         workingDirectory: process.cwd(),
+        ...(askSecret === undefined ? {} : { askSecret }),
         ...(mode === undefined ? {} : { mode }),
         ...(name === undefined ? {} : { name }),
         ...(ttlSeconds === undefined ? {} : { ttlSeconds }),

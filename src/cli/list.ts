@@ -1,5 +1,4 @@
 import * as Command from "@effect/cli/Command"
-import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import { UsageError } from "../domain/Errors.js"
 import { didYouMean } from "../domain/Nearest.js"
@@ -41,7 +40,7 @@ const make = (name: string, description: string) =>
     name,
     {
       all: options.flag("all", "The dead too", "a"),
-      filters: options.text("filter", "Those alone whose KEY is VALUE").pipe(Options.repeated),
+      filters: options.texts("filter", "Those alone whose KEY is VALUE"),
       output: options.output
     },
     ({ all, filters: given, output }) =>

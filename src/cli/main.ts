@@ -6,6 +6,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Layer from "effect/Layer"
+import type { Doctor } from "../Doctor.js"
 import type { UsageError } from "../domain/Errors.js"
 import type { Services } from "../node.js"
 import type { Profiles } from "../Profiles.js"
@@ -17,6 +18,7 @@ import { artifact } from "./artifact.js"
 import { cancel } from "./cancel.js"
 import { create } from "./create.js"
 import { destroy, rm } from "./destroy.js"
+import { doctor } from "./doctor.js"
 import { events } from "./events.js"
 import { type CommandError, type Ending, ofDefect, ofError } from "./exit.js"
 import { list, ls } from "./list.js"
@@ -31,7 +33,7 @@ import { watch } from "./watch.js"
 
 /** Layers for the verbs, by the global options: `settled` for those that do without the store. */
 export interface CliLayers {
-  readonly settled: (globals: Globals) => Layer.Layer<Settings | Profiles, UsageError>
+  readonly settled: (globals: Globals) => Layer.Layer<Settings | Profiles | Doctor, UsageError>
   readonly full: (globals: Globals) => Layer.Layer<Services, UsageError | StoreError>
 }
 
@@ -49,6 +51,7 @@ const verbs: Verbs = {
   rm: [],
   profile: ["list", "show", "validate"],
   artifact: ["list", "show", "path"],
+  doctor: [],
   supervise: []
 }
 
@@ -72,6 +75,7 @@ const application = (layers: CliLayers, globals: Globals) => {
       full(rm),
       Command.provide(profile, settledLayer),
       full(artifact),
+      Command.provide(doctor, settledLayer),
       full(supervise)
     ]),
     Command.run({ name: "sandboxer", version })

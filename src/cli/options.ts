@@ -7,33 +7,58 @@ import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { didYouMean } from "../domain/Nearest.js"
 import { parseDuration } from "../domain/Units.js"
 
-/** Flags that are known, and whether a value follows; aliases too. */
-export const flags = new Map<string, { readonly takesValue: boolean }>([
-  ["--help", { takesValue: false }],
-  ["-h", { takesValue: false }],
-  ["--version", { takesValue: false }],
-  ["--completions", { takesValue: true }],
-  ["--log-level", { takesValue: true }],
-  ["--wizard", { takesValue: false }]
-])
-
-const know = (name: string, takesValue: boolean, alias?: string) => {
-  flags.set(`--${name}`, { takesValue })
-  if (alias !== undefined) flags.set(`-${alias}`, { takesValue })
+/** What is known of a flag before @effect/cli reads it. */
+export interface Flag {
+  readonly takesValue: boolean
+  readonly repeats?: boolean
+  /** What it takes, where it does not take this value. */
+  readonly refuses?: (value: string) => string | undefined
 }
+
+const oneOf = (choices: ReadonlyArray<string>): Flag => ({
+  takesValue: true,
+  refuses: (value) =>
+    choices.includes(value) ? undefined : didYouMean(value, choices, `it takes ${choices.join(", ")}`)
+})
+
+/** Flags that are known; an alias has the same value. */
+export const flags = new Map<string, Flag>()
+
+const know = (name: string, known: Flag, alias?: string) => {
+  flags.set(`--${name}`, known)
+  if (alias !== undefined) flags.set(`-${alias}`, known)
+}
+
+// Those of @effect/cli itself.
+know("help", { takesValue: false }, "h")
+know("version", { takesValue: false })
+know("wizard", { takesValue: false })
+know("completions", oneOf(["bash", "fish", "sh", "zsh"]))
+know("log-level", oneOf(["all", "trace", "debug", "info", "warning", "error", "fatal", "none"]))
 
 const aliased = <A>(option: Options.Options<A>, alias: string | undefined) =>
   alias === undefined ? option : Options.withAlias(option, alias)
 
 export const text = (name: string, description: string, alias?: string): Options.Options<string> => {
-  know(name, true, alias)
+  know(name, { takesValue: true }, alias)
   return aliased(Options.text(name), alias).pipe(Options.withDescription(description))
 }
 
+/** One that may be given any number of times. */
+export const texts = (
+  name: string,
+  description: string,
+  alias?: string
+): Options.Options<ReadonlyArray<string>> => {
+  know(name, { takesValue: true, repeats: true }, alias)
+  return aliased(Options.text(name), alias).pipe(Options.withDescription(description), Options.repeated)
+}
+
 export const flag = (name: string, description: string, alias?: string): Options.Options<boolean> => {
-  know(name, false, alias)
+  know(name, { takesValue: false }, alias)
   return aliased(Options.boolean(name), alias).pipe(Options.withDescription(description))
 }
 
@@ -43,12 +68,15 @@ export const choice = <const A extends ReadonlyArray<string>>(
   description: string,
   alias?: string
 ): Options.Options<A[number]> => {
-  know(name, true, alias)
+  know(name, oneOf(choices), alias)
   return aliased(Options.choice(name, choices), alias).pipe(Options.withDescription(description))
 }
 
 export const integer = (name: string, description: string): Options.Options<number> => {
-  know(name, true)
+  know(name, {
+    takesValue: true,
+    refuses: (value) => (/^-?\d+$/.test(value) ? undefined : "it takes a whole number")
+  })
   return Options.integer(name).pipe(Options.withDescription(description))
 }
 

@@ -1,11 +1,11 @@
 import * as Either from "effect/Either"
+import * as Inspectable from "effect/Inspectable"
 import * as Schema from "effect/Schema"
-import { UsageError } from "./Errors.js"
+import { type Location, UsageError } from "./Errors.js"
 import { didYouMean } from "./Nearest.js"
 import { parseDuration, parseSize } from "./Units.js"
 
-/** @category model */
-export const InputType = Schema.Literal(
+const inputTypes = [
   "string",
   "path",
   "integer",
@@ -16,18 +16,45 @@ export const InputType = Schema.Literal(
   "secret",
   "list",
   "map"
-)
+] as const
+
+/** @category model */
+export const InputType = Schema.Literal(...inputTypes).annotations({
+  message: ({ actual }) => ({
+    message: `Expected one of ${inputTypes.join(", ")}, actual ${Inspectable.toStringUnknown(actual, 0)}`,
+    override: true
+  })
+})
 export type InputType = typeof InputType.Type
+
+const isPattern = (text: string): boolean => {
+  try {
+    return new RegExp(text, "u").unicode
+  } catch {
+    return false
+  }
+}
+
+const Choice = Schema.transform(
+  Schema.Union(Schema.String, Schema.Number, Schema.Boolean).annotations({ title: "a text" }),
+  Schema.String,
+  { strict: true, decode: String, encode: (text) => text }
+)
 
 const declaration = {
   description: Schema.optional(Schema.String),
   /** What it is where nobody gives it; a path here is relative to the profile's file. */
   default: Schema.optional(Schema.Unknown),
   required: Schema.optional(Schema.Boolean),
-  /** A regular expression that the whole text has to match. */
-  pattern: Schema.optional(Schema.String),
-  choices: Schema.optional(Schema.Array(Schema.String)),
-  /** The name of an environment variable that is read where the input is not given. */
+  /** A regular expression that the whole text has to match, of a list or map each one in it. */
+  pattern: Schema.optional(
+    Schema.String.pipe(Schema.filter(isPattern, { message: () => "it is no regular expression" }))
+  ),
+  /** Texts; numbers and truth values stand for the texts that they are written as. */
+  choices: Schema.optional(Schema.Array(Choice).annotations({ title: "a list of texts" })),
+  /** What a list is made of; texts where it is left out. */
+  items: Schema.optional(Schema.Literal("string", "path")),
+  /** The name of an environment variable that is read where the input is not given; an empty one is none. */
   env: Schema.optional(Schema.String),
   /** Whether it is handed to the template as the variable of the same name. */
   variable: Schema.optional(Schema.Boolean)
@@ -42,33 +69,43 @@ export type InputDeclaration = typeof InputDeclaration.Type
 export type InputDeclarations = Readonly<Record<string, InputDeclaration>>
 
 /** An input as a profile narrows it; the type may be left to the extension. */
-export const ProfileInput = Schema.Struct({ type: Schema.optional(InputType), ...declaration })
+export const ProfileInput = Schema.Struct({ type: Schema.optional(InputType), ...declaration }).annotations({
+  title: "the keys of an input"
+})
 export type ProfileInput = typeof ProfileInput.Type
 
 /**
  * What the user gave for one input: texts of the command line (several where the key was repeated), the entries of
- * `-i key.name=value`, or a value of a document or of a program.
+ * `-i key.name=value`, or a value of a document or of a program. `location` is where in a document it was written:
+ * what is wrong with it is told with that.
  */
 export type GivenInput =
   | { readonly _tag: "Texts"; readonly texts: ReadonlyArray<string> }
   | { readonly _tag: "Entries"; readonly entries: Readonly<Record<string, string>> }
-  | { readonly _tag: "Value"; readonly value: unknown }
+  | { readonly _tag: "Value"; readonly value: unknown; readonly location?: Location }
 export type GivenInputs = Readonly<Record<string, GivenInput>>
 
 /**
  * Inputs with their types: sizes are bytes, durations seconds, paths absolute. Of a secret the source alone is
- * here (`env:NAME` or `@/file`): its value never becomes part of a plan.
+ * here (`env:NAME`, `@/file`, or `prompt`): its value never becomes part of a plan.
  */
 export interface ResolvedInputs {
   readonly values: Readonly<Record<string, unknown>>
   readonly secrets: Readonly<Record<string, string>>
 }
 
+const got = (name: string, given: unknown) =>
+  `input ${name}: got ${typeof given === "string" ? JSON.stringify(given) : Inspectable.toStringUnknown(given, 0)}`
+
 const wrong = (name: string, given: unknown, expected: string) =>
+  new UsageError({ reason: "input", message: got(name, given), hint: `${name} takes ${expected}` })
+
+/** What was given may be the secret itself: no message repeats it. */
+const secretGiven = (name: string) =>
   new UsageError({
     reason: "input",
-    message: `input ${name}: got ${JSON.stringify(given)}`,
-    hint: `${name} takes ${expected}`
+    message: `input ${name} is a secret and cannot be given as it is`,
+    hint: `give its source, once: -i ${name}=env:NAME or -i ${name}=@FILE`
   })
 
 const scalar = (
@@ -106,7 +143,7 @@ const scalar = (
           : Either.left(wrong(name, value, "true or false"))
     case "duration":
     case "size":
-      return typeof value === "number" && value >= 0
+      return typeof value === "number" && value >= 0 && Number.isFinite(value)
         ? Either.right(value)
         : Either.mapLeft((type === "duration" ? parseDuration : parseSize)(text ?? ""), (expected) =>
             wrong(name, value, expected)
@@ -114,13 +151,7 @@ const scalar = (
     case "secret":
       return text !== undefined && /^(env:[A-Za-z_][A-Za-z0-9_]*|@.+)$/.test(text)
         ? Either.right(text.startsWith("@") ? `@${absolute(text.slice(1))}` : text)
-        : Either.left(
-            new UsageError({
-              reason: "input",
-              message: `input ${name} is a secret and cannot be given as it is`,
-              hint: `give its source: -i ${name}=env:NAME or -i ${name}=@FILE`
-            })
-          )
+        : Either.left(secretGiven(name))
     default:
       return Either.left(wrong(name, value, `a ${type}`))
   }
@@ -133,6 +164,10 @@ const typed = (
   absolute: (path: string) => string
 ): Either.Either<unknown, UsageError> =>
   Either.gen(function* () {
+    const texts = given._tag === "Texts" ? given.texts : []
+    if (declared.type === "secret" && (given._tag === "Entries" || texts.length > 1)) {
+      return yield* Either.left(secretGiven(name))
+    }
     if (declared.type === "map") {
       const value =
         given._tag === "Entries"
@@ -150,49 +185,98 @@ const typed = (
     if (declared.type === "list") {
       const value = given._tag === "Texts" ? given.texts : given.value
       return Array.isArray(value)
-        ? yield* Either.all(value.map((item) => scalar(name, "string", item, absolute)))
+        ? yield* Either.all(value.map((item) => scalar(name, declared.items ?? "string", item, absolute)))
         : yield* Either.left(wrong(name, value, `a list: repeat -i ${name}=…`))
     }
-    if (given._tag === "Texts" && given.texts.length > 1) {
-      return yield* Either.left(wrong(name, given.texts, "one value"))
-    }
-    return yield* scalar(name, declared.type, given._tag === "Texts" ? given.texts[0] : given.value, absolute)
+    if (texts.length > 1) return yield* Either.left(wrong(name, texts, "one value"))
+    return yield* scalar(name, declared.type, given._tag === "Texts" ? texts[0] : given.value, absolute)
   })
 
 const checked = (
   name: string,
-  declared: InputDeclaration,
+  { choices, pattern }: InputDeclaration,
   value: unknown
 ): Either.Either<unknown, UsageError> => {
-  const { choices, pattern } = declared
-  if (pattern !== undefined && !new RegExp(`^(?:${pattern})$`, "u").test(String(value))) {
-    return Either.left(wrong(name, value, `a text that matches ${pattern}`))
+  const each = typeof value === "object" && value !== null ? Object.values(value) : [value]
+  const whole = pattern === undefined ? undefined : new RegExp(`^(?:${pattern})$`, "u")
+  const unmatched = each.find((item) => whole?.test(String(item)) === false)
+  if (unmatched !== undefined) {
+    return Either.left(wrong(name, unmatched, `a text that matches ${pattern}`))
   }
-  if (choices !== undefined && !choices.includes(String(value))) {
-    const all = `one of ${choices.join(", ")}`
-    return Either.left(
-      new UsageError({
-        reason: "input",
-        message: `input ${name}: got ${JSON.stringify(value)}`,
-        hint: didYouMean(String(value), choices, `${name} takes ${all}`)
-      })
-    )
-  }
-  return Either.right(value)
+  const unknown = each.find((item) => choices?.includes(String(item)) === false)
+  return unknown === undefined
+    ? Either.right(value)
+    : Either.left(
+        new UsageError({
+          reason: "input",
+          message: got(name, unknown),
+          hint: didYouMean(String(unknown), choices ?? [], `${name} takes one of ${choices?.join(", ")}`)
+        })
+      )
 }
+
+/** The source of a secret that a person is asked for. */
+export const prompt = "prompt"
+
+/** Where an input's value is from, and what makes its paths absolute; `from` says so where it was not given. */
+interface Source {
+  readonly given: GivenInput
+  readonly from: string | undefined
+  readonly absolute: (path: string) => string
+}
+
+const locationOf = (given: GivenInput) => (given._tag === "Value" ? given.location : undefined)
+
+const read = (
+  name: string,
+  declared: InputDeclaration,
+  { absolute, from, given }: Source
+): Either.Either<unknown, UsageError> =>
+  typed(name, declared, given, absolute).pipe(
+    Either.flatMap((value) =>
+      declared.type === "secret" ? Either.right(value) : checked(name, declared, value)
+    ),
+    Either.mapLeft(
+      (error) =>
+        new UsageError({
+          ...error,
+          location: locationOf(given),
+          message: from === undefined ? error.message : `${error.message} (${from})`
+        })
+    )
+  )
+
+/** What the default of an input comes to: it has to be what the input itself takes. */
+export const defaultOf = (
+  name: string,
+  declared: InputDeclaration,
+  absolute: (path: string) => string
+): Either.Either<unknown, UsageError> =>
+  declared.default === undefined
+    ? Either.right(undefined)
+    : read(name, declared, {
+        given: { _tag: "Value", value: declared.default },
+        from: "its default",
+        absolute
+      })
 
 /**
  * Gives every declared input its value: what was given, else its environment variable, else its default. A path
- * that was given or came from the environment is made absolute by `given`, a default by `profile`.
+ * that was given or came from the environment is made absolute by `given`, the default of an input by `profile`.
+ * With `asks`, a required secret that has no source has `prompt` for one.
  */
 export const resolveInputs = (options: {
   readonly declarations: InputDeclarations
   readonly given: GivenInputs
   readonly environment: Readonly<Record<string, string | undefined>>
-  readonly absolute: { readonly given: (path: string) => string; readonly profile: (path: string) => string }
+  readonly absolute: {
+    readonly given: (path: string, location: Location | undefined) => string
+    readonly profile: (path: string, input: string) => string
+  }
+  readonly asks?: boolean
 }): Either.Either<ResolvedInputs, UsageError> =>
   Either.gen(function* () {
-    const { absolute, declarations, environment, given } = options
+    const { absolute, asks = false, declarations, environment, given } = options
     const unknown = Object.keys(given).find((name) => !Object.hasOwn(declarations, name))
     if (unknown !== undefined) {
       return yield* Either.left(
@@ -203,41 +287,58 @@ export const resolveInputs = (options: {
             unknown,
             Object.keys(declarations),
             `inputs are ${Object.keys(declarations).join(", ")}`
-          )
+          ),
+          location: given[unknown] && locationOf(given[unknown])
         })
       )
     }
-    const values: Record<string, unknown> = {}
-    const secrets: Record<string, string> = {}
+    const sourceOf = (
+      name: string,
+      { default: fallback, env, type }: InputDeclaration
+    ): Source | undefined => {
+      const own = Object.hasOwn(given, name) ? given[name] : undefined
+      if (own !== undefined) {
+        return { given: own, from: undefined, absolute: (path) => absolute.given(path, locationOf(own)) }
+      }
+      const text = env !== undefined && Object.hasOwn(environment, env) ? environment[env] : undefined
+      if (text !== undefined && text !== "") {
+        const texts = [type === "secret" ? `env:${env}` : text]
+        return {
+          given: { _tag: "Texts", texts },
+          from: `from ${env}`,
+          absolute: (path) => absolute.given(path, undefined)
+        }
+      }
+      return fallback === undefined
+        ? undefined
+        : {
+            given: { _tag: "Value", value: fallback },
+            from: "its default",
+            absolute: (path) => absolute.profile(path, name)
+          }
+    }
+    const values: Array<readonly [string, unknown]> = []
+    const secrets: Array<readonly [string, string]> = []
     for (const [name, declared] of Object.entries(declarations)) {
-      const fromEnvironment = declared.env === undefined ? undefined : environment[declared.env]
-      const source: readonly [GivenInput, (path: string) => string] | undefined =
-        given[name] !== undefined
-          ? [given[name], absolute.given]
-          : fromEnvironment !== undefined && declared.type === "secret"
-            ? [{ _tag: "Texts", texts: [`env:${declared.env}`] }, absolute.given]
-            : fromEnvironment !== undefined
-              ? [{ _tag: "Texts", texts: [fromEnvironment] }, absolute.given]
-              : declared.default !== undefined
-                ? [{ _tag: "Value", value: declared.default }, absolute.profile]
-                : undefined
+      const source = sourceOf(name, declared)
       if (source === undefined) {
-        if (declared.required === true) {
+        if (declared.required === true && declared.type === "secret" && asks) {
+          secrets.push([name, prompt])
+        } else if (declared.required === true) {
+          const how = declared.type === "secret" ? `-i ${name}=env:NAME or -i ${name}=@FILE` : `-i ${name}=…`
           return yield* Either.left(
             new UsageError({
               reason: "input",
               message: `input ${name} is missing`,
-              hint: `give it: -i ${name}=${declared.type === "secret" ? "env:NAME" : "…"}${declared.description === undefined ? "" : ` (${declared.description})`}`
+              hint: `give it: ${how}${declared.description === undefined ? "" : ` (${declared.description})`}`
             })
           )
         }
         continue
       }
-      const value = yield* Either.flatMap(typed(name, declared, ...source), (read) =>
-        declared.type === "secret" ? Either.right(read) : checked(name, declared, read)
-      )
-      if (declared.type === "secret") secrets[name] = String(value)
-      else values[name] = value
+      const value = yield* read(name, declared, source)
+      if (declared.type === "secret") secrets.push([name, String(value)])
+      else values.push([name, value])
     }
-    return { values, secrets }
+    return { values: Object.fromEntries(values), secrets: Object.fromEntries(secrets) }
   })

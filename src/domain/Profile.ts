@@ -1,8 +1,13 @@
 import * as Schema from "effect/Schema"
+import type { Location } from "./Errors.js"
 import { ProfileInput } from "./Input.js"
 import { DurationSeconds, SizeBytes } from "./Units.js"
 
-export const ProfileId = Schema.String.pipe(Schema.pattern(/^profile\.[a-z0-9][a-z0-9.-]*$/))
+export const ProfileId = Schema.String.pipe(
+  Schema.pattern(/^profile\.[a-z0-9][a-z0-9.-]*$/, {
+    message: () => 'Expected "profile." and a name of small letters, digits, dots and dashes'
+  })
+)
 
 /** A command that makes something a template builds on; see `Profile.prepare`. */
 export const Prepare = Schema.Struct({
@@ -14,8 +19,35 @@ export const Prepare = Schema.Struct({
   produces: Schema.String,
   /** The template's variable that gets the path of that file. */
   variable: Schema.String
-})
+}).annotations({ title: "the keys of prepare" })
 export type Prepare = typeof Prepare.Type
+
+const mebibyte = 1024 ** 2
+const aMemory = 'Expected a size of 1 MiB or more like "2 GiB", or a number of MiB'
+
+/** Hardware that the descriptor of an OVA names, and no image tells; it wins over what the template says. */
+export const Hardware = Schema.Struct({
+  cpus: Schema.optional(Schema.Int.pipe(Schema.between(1, 1024))),
+  /** In bytes; it may be written as a number of MiB, as in templates. */
+  memory: Schema.optional(
+    Schema.Union(
+      SizeBytes,
+      Schema.transform(Schema.Number, Schema.NonNegative, {
+        strict: true,
+        decode: (mebibytes) => mebibytes * mebibyte,
+        encode: (bytes) => bytes / mebibyte
+      })
+    )
+      .pipe(Schema.filter((bytes) => bytes >= mebibyte))
+      .annotations({ message: () => ({ message: aMemory, override: true }) })
+  ),
+  firmware: Schema.optional(Schema.Literal("bios", "efi")),
+  /** Network cards. */
+  nics: Schema.optional(Schema.Int.pipe(Schema.between(0, 10))),
+  /** A name like "debian" or "Ubuntu_64"; what it is an instance of is found by it. */
+  osType: Schema.optional(Schema.NonEmptyString)
+}).annotations({ title: "the keys of hardware" })
+export type Hardware = typeof Hardware.Type
 
 const Placement = Schema.Struct({
   host: Schema.optional(Schema.String),
@@ -24,9 +56,14 @@ const Placement = Schema.Struct({
       commands: Schema.optional(Schema.Array(Schema.String)),
       /** Bytes that must be free where the image is built. */
       freeDisk: Schema.optional(SizeBytes)
-    })
+    }).annotations({ title: "the keys of requires" })
   )
-})
+}).annotations({ title: "the keys of placement" })
+
+const HubKeys = Schema.Struct({
+  workstream: Schema.optional(Schema.String),
+  task: Schema.optional(Schema.String)
+}).annotations({ title: "the keys of hub" })
 
 /**
  * A profile as it is written: a YAML document whose keys may be left to the profile that it extends. Durations are
@@ -45,18 +82,25 @@ export class ProfileDocument extends Schema.Class<ProfileDocument>("sandboxer/Pr
   stall: Schema.optional(DurationSeconds),
   placement: Schema.optional(Placement),
   prepare: Schema.optional(Prepare),
-  inputs: Schema.optional(Schema.Record({ key: Schema.String, value: ProfileInput })),
-  hub: Schema.optional(
-    Schema.Struct({ workstream: Schema.optional(Schema.String), task: Schema.optional(Schema.String) })
-  )
+  hardware: Schema.optional(Hardware),
+  inputs: Schema.optional(
+    Schema.Record({ key: Schema.String, value: ProfileInput }).annotations({ title: "inputs by their names" })
+  ),
+  hub: Schema.optional(HubKeys)
 }) {}
 
 /** A profile with what it extends merged in, and where it was found: `file` is a local path. */
 export interface Profile {
   readonly document: ProfileDocument
   readonly file: string
-  /** The folder that relative paths of the profile, and its `prepare`, are relative to. */
+  /** The folder of its file. */
   readonly folder: string
+  /** The folder of the file that a key was written in, its own or one that it extends: paths there are relative to it. */
+  readonly folderOf: (keys: ReadonlyArray<string>) => string
+  /** Which profiles say something of a key, itself and those that it extends, and where: the most specific one first. */
+  readonly saidBy: (
+    keys: ReadonlyArray<string>
+  ) => ReadonlyArray<{ readonly id: string; readonly location: Location }>
   /** "shipped", or the folder of profiles that it was found in. */
   readonly origin: string
 }
@@ -69,10 +113,10 @@ export const merge = (
   base: Readonly<Record<string, unknown>>,
   specific: Readonly<Record<string, unknown>>
 ): Record<string, unknown> => {
-  const merged: Record<string, unknown> = { ...base }
+  const merged = new Map(Object.entries(base))
   for (const [key, value] of Object.entries(specific)) {
-    const below = merged[key]
-    merged[key] = isPlain(below) && isPlain(value) ? merge(below, value) : value
+    const below = merged.get(key)
+    merged.set(key, isPlain(below) && isPlain(value) ? merge(below, value) : value)
   }
-  return merged
+  return Object.fromEntries(merged)
 }

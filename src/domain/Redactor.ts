@@ -35,15 +35,16 @@ export interface Redactor {
 
 /** What was read so far ends with the characters that lead here: the longest such beginning of a needle. */
 interface Node {
-  readonly depth: number
   readonly next: Map<number, Node>
   /** The next longest beginning of a needle that it ends with, too; only the root has none. */
   fallback: Node | undefined
   /** The length of the longest needle that ends here, 0 where none does. */
   found: number
+  /** How many of the last characters a needle could begin with that has not ended yet. */
+  open: number
 }
 
-const makeNode = (depth: number): Node => ({ depth, next: new Map(), fallback: undefined, found: 0 })
+const makeNode = (depth: number): Node => ({ next: new Map(), fallback: undefined, found: 0, open: depth })
 
 const step = (from: Node, character: number): Node => {
   let node = from
@@ -74,6 +75,7 @@ const automaton = (needles: Iterable<string>): Node => {
     for (const [character, next] of node.next) {
       next.fallback = node.fallback === undefined ? root : step(node.fallback, character)
       next.found = Math.max(next.found, next.fallback.found)
+      if (next.next.size === 0) next.open = next.fallback.open
       nodes.push(next)
     }
   }
@@ -131,7 +133,7 @@ export const make = (secrets: Iterable<string>): Redactor => {
           node = step(node, kept.charCodeAt(at))
           if (node.found > 0) add(spans, { from: at + 1 - node.found, to: at + 1 })
         }
-        return show(kept.length - node.depth)
+        return show(kept.length - node.open)
       },
       flush: () => {
         node = root

@@ -39,6 +39,9 @@ const bytes = new Map([
   ["tib", 1024 ** 4]
 ])
 
+const aDuration = `a duration like "90 seconds", "30 minutes" or "1h30m"`
+const aSize = `a size like "20 GiB", "512M" or "1.5 GB"`
+
 /**
  * A duration in seconds: "90 s", "30 seconds", "1h30m", "12 hours"; a bare number is not one.
  * @category parsing
@@ -52,7 +55,7 @@ export const parseDuration = (text: string): Either.Either<number, string> => {
   const total = read.reduce((sum, part) => sum + part, 0)
   return parts.length > 0 && parts.map(([all]) => all).join("") === text.trim() && Number.isFinite(total)
     ? Either.right(total)
-    : Either.left(`a duration like "90 seconds", "30 minutes" or "1h30m"`)
+    : Either.left(aDuration)
 }
 
 /**
@@ -62,24 +65,30 @@ export const parseDuration = (text: string): Either.Either<number, string> => {
 export const parseSize = (text: string): Either.Either<number, string> => {
   const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(text.trim()) ?? []
   const size = Math.round(Number(amount) * (bytes.get(unit.toLowerCase()) ?? Number.NaN))
-  return Number.isSafeInteger(size)
-    ? Either.right(size)
-    : Either.left(`a size like "20 GiB", "512M" or "1.5 GB"`)
+  return Number.isSafeInteger(size) ? Either.right(size) : Either.left(aSize)
 }
 
-const fromText = (parse: (text: string) => Either.Either<number, string>, name: string) =>
-  Schema.transformOrFail(Schema.String, Schema.NonNegative, {
-    strict: true,
-    decode: (text, _, ast) =>
-      Either.mapLeft(parse(text), (expected) => new ParseResult.Type(ast, text, `Expected ${expected}`)),
-    encode: (value) => ParseResult.succeed(name === "seconds" ? `${value} s` : `${value}`)
-  })
+const fromText = (
+  parse: (text: string) => Either.Either<number, string>,
+  expected: string,
+  format: (value: number) => string
+) =>
+  Schema.transformOrFail(
+    Schema.String.annotations({ message: () => `Expected ${expected}` }),
+    Schema.NonNegative,
+    {
+      strict: true,
+      decode: (text, _, ast) =>
+        Either.mapLeft(parse(text), () => new ParseResult.Type(ast, text, `Expected ${expected}`)),
+      encode: (value) => ParseResult.succeed(format(value))
+    }
+  )
 
 /** @category schemas */
-export const DurationSeconds = fromText(parseDuration, "seconds")
+export const DurationSeconds = fromText(parseDuration, aDuration, (value) => `${value} s`)
 
 /** @category schemas */
-export const SizeBytes = fromText(parseSize, "bytes")
+export const SizeBytes = fromText(parseSize, aSize, String)
 
 /** "1 h 02 min", "3 min 20 s", "12 s", "0.4 s". */
 export const formatDuration = (total: number): string => {

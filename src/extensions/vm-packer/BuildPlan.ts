@@ -8,9 +8,10 @@ import type { InputDeclarations } from "../../domain/Input.js"
 import { Prepare } from "../../domain/Profile.js"
 import { formatSize } from "../../domain/Units.js"
 import type { PlanRequest } from "../../Extension.js"
+import { readHardware, type TextFile, ToldHardware } from "./hardware.js"
 
 /** The formats that an image can be asked for in; `as-built` keeps what the builder made. */
-export const imageFormats = ["qcow2", "as-built"] as const
+export const imageFormats = ["ova", "qcow2", "as-built"] as const
 
 export const inputs: InputDeclarations = {
   packer_template: {
@@ -33,7 +34,7 @@ export const inputs: InputDeclarations = {
     type: "string",
     default: "as-built",
     choices: [...imageFormats],
-    description: "Format of the image that is kept"
+    description: "Format of the image that is kept: ova (one of all disks), qcow2, or as the builder makes it"
   },
   output_directory: {
     type: "path",
@@ -60,6 +61,8 @@ export class BuildPlan extends Schema.Class<BuildPlan>("sandboxer/BuildPlan")({
   except: Schema.Array(Schema.String),
   force: Schema.Boolean,
   format: Schema.Literal(...imageFormats),
+  /** What an OVA says of the machine, as the profile and the template tell it. */
+  hardware: Schema.Array(ToldHardware),
   /** A local folder; null for the default one. */
   outputDirectory: Schema.NullOr(Schema.String),
   prepare: Schema.NullOr(Schema.Struct({ ...Prepare.fields, folder: Schema.String })),
@@ -74,59 +77,77 @@ const missing = (file: string, what: string) =>
     "check the path; it is relative to the working directory, in a profile to its file"
   )
 
+const readFile = (file: string, error: UsageError) =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) =>
+    Effect.mapBoth(fs.readFileString(file), {
+      onFailure: () => error,
+      onSuccess: (text): TextFile => ({ name: file, text })
+    })
+  )
+
+/** A template's files, and those with variables that Packer finds beside them. */
 const readTemplate = Effect.fn(function* (template: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const cannotRead = Effect.mapError(() => missing(template, "template"))
+  const error = missing(template, "template")
+  const cannotRead = Effect.mapError(() => error)
   const { type } = yield* cannotRead(fs.stat(template))
   if (type !== "Directory") {
-    const text = yield* cannotRead(fs.readFileString(template))
-    if (text.trim() === "") return yield* templateError(`template ${template} is empty`, "give it a build")
-    return { folder: path.dirname(template), texts: template.endsWith(".json") ? [] : [text] }
+    const file = yield* readFile(template, error)
+    if (file.text.trim() === "")
+      return yield* templateError(`template ${template} is empty`, "give it a build")
+    return { folder: path.dirname(template), files: [file], variables: [] }
   }
-  const names = (yield* cannotRead(fs.readDirectory(template))).filter((name) =>
-    /\.pkr\.(hcl|json)$/.test(name)
-  )
-  if (names.length === 0) {
+  const names = yield* cannotRead(fs.readDirectory(template))
+  const read = (pattern: RegExp) =>
+    Effect.forEach(
+      names.filter((name) => pattern.test(name)),
+      (name) => readFile(path.join(template, name), error)
+    )
+  const files = yield* read(/\.pkr\.(hcl|json)$/)
+  if (files.length === 0) {
     return yield* templateError(
       `template folder ${template} has no *.pkr.hcl or *.pkr.json file`,
       "name the template's file, or the folder its HCL2 files are in"
     )
   }
-  const texts = yield* Effect.forEach(names, (name) =>
-    cannotRead(fs.readFileString(path.join(template, name)))
-  )
-  return { folder: template, texts }
+  return { folder: template, files, variables: yield* read(/\.auto\.pkrvars\.(hcl|json)$/) }
 })
 
 const texts = (value: unknown): ReadonlyArray<string> => (Array.isArray(value) ? value.map(String) : [])
 
 /** Checks that the files are there, and that what is asked for fits together. */
 export const plan = Effect.fn(function* (request: PlanRequest) {
-  const fs = yield* FileSystem.FileSystem
   const { inputs: given } = request
   const template = String(given.packer_template)
-  const { folder, texts: sources } = yield* readTemplate(template)
+  const { files, folder, variables: found } = yield* readTemplate(template)
   const varFiles = texts(given.var_files)
-  for (const file of varFiles) {
-    yield* Effect.mapError(fs.access(file, { readable: true }), () => missing(file, "variable file"))
-  }
+  const named = yield* Effect.forEach(varFiles, (file) => readFile(file, missing(file, "variable file")))
   const declared = Object.entries(given).filter(([name]) => request.variables.includes(name))
+  const variables = {
+    ...Object.fromEntries(declared),
+    ...(given.variables as Record<string, unknown> | undefined)
+  }
   return new BuildPlan({
     template,
     folder,
-    asksForPlugins: sources.some((text) => /\brequired_plugins\b/.test(text)),
+    asksForPlugins: files.some(
+      ({ name, text }) => !/(?<!\.pkr)\.json$/.test(name) && /\brequired_plugins\b/.test(text)
+    ),
     vmName: String(given.vm_name),
-    variables: {
-      ...Object.fromEntries(declared),
-      ...(given.variables as Record<string, unknown> | undefined)
-    },
+    variables,
     secretVariables: request.secrets.filter((name) => request.variables.includes(name)),
     varFiles,
     only: texts(given.only),
     except: texts(given.except),
     force: given.force === true,
-    format: given.format === "qcow2" ? "qcow2" : "as-built",
+    format: imageFormats.find((format) => format === given.format) ?? "as-built",
+    hardware: readHardware({
+      profile: request.hardware,
+      template: files,
+      variableFiles: [...found, ...named],
+      variables
+    }),
     outputDirectory: typeof given.output_directory === "string" ? given.output_directory : null,
     prepare: request.prepare === undefined ? null : { ...request.prepare, folder: request.profileFolder },
     requires: { commands: request.requires.commands, freeDisk: request.requires.freeDisk ?? null }

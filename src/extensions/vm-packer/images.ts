@@ -3,13 +3,15 @@ import * as Schema from "effect/Schema"
 import { Artifacts } from "../../Artifacts.js"
 import { Artifact } from "../../domain/Artifact.js"
 import { ProvisionError } from "../../domain/Failure.js"
-import { basename, type HostPath, HostPathFromString, join, resolve } from "../../domain/HostPath.js"
+import { basename, type HostPath, resolve } from "../../domain/HostPath.js"
 import { Host } from "../../Host.js"
-import * as Jobs from "../../Jobs.js"
 import type { Template } from "../../Packer.js"
 import { Reporter } from "../../Reporter.js"
 import { Steps } from "../../Steps.js"
 import type { BuildPlan } from "./BuildPlan.js"
+import { type Content, convert, look } from "./disks.js"
+import { hardwareOf } from "./hardware.js"
+import { makeOva } from "./ova.js"
 import type { Made, MadeFile } from "./template.js"
 
 /** An image on the host, and what it is to be called. */
@@ -20,63 +22,85 @@ interface Image {
   readonly primary: boolean
 }
 
-const QemuImgInfo = Schema.parseJson(Schema.Struct({ format: Schema.String }))
-
 /** Post-processors whose files speak of an image and are none. */
 const notImages = ["packer.post-processor.checksum", "packer.post-processor.manifest"]
 
-/** The ending of a file's name, where it has one that looks like a format. */
-const ending = (file: string) =>
-  /\.([A-Za-z][A-Za-z0-9]{0,7})$/.exec(basename(file as HostPath))?.[1]?.toLowerCase()
-
-/** What a file really is: qemu-img tells of disks; of what it does not know (`raw`) the name tells. */
-const formatOf = Effect.fn(function* (file: HostPath) {
-  const host = yield* Host
-  const looked = yield* Effect.option(
-    host.run({ program: "qemu-img", args: ["info", "--output=json", "-U", file] })
-  )
-  const info =
-    looked._tag === "Some" && looked.value.exitCode === 0
-      ? yield* Effect.option(Schema.decode(QemuImgInfo)(looked.value.stdout))
-      : undefined
-  const disk = info?._tag === "Some" ? info.value.format : "raw"
-  return disk === "raw" ? (ending(file) ?? "raw") : disk
-})
-
 const safe = (name: string) => name.replaceAll(/[^A-Za-z0-9._-]/g, "-")
 
-/** The name without its ending: with the build's where there are several, with a number where it made several. */
-const stem = (plan: BuildPlan, files: ReadonlyArray<MadeFile>, { build, file }: MadeFile) => {
-  const ofBuild = files.filter((other) => other.build === build)
-  const several = new Set(files.map((other) => other.build)).size > 1
-  const number = ofBuild.findIndex((other) => other.file === file) + 1
-  return `${plan.vmName}${several ? `-${safe(build)}` : ""}${ofBuild.length > 1 ? `-disk${number}` : ""}`
+/** A file that a build made, found on the host: the first of all is number 1. */
+interface Found {
+  readonly number: number
+  readonly build: string
+  readonly file: HostPath
+  readonly content: Content
 }
 
-const converted = Effect.fn(function* (file: HostPath, index: number) {
-  const host = yield* Host
-  const reporter = yield* Reporter
-  const steps = yield* Steps
-  yield* reporter.phase("package")
-  return yield* steps.job(
-    `convert-${index + 1}`,
-    { schema: HostPathFromString, stop: "group" },
-    Effect.fn(function* (job) {
-      const target = join(job.folder, "image.qcow2")
-      const exitCode = yield* Jobs.run(job, {
-        program: "qemu-img",
-        args: ["convert", "-O", "qcow2", file, target],
-        stop: "group"
-      })
-      if (exitCode === 0 && (yield* host.info(target)) !== undefined) return target
-      return yield* new ProvisionError({
-        reason: "build-failed",
-        message: `qemu-img cannot convert ${file} to qcow2`,
-        hint: "keep it as it was built: -i format=as-built",
-        logTail: yield* reporter.tail
-      })
+/** What a build's images are called: with its name where several builds made some. */
+const stem = (plan: BuildPlan, found: ReadonlyArray<Found>, build: string) =>
+  new Set(found.map((one) => one.build)).size > 1 ? `${plan.vmName}-${safe(build)}` : plan.vmName
+
+/** With a number where the build made several. */
+const numbered = (name: string, all: ReadonlyArray<unknown>, index: number, word: string) =>
+  all.length > 1 ? `${name}-${word}${index + 1}` : name
+
+/** What nothing of a format is made of. qemu-img would take any file for a raw disk. */
+const unusable: Readonly<Record<BuildPlan["format"], ReadonlyArray<Content["kind"]>>> = {
+  "as-built": [],
+  qcow2: ["ova"],
+  ova: ["other"]
+}
+
+const noDisk = (build: string, files: ReadonlyArray<Found>, format: string) =>
+  new ProvisionError({
+    reason: "no-artifact",
+    message: `build ${build} made ${files.map(({ file }) => basename(file)).join(", ")}, and no disk that could become ${format}`,
+    hint: "keep what it makes: -i format=as-built"
+  })
+
+/** As they are, or each disk converted to qcow2. */
+const kept = (plan: BuildPlan, name: string, files: ReadonlyArray<Found>) =>
+  Effect.forEach(files, ({ content, file, number }, index) =>
+    Effect.gen(function* () {
+      const own = numbered(name, files, index, "disk")
+      if (plan.format !== "qcow2" || content.format === "qcow2" || content.kind === "ova") {
+        return { file, name: `${own}.${content.format}`, format: content.format }
+      }
+      const target = { name: "image.qcow2", format: "qcow2", options: [] }
+      const made = yield* convert(`convert-${number}`, { file, content }, target)
+      return { file: made, name: `${own}.qcow2`, format: "qcow2" }
     })
   )
+
+/** One OVA of all disks, with the hardware that its build is told to have; an OVA that is there is kept as it is. */
+const asOva = Effect.fn(function* (
+  plan: BuildPlan,
+  { build, key, name }: { readonly key: string; readonly name: string; readonly build: string },
+  files: ReadonlyArray<Found>
+) {
+  const reporter = yield* Reporter
+  const of = (kind: Content["kind"]) => files.filter(({ content }) => content.kind === kind)
+  const [made, disks] = [of("ova"), of("disk")]
+  const others = made.length > 0 ? [...disks, ...of("other")] : of("other")
+  if (others.length > 0) {
+    const names = others.map(({ file }) => basename(file)).join(", ")
+    yield* reporter.note(`left-out/${build}`, `not kept, as it is no part of ${name}.ova: ${names}`)
+  }
+  if (made.length > 0) {
+    return made.map(({ file }, index) => ({
+      file,
+      name: `${numbered(name, made, index, "")}.ova`,
+      format: "ova"
+    }))
+  }
+  const { assumed, hardware } = hardwareOf(plan.hardware, build)
+  if (assumed.length > 0) {
+    yield* reporter.warning(
+      `hardware/${build}`,
+      `${name}.ova says ${assumed.join(", ")}: neither the profile's \`hardware\` nor the template tells`
+    )
+  }
+  const file = yield* makeOva({ key, vmName: plan.vmName, name, hardware, disks })
+  return [{ file, name: `${name}.ova`, format: "ova" }]
 })
 
 /** Finds the files that the builds made, and has them in the format that was asked for. */
@@ -95,23 +119,32 @@ export const collect = Effect.fn(function* (plan: BuildPlan, template: Template,
   const rank = ({ build }: MadeFile) =>
     made.builds.includes(build) ? made.builds.indexOf(build) : made.builds.length
   const ordered = files.toSorted((a, b) => rank(a) - rank(b))
-  return yield* Effect.forEach(ordered, (one, index) =>
+  const looked = yield* Effect.forEach(ordered, (one, index) =>
     Effect.gen(function* () {
       const file = resolve(template.folder, one.file)
       const info = yield* host.info(file)
       if (info?.type !== "file")
         return yield* missing(`packer says that it made ${one.file}, but no such file is there`)
-      const built = yield* formatOf(file)
-      const convert = plan.format === "qcow2" && built !== "qcow2"
-      const image: Image = {
-        file: convert ? yield* converted(file, index) : file,
-        format: convert ? "qcow2" : built,
-        name: `${stem(plan, ordered, one)}.${convert ? "qcow2" : built}`,
-        primary: index === 0
-      }
-      return image
+      const content = yield* look(file, info.sizeBytes)
+      return { number: index + 1, build: one.build, file, content }
     })
   )
+  // A VMDK may be several files, of which one tells of the others.
+  const parts = looked.flatMap(({ content, file }) => content.extents.filter((extent) => extent !== file))
+  const found = plan.format === "as-built" ? looked : looked.filter(({ file }) => !parts.includes(file))
+  const images = yield* Effect.forEach(new Set(found.map((one) => one.build)), (build, index) =>
+    Effect.gen(function* () {
+      const own = found.filter((one) => one.build === build)
+      const name = stem(plan, found, build)
+      if (own.every(({ content }) => unusable[plan.format].includes(content.kind))) {
+        return yield* noDisk(build, own, plan.format)
+      }
+      return plan.format === "ova"
+        ? yield* asOva(plan, { key: `ova-${index + 1}`, name, build }, own)
+        : yield* kept(plan, name, own)
+    })
+  )
+  return images.flat().map((image, index): Image => ({ ...image, primary: index === 0 }))
 })
 
 /** Publishes the images where they outlive the sandbox. */

@@ -6,6 +6,7 @@ import { ProvisionError } from "../../domain/Failure.js"
 import { type HostPath, HostPathFromString, join } from "../../domain/HostPath.js"
 import { didYouMean } from "../../domain/Nearest.js"
 import { Host } from "../../Host.js"
+import * as Jobs from "../../Jobs.js"
 import { type BuildRecord, type BuildRequest, Packer, type Template, type Version } from "../../Packer.js"
 import { Provision } from "../../Provision.js"
 import { type OutputLine, Reporter } from "../../Reporter.js"
@@ -131,7 +132,7 @@ export const runPacker = Effect.fn(function* (request: BuildRequest) {
     Effect.fn(function* (job) {
       const files: Array<MadeFile> = []
       yield* packer.build(job, request).pipe(
-        Stream.groupedWithin(1000, "100 millis"),
+        Jobs.grouped,
         Stream.runForEach(
           Effect.fn(function* (records) {
             const lines = [...records].flatMap((record) => logLines(job.key, record, several))

@@ -1,0 +1,41 @@
+/** Asking for a secret at the terminal: what is typed is not shown. */
+import * as readline from "node:readline"
+import { Writable } from "node:stream"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import { UsageError } from "../domain/Errors.js"
+import type { AskSecret } from "../Sandboxes.js"
+import { printable } from "./output.js"
+
+const nowhere = () => new Writable({ write: (_chunk, _encoding, done) => done() })
+
+/** A line; Ctrl-C interrupts, Ctrl-D at its beginning types nothing. */
+const hiddenLine = (question: string): Effect.Effect<string> =>
+  Effect.async((resume) => {
+    const reader = readline.createInterface({ input: process.stdin, output: nowhere(), terminal: true })
+    const end = (answer: Effect.Effect<string>) => {
+      reader.close()
+      process.stderr.write("\n")
+      resume(answer)
+    }
+    process.stderr.write(question)
+    reader.once("line", (line) => end(Effect.succeed(line)))
+    reader.once("SIGINT", () => end(Effect.interrupt))
+    reader.once("close", () => resume(Effect.succeed("")))
+    return Effect.sync(() => reader.close())
+  })
+
+const ask: AskSecret = (name, description) =>
+  Effect.gen(function* () {
+    const what = description === undefined ? name : `${name} (${printable(description)})`
+    const answer = yield* hiddenLine(`${what}, hidden as you type: `)
+    if (answer !== "") return Redacted.make(answer)
+    return yield* new UsageError({
+      reason: "input",
+      message: `input ${name}: nothing was typed`,
+      hint: `type it, or give its source: -i ${name}=env:NAME or -i ${name}=@FILE`
+    })
+  })
+
+/** Undefined where nobody sits there to answer. */
+export const askSecret: AskSecret | undefined = process.stdin.isTTY && process.stderr.isTTY ? ask : undefined

@@ -1,0 +1,16 @@
+/**
+ * For tests, ours and those of programs that embed sandboxer: layers that keep everything in memory, a Host whose
+ * files lie elsewhere, and a Packer that is not Packer.
+ *
+ * @example
+ * import { HostMemory, PackerScripted } from "sandboxer/testing"
+ *
+ * const packer = PackerScripted.layer(PackerScripted.building({ qemu: { "output/image": "an image" } }))
+ * const host = HostMemory.make({ program: (command, { print }) => Effect.as(print("hello\n"), 0) })
+ */
+export * as HoldersMemory from "./Holders/Memory.js"
+export * as HostMemory from "./Host/Memory.js"
+export * as PackerScripted from "./Packer/Scripted.js"
+export * as SandboxStoreMemory from "./SandboxStore/Memory.js"
+export * as SecretsMemory from "./Secrets/Memory.js"
+export * as StateHubMemory from "./StateHub/Memory.js"

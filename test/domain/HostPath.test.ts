@@ -1,0 +1,23 @@
+import { describe, expect, it } from "@effect/vitest"
+import { basename, dirname, HostPath, join, resolve } from "../../src/domain/HostPath.js"
+
+describe("a path of a host", () => {
+  it("is joined with one slash between", () => {
+    expect(join(HostPath("/home/build"), "jobs", "a b")).toBe("/home/build/jobs/a b")
+    expect(join(HostPath("/home/build/"), "jobs")).toBe("/home/build/jobs")
+    expect(join(HostPath("/"), "jobs")).toBe("/jobs")
+  })
+
+  it("has a last segment and a folder", () => {
+    expect(basename(HostPath("/home/build/image.qcow2"))).toBe("image.qcow2")
+    expect(basename(HostPath("/home/build/"))).toBe("build")
+    expect(dirname(HostPath("/home/build/image.qcow2"))).toBe("/home/build")
+    expect(dirname(HostPath("/home/build/"))).toBe("/home")
+    expect(dirname(HostPath("/home"))).toBe("/")
+  })
+
+  it("is absolute, or below a folder", () => {
+    expect(resolve(HostPath("/work"), "out/image")).toBe("/work/out/image")
+    expect(resolve(HostPath("/work"), "/srv/image")).toBe("/srv/image")
+  })
+})

@@ -1,0 +1,206 @@
+/** What tests begin with: records, settings over a folder of their own, and supervisors that can die. */
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as TestClock from "effect/TestClock"
+import { Plan } from "../src/domain/Plan.js"
+import { Sandbox, SandboxId } from "../src/domain/Sandbox.js"
+import { type Extension, layerExtensions, type Provisioned } from "../src/Extension.js"
+import type { Host } from "../src/Host.js"
+import { layerRecipes } from "../src/node.js"
+import type { Packer } from "../src/Packer.js"
+import type { RecipeError, RecipeServices } from "../src/Recipe.js"
+import { SandboxStore } from "../src/SandboxStore.js"
+import { Secrets, type SecretValues } from "../src/Secrets.js"
+import { Settings } from "../src/Settings.js"
+import { StateHub } from "../src/StateHub.js"
+import { type SupervisionServices, supervise } from "../src/Supervision.js"
+import {
+  HoldersMemory,
+  HostMemory,
+  PackerScripted,
+  SandboxStoreMemory,
+  SecretsMemory,
+  StateHubMemory
+} from "../src/testing.js"
+
+export const platform = Layer.merge(NodeFileSystem.layer, NodePath.layer)
+
+export const temporaryFolder = Effect.orDie(
+  Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped({ prefix: "sandboxer-test-" }))
+)
+
+/** Settings whose state lives in `home`. */
+export const settingsOf = (home: string): Layer.Layer<Settings> =>
+  Layer.succeed(Settings, { home, profileFolders: [], sources: [] })
+
+/** The nth id that a test uses. */
+export const id = (n: number): SandboxId => SandboxId.make(n.toString(16).padStart(12, "0"))
+
+export const sandbox = (fields: Partial<ConstructorParameters<typeof Sandbox>[0]> = {}): Sandbox =>
+  new Sandbox({
+    id: id(1),
+    name: "demo",
+    profile: "profile.test",
+    extension: "ext.test",
+    mode: "test",
+    state: "requested",
+    placement: { host: "elsewhere" },
+    inputs: {},
+    createdAt: DateTime.unsafeMake(0),
+    readyAt: null,
+    endedAt: null,
+    expiresAt: null,
+    ttlSeconds: null,
+    attempt: 1,
+    phase: null,
+    artifacts: [],
+    endpoint: null,
+    failure: null,
+    logPath: null,
+    ...fields
+  })
+
+export const plan = (fields: Partial<ConstructorParameters<typeof Plan>[0]> = {}): Plan =>
+  new Plan({
+    profile: "profile.test",
+    extension: "ext.test",
+    mode: "test",
+    name: null,
+    placement: { host: "elsewhere" },
+    inputs: {},
+    secrets: {},
+    ttlSeconds: null,
+    timeoutSeconds: null,
+    heartbeatSeconds: 30,
+    stallSeconds: null,
+    hub: { workstream: null, task: null },
+    description: [],
+    spec: {},
+    ...fields
+  })
+
+/** An extension whose one recipe this is. */
+export const extensionOf = (recipe: Effect.Effect<unknown, RecipeError, RecipeServices>): Extension => ({
+  id: "ext.test",
+  description: "A recipe of a test",
+  modes: {
+    test: {
+      description: "Runs it",
+      inputs: {},
+      plan: () => Effect.succeed({ encoded: {}, description: [], defaultName: undefined }),
+      provision: () => Effect.as(recipe, { artifacts: [], endpoint: null } satisfies Provisioned)
+    }
+  }
+})
+
+/**
+ * A service that is there for so many more calls, counted over all that share `lives`; then its process is dead:
+ * each call is a defect, and nothing that it would do is done.
+ */
+const mortal = <S extends object>(service: S, lives: { left: number }): S => {
+  const living = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.suspend(() => (lives.left-- > 0 ? effect : Effect.die(new Error("this process is dead"))))
+  return new Proxy(service, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(target, name)
+      if (Effect.isEffect(value)) return living(value)
+      if (typeof value !== "function") return value
+      return (...args: ReadonlyArray<unknown>) => {
+        const result: unknown = Reflect.apply(value, target, args)
+        return Effect.isEffect(result) ? living(result) : result
+      }
+    }
+  })
+}
+
+export interface WorldOptions {
+  readonly extensions: ReadonlyArray<Extension>
+  readonly packer?: Layer.Layer<Packer, never, Host>
+  readonly program?: HostMemory.Program
+}
+
+/** What outlives a supervisor, all in memory but for logs and artifacts; its supervisors are processes 1, 2, … */
+export const world = (options: WorldOptions) =>
+  Effect.gen(function* () {
+    const home = yield* temporaryFolder
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const store = yield* SandboxStoreMemory.make
+    const host = yield* HostMemory.make(options.program === undefined ? {} : { program: options.program })
+    const kept = yield* Layer.build(Layer.merge(SecretsMemory.layer, StateHubMemory.layer))
+    const secrets = Context.get(kept, Secrets)
+    const dead = new Set<number>()
+
+    /** What process `pid` has, which dies at the call behind so many. */
+    const services = (pid: number, calls = Number.POSITIVE_INFINITY): Layer.Layer<SupervisionServices> => {
+      const lives = { left: calls }
+      return Layer.mergeAll(
+        layerRecipes(options.packer ?? PackerScripted.layer(PackerScripted.building({}))),
+        HoldersMemory.layer(pid, dead),
+        layerExtensions(options.extensions)
+      ).pipe(
+        Layer.provideMerge(
+          Layer.mergeAll(
+            Layer.succeed(SandboxStore, mortal(store, lives)),
+            Layer.succeed(Secrets, mortal(secrets, lives)),
+            Layer.succeed(StateHub, mortal(Context.get(kept, StateHub), lives)),
+            Layer.succeed(FileSystem.FileSystem, mortal(fs, lives)),
+            Layer.succeed(Path.Path, path),
+            HostMemory.layer(mortal(host, lives)),
+            settingsOf(home)
+          )
+        )
+      )
+    }
+    const supervised = (n: number, pid = 1, calls?: number) =>
+      Effect.provide(supervise(id(n)), services(pid, calls))
+
+    return {
+      home,
+      store,
+      host,
+      secrets,
+      dead,
+      services,
+      notes: Context.get(kept, StateHubMemory.Notes),
+      /** Records the nth sandbox. */
+      record: (n: number, planned: Plan, values: SecretValues = {}) =>
+        Effect.orDie(
+          Effect.zipRight(
+            secrets.put(id(n), values),
+            store.create(sandbox({ id: id(n), name: `n${n}` }), planned, {
+              identity: "requested",
+              type: "requested",
+              message: "requested"
+            })
+          )
+        ),
+      /** Supervises the nth sandbox to its end, in process `pid`. */
+      supervise: supervised,
+      /** Has process `pid` supervise the nth sandbox until it dies at the call behind so many; whether it did. */
+      superviseAndDie: (n: number, pid: number, calls: number) =>
+        Effect.map(Effect.exit(supervised(n, pid, calls)), ({ _tag }) => {
+          dead.add(pid)
+          return _tag === "Failure"
+        }),
+      /** The record of the nth sandbox. */
+      get: (n: number) => Effect.flatMap(store.get(id(n)), Effect.fromNullable)
+    }
+  })
+
+export type World = Effect.Effect.Success<ReturnType<typeof world>>
+
+/** Lets time pass until a fiber has ended. */
+export const passTimeUntil = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>
+  TestClock.adjust("1 second").pipe(
+    Effect.repeat({ until: () => Effect.map(Fiber.poll(fiber), Option.isSome) }),
+    Effect.zipRight(Fiber.join(fiber))
+  )
