@@ -81,6 +81,10 @@ test: dist/bin.js ## Runs the quick tests: units, and those with real processes
 e2e: dist/bin.js ## Runs the tests with real Packer, SSH and QEMU
 	@$(bin)/vitest run --project e2e
 
+.PHONY: docs
+docs: dist/bin.js ## Writes docs/cli.md from the command's own help
+	@node scripts/generate-cli-docs.js
+
 .PHONY: demo
 demo: dist/bin.js ## Builds and boots a tiny Linux image
 	@scripts/setup.sh demo
@@ -95,7 +99,7 @@ install: dist/bin.js ## Installs the command under PREFIX (/usr/local), whole: i
 	@rm -rf '$(lib).new'
 	@mkdir -p '$(lib).new/dist' '$(lib).new/$(sqlite)/build/Release' '$(dir $(link))'
 	@cp dist/bin.js '$(lib).new/dist/'
-	@cp -R profiles runbooks package.json LICENSE '$(lib).new/'
+	@cp -R profiles runbooks docs package.json LICENSE '$(lib).new/'
 	@cp -R node_modules/bindings node_modules/file-uri-to-path '$(lib).new/node_modules/'
 	@cp -R $(addprefix $(sqlite)/,package.json LICENSE lib) '$(lib).new/$(sqlite)/'
 	@cp $(sqlite)/build/Release/better_sqlite3.node '$(lib).new/$(sqlite)/build/Release/'

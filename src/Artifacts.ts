@@ -27,6 +27,8 @@ export class Artifacts extends Context.Tag("sandboxer/Artifacts")<
   {
     /** The folder of this sandbox's artifacts where the user named none. */
     readonly defaultFolder: (vmName: string) => string
+    /** Names of what is in a folder that artifacts may go to; none where it is not there yet. */
+    readonly names: (folder: string) => Effect.Effect<ReadonlyArray<string>, ProvisionError>
     /**
      * Brings the files here, puts each in its place with `<file>.sha256` beside it, and records them. Doing it again
      * gives the same artifacts.

@@ -58,13 +58,17 @@ const plainly: Partial<Record<ErrorCode, string>> = {
 /** Where a document says what YAML allows and no document of ours can mean. */
 const meaningless = (document: Document): { readonly offset: number; readonly what: string } | undefined => {
   let found: { readonly offset: number; readonly what: string } | undefined
+  const anchors = new Map<string, Node>()
   const stop = (node: Node, what: string) => {
     found = { offset: node.range?.[0] ?? 0, what }
     return visit.BREAK
   }
   visit(document, {
+    Value: (_, value) => {
+      if (value.anchor !== undefined) anchors.set(value.anchor, value)
+    },
     Alias: (_, alias, above) => {
-      const target = alias.resolve(document)
+      const target = anchors.get(alias.source)
       if (target === undefined)
         return stop(alias, `no anchor &${alias.source} stands before *${alias.source}`)
       return above.includes(target) ? stop(alias, `*${alias.source} contains itself`) : undefined

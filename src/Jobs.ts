@@ -39,6 +39,21 @@ const wholeCharacters = (bytes: Uint8Array): number => {
   return at > 0 && (bytes[at - 1] ?? 0) >= 0xc0 ? at - 1 : bytes.length
 }
 
+/** What Packer writes instead of characters that would end a field or a line; torn in two it would stay as it is. */
+const escapes = ["%!(PACKER_COMMA)", "\\n", "\\r"]
+const tornEscapes = escapes.flatMap((escape) =>
+  Array.from({ length: escape.length - 1 }, (_, index) => escape.slice(0, index + 1))
+)
+
+// Less the beginning of an escape at its end.
+const wholeEscapes = (bytes: Uint8Array): number => {
+  const end = decoder.decode(bytes.subarray(-16))
+  return (
+    bytes.length -
+    Math.max(0, ...tornEscapes.filter((torn) => end.endsWith(torn)).map(({ length }) => length))
+  )
+}
+
 const split = (rest: Uint8Array, restStart: number): readonly [Array<JobLine>, Uint8Array, number] => {
   const lines: Array<JobLine> = []
   let from = 0
@@ -52,7 +67,8 @@ const split = (rest: Uint8Array, restStart: number): readonly [Array<JobLine>, U
       })
       from = next + 1
     } else if (next !== -1 || rest.length - from > longestLine) {
-      const length = wholeCharacters(rest.subarray(from, from + longestLine))
+      const longest = rest.subarray(from, from + longestLine)
+      const length = wholeEscapes(longest.subarray(0, wholeCharacters(longest)))
       lines.push({
         text: decoder.decode(rest.subarray(from, from + length)),
         end: restStart + from + length,

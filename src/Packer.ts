@@ -31,6 +31,11 @@ export interface Selection {
 export interface BuildRequest extends Template, Selection {
   /** Whether files that are in the way are replaced. */
   readonly force: boolean
+  /**
+   * What becomes of a build that fails: Packer ends its machine and deletes its files; or it leaves all as it is, and
+   * what runs ends with the Job.
+   */
+  readonly onError: "cleanup" | "abort"
   /** The template's builds, by name: what a guest prints is told from Packer's own words by them. */
   readonly builds: ReadonlyArray<string>
 }

@@ -35,8 +35,11 @@ const environment = (pid: number): string => {
   }
 }
 
-/** Living processes (zombies aside) that have `name=value` in their environment, or are in one of their groups. */
-export const processesWith = (name: string, value: string): ReadonlyArray<ProcessInfo> => {
+/**
+ * Living processes (zombies aside) that have `name=value` in their environment, or are in one of their groups; also
+ * those in a group that such a process led, whose number is known.
+ */
+export const processesWith = (name: string, value: string, led?: number): ReadonlyArray<ProcessInfo> => {
   const entry = `\0${name}=${Buffer.from(value).toString("latin1")}\0`
   const living = readdirSync("/proc")
     .filter((entryName) => /^\d+$/.test(entryName))
@@ -44,6 +47,8 @@ export const processesWith = (name: string, value: string): ReadonlyArray<Proces
     .filter((info) => !info.zombie)
   const marked = living.filter((info) => `\0${environment(info.pid)}`.includes(entry))
   const groups = new Set(marked.map((info) => info.group))
+  // A leader without the mark is another one's: the number was given anew.
+  if (led !== undefined && !living.some((info) => info.pid === led && !marked.includes(info))) groups.add(led)
   groups.delete(processInfo(process.pid)?.group ?? 0)
   return living.filter((info) => groups.has(info.group) || marked.includes(info))
 }

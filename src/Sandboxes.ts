@@ -110,14 +110,11 @@ const modeOf = ({ inputs, mode }: CreateRequest): Effect.Effect<string | undefin
       : given._tag === "Value"
         ? given.value
         : undefined
-  return typeof text !== "string" || (mode !== undefined && mode !== text)
-    ? Effect.fail(
-        new UsageError({
-          reason: "usage",
-          message: `the mode is given twice: --mode ${mode} and -i mode=${String(text)}`,
-          hint: "give one of them"
-        })
-      )
+  const wrong = (message: string, hint: string) =>
+    Effect.fail(new UsageError({ reason: "usage", message, hint }))
+  if (typeof text !== "string") return wrong("a sandbox has one mode", "give one: --mode build")
+  return mode !== undefined && mode !== text
+    ? wrong(`the mode is given twice: --mode ${mode} and -i mode=${text}`, "give one of them")
     : Effect.succeed(text)
 }
 
@@ -442,23 +439,27 @@ export const layer = Layer.effect(
               hint: `\`sandboxer cancel ${before.name}\` first, or destroy it with --force`
             })
           }
-          yield* cancel(id)
-          yield* wait(id)
+          // It may just have ended by itself: that will do.
+          yield* Effect.catchTag(cancel(id), "Conflict", () => Effect.void)
         }
-        if (deleteArtifacts)
-          yield* Effect.forEach(before.artifacts, (artifact) => removeArtifact(id, artifact), {
-            discard: true
-          })
+        const ended = yield* wait(id)
         yield* store.transition(
           id,
           ["ready", "failed", "cancelled", "destroying"],
-          { state: "destroyed", ...(deleteArtifacts ? { artifacts: [] } : {}) },
-          {
-            identity: "destroyed",
-            type: "destroyed",
-            message: deleteArtifacts ? "destroyed, with its artifacts" : "destroyed"
-          }
+          { state: "destroyed" },
+          { identity: "destroyed", type: "destroyed", message: "destroyed" }
         )
+        if (deleteArtifacts && ended.artifacts.length > 0) {
+          yield* Effect.forEach(ended.artifacts, (artifact) => removeArtifact(id, artifact), {
+            discard: true
+          })
+          yield* store.transition(
+            id,
+            ["destroyed"],
+            { artifacts: [] },
+            { identity: "artifacts-deleted", type: "note", message: "its artifacts were deleted" }
+          )
+        }
         return yield* get(id)
       })
     }

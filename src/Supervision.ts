@@ -14,6 +14,7 @@ import { formatDuration } from "./domain/Units.js"
 import { Extensions, type Provisioned } from "./Extension.js"
 import { Holders } from "./Holders.js"
 import { type HostShape, Hosts } from "./Host.js"
+import { keep } from "./Kept.js"
 import { withNotes } from "./Notes.js"
 import type { ProvisionShape } from "./Provision.js"
 import { type RecipeError, RecipeLayers, type RecipeServices } from "./Recipe.js"
@@ -235,6 +236,24 @@ const outcome = (
     }
   )
 
+/** Keeps what a failure is to be looked into with; its hint says where. */
+const keepFiles = (lease: Lease, attempt: number, host: HostShape, end: Extract<End, { state: "failed" }>) =>
+  Effect.gen(function* () {
+    const store = yield* SandboxStore
+    const { failure } = end
+    const also = (more: string): End => ({
+      ...end,
+      failure: { ...failure, hint: `${failure.hint.replace(/\.$/, "")}; ${more}` }
+    })
+    return yield* keep(host, lease.id, yield* store.steps(lease.id, attempt)).pipe(
+      Effect.map((kept) =>
+        kept === undefined ? end : also(`what it had made by then is kept in ${kept} until you remove it`)
+      ),
+      // It failed already: it is not to fail to end, too.
+      Effect.catchTag("HostError", ({ message }) => Effect.succeed(also(message)))
+    )
+  })
+
 /** Cleans up and says how it ended, in this order: an end that is recorded has nothing left behind. */
 const finish = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, end: End) =>
   Effect.gen(function* () {
@@ -244,9 +263,10 @@ const finish = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, end
     const asked = end.state === "cancelled" || (end.state === "failed" && end.failure.reason === "timed-out")
     const proof = yield* stopJobs(lease, sandbox.attempt, host, asked ? grace : 0)
     if (end.state !== "ready") yield* artifacts.withdraw
+    const told = end.state === "failed" ? yield* keepFiles(lease, sandbox.attempt, host, end) : end
     yield* host.remove(folderOf(host.home, lease.id))
     yield* secrets.forget(lease.id)
-    const { change, event } = yield* outcome(end, plan, proof)
+    const { change, event } = yield* outcome(told, plan, proof)
     yield* store.commit(lease, { change, events: [{ ...event, identity: `${sandbox.attempt}/end` }] })
   })
 

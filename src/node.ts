@@ -85,6 +85,7 @@ export const layerRecipes = (
 export interface LayerOptions {
   /** By default those of the `sandboxer` command: this process's environment, working directory, and what ships. */
   readonly settings?: Partial<Settings.SettingsInput>
+  readonly hosts?: Layer.Layer<Hosts, never, Settings.Settings>
   readonly packer?: Layer.Layer<Packer, never, Host>
   readonly stateHub?: Layer.Layer<StateHub, never, Settings.Settings | FileSystem.FileSystem | Path.Path>
   readonly extensions?: Layer.Layer<Extensions>
@@ -101,16 +102,18 @@ const layerSettings = (given: LayerOptions["settings"]) =>
     })
   )
 
-const supervision = ({ extensions, packer, settings, stateHub }: LayerOptions) =>
+const layerShipped = layerExtensions([vmPacker])
+
+const supervision = ({ extensions, hosts, packer, settings, stateHub }: LayerOptions) =>
   Layer.mergeAll(
     layerRecipes(packer ?? PackerCommand.layer),
     SecretsFiles.layer,
     HoldersProc.layer,
-    extensions ?? layerExtensions([vmPacker]),
+    extensions ?? layerShipped,
     stateHub ?? layerHubNoop,
     ProfilesDirectory.layer
   ).pipe(
-    Layer.provideMerge(Layer.merge(HostLocal.layer, SandboxStoreSql.layer)),
+    Layer.provideMerge(Layer.merge(hosts ?? HostLocal.layer, SandboxStoreSql.layer)),
     Layer.provideMerge(layerSettings(settings)),
     Layer.provideMerge(platform)
   )
@@ -135,16 +138,18 @@ const layerDoctor = (packer: Layer.Layer<Packer, never, Host>) =>
  * @category layers
  */
 export const layerSettled = ({
+  extensions,
   packer,
   settings
-}: Pick<LayerOptions, "packer" | "settings">): Layer.Layer<
-  Settings.Settings | Profiles | Doctor.Doctor,
+}: Pick<LayerOptions, "extensions" | "packer" | "settings">): Layer.Layer<
+  Settings.Settings | Profiles | Extensions | Doctor.Doctor,
   UsageError
 > =>
-  Layer.merge(ProfilesDirectory.layer, layerDoctor(packer ?? PackerCommand.layer)).pipe(
-    Layer.provideMerge(layerSettings(settings)),
-    Layer.provide(platform)
-  )
+  Layer.mergeAll(
+    ProfilesDirectory.layer,
+    extensions ?? layerShipped,
+    layerDoctor(packer ?? PackerCommand.layer)
+  ).pipe(Layer.provideMerge(layerSettings(settings)), Layer.provide(platform))
 
 /** Everything that sandboxer gives. */
 export type Services =

@@ -402,42 +402,45 @@ describe("a provision that fails", () => {
   )
 })
 
-it.scoped("a provision that fails leaves nothing, wherever its supervisor died", () =>
-  Effect.gen(function* () {
-    const failing = Effect.zipRight(
-      publish,
-      new ProvisionError({ reason: "build-failed", message: "m", hint: "h" })
-    )
-    const dying = (calls: number) =>
-      Effect.scoped(
-        Effect.gen(function* () {
-          const made = yield* world({ extensions: [extensionOf(failing)] })
-          yield* made.record(1, plan(), secrets)
-          const died = yield* made.superviseAndDie(1, 1, calls)
-          yield* made.supervise(1, 2)
-          const { artifacts, failure } = yield* made.get(1)
-          expect({ artifacts, reason: failure?.reason }).toEqual({ artifacts: [], reason: "build-failed" })
-          expect((yield* types(made)).filter((type) => type !== "taken-over")).toEqual([
-            "requested",
-            "provisioning",
-            "artifact",
-            "failed"
-          ])
-          expect(readdirSync(`${made.home}/artifacts/demo`)).toEqual([])
-          expect(readdirSync(`${made.home}/logs`)).toHaveLength(1)
-          yield* expectCleanedUp(made)
-          return died
-        })
+it.scoped(
+  "a provision that fails leaves nothing, wherever its supervisor died",
+  () =>
+    Effect.gen(function* () {
+      const failing = Effect.zipRight(
+        publish,
+        new ProvisionError({ reason: "build-failed", message: "m", hint: "h" })
       )
-    const survived = yield* Effect.iterate(
-      { calls: 0, died: true },
-      {
-        while: ({ died }) => died,
-        body: ({ calls }) => Effect.map(dying(calls), (died) => ({ calls: calls + 1, died }))
-      }
-    )
-    expect(survived.calls).toBeGreaterThan(30)
-  }).pipe(Effect.provide(platform))
+      const dying = (calls: number) =>
+        Effect.scoped(
+          Effect.gen(function* () {
+            const made = yield* world({ extensions: [extensionOf(failing)] })
+            yield* made.record(1, plan(), secrets)
+            const died = yield* made.superviseAndDie(1, 1, calls)
+            yield* made.supervise(1, 2)
+            const { artifacts, failure } = yield* made.get(1)
+            expect({ artifacts, reason: failure?.reason }).toEqual({ artifacts: [], reason: "build-failed" })
+            expect((yield* types(made)).filter((type) => type !== "taken-over")).toEqual([
+              "requested",
+              "provisioning",
+              "artifact",
+              "failed"
+            ])
+            expect(readdirSync(`${made.home}/artifacts/demo`)).toEqual([])
+            expect(readdirSync(`${made.home}/logs`)).toHaveLength(1)
+            yield* expectCleanedUp(made)
+            return died
+          })
+        )
+      const survived = yield* Effect.iterate(
+        { calls: 0, died: true },
+        {
+          while: ({ died }) => died,
+          body: ({ calls }) => Effect.map(dying(calls), (died) => ({ calls: calls + 1, died }))
+        }
+      )
+      expect(survived.calls).toBeGreaterThan(30)
+    }).pipe(Effect.provide(platform)),
+  60_000
 )
 
 describe("a provision that takes too long", () => {

@@ -19,7 +19,7 @@ import {
 
 /** What a user may give; a profile may narrow it. */
 const inputs: Input.InputDeclarations = {
-  folder: { type: "path", required: true, description: "The folder that is packed" },
+  folder: { type: "path", required: true, exists: true, description: "The folder that is packed" },
   name: {
     type: "string",
     default: "archive",

@@ -93,6 +93,11 @@ export const layer = Layer.effect(
 
     return {
       defaultFolder: (vmName) => path.join(home, "artifacts", vmName, id),
+      names: (folder) =>
+        Effect.if(isThere(folder), {
+          onTrue: () => fs.readDirectory(folder),
+          onFalse: () => Effect.succeed([])
+        }).pipe(Effect.catchTags({ BadArgument: cannotWrite, SystemError: cannotWrite })),
       publish: (files: ReadonlyArray<Publication>, { folder, replace }: Destination) =>
         Effect.gen(function* () {
           const staging = path.join(folder, stagingName(term))

@@ -11,7 +11,7 @@ import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { HostPath, join } from "../domain/HostPath.js"
 import { HostError, type HostShape, Hosts, type JobOutput, type JobStatus } from "../Host.js"
-import { processesWith, processInfo } from "../Proc.js"
+import { bootId, processesWith, processInfo } from "../Proc.js"
 import * as Processes from "../Processes.js"
 import { Settings } from "../Settings.js"
 import { cookie, jobWrapper } from "./JobWrapper.js"
@@ -28,7 +28,9 @@ const longestKill = 10
 
 const reasons: Record<string, HostError["reason"]> = {
   ENOENT: "not-found",
+  ENOTDIR: "not-found",
   EEXIST: "exists",
+  ERR_FS_CP_EEXIST: "exists",
   EACCES: "not-permitted",
   EPERM: "not-permitted",
   EROFS: "not-permitted",
@@ -60,32 +62,50 @@ const orUndefined = <A>(effect: Effect.Effect<A, HostError>): Effect.Effect<A | 
     () => Effect.as(Effect.void, undefined)
   )
 
+const processReasons: Record<Processes.ProcessError["reason"], HostError["reason"]> = {
+  "not-found": "program-missing",
+  "not-permitted": "not-permitted",
+  timeout: "no-answer",
+  other: "other"
+}
+
 const processError = (error: Processes.ProcessError) =>
   new HostError({
-    reason:
-      error.reason === "not-found" ? "program-missing" : error.reason === "timeout" ? "no-answer" : "other",
+    reason: processReasons[error.reason],
     host: name,
     message: error.message,
     hint:
       error.reason === "not-found"
         ? `install ${error.program}, or put it on the PATH`
-        : "run the program by hand and see what it says"
+        : (hints[processReasons[error.reason]] ?? "run the program by hand and see what it says")
   })
 
 const readText = (path: HostPath) => orUndefined(attempt(() => fs.readFile(path, "utf8")))
 
-/** The command's pid and process group, where they are still those of the job. */
-const identityOf = (folder: HostPath) =>
+/** Who the command was, where this machine was not started anew since. */
+const recordOf = (folder: HostPath) =>
   Effect.map(readText(join(folder, "identity")), (text) => {
-    const [pid = 0, startTime = 0, group = 0] = (text ?? "").split(" ").map(Number)
-    const info = pid > 0 ? processInfo(pid) : undefined
-    return info?.startTime === startTime && !info.zombie ? { pid, group } : undefined
+    const [pid, startTime, group, boot] = (text ?? "").trim().split(" ")
+    return boot === bootId()
+      ? { pid: Number(pid), startTime: Number(startTime), group: Number(group) }
+      : undefined
   })
 
-const census = (folder: HostPath) => Effect.sync(() => processesWith(cookie, folder))
+/** The command's pid and process group, while it lives. */
+const identityOf = (folder: HostPath) =>
+  Effect.map(recordOf(folder), (record) => {
+    const info = record && processInfo(record.pid)
+    return info !== undefined && info.startTime === record?.startTime && !info.zombie ? record : undefined
+  })
 
+const census = (folder: HostPath) =>
+  Effect.map(recordOf(folder), (record) => processesWith(cookie, folder, record?.group))
+
+// A file that is empty lost its text as the machine went down.
 const exitCode = (folder: HostPath) =>
-  Effect.map(readText(join(folder, "exit")), (text) => (text === undefined ? undefined : Number(text)))
+  Effect.map(readText(join(folder, "exit")), (text) =>
+    text !== undefined && /^\d+\n$/.test(text) ? Number(text) : undefined
+  )
 
 const jobStatus = (folder: HostPath): Effect.Effect<JobStatus, HostError> =>
   Effect.gen(function* () {
@@ -117,6 +137,14 @@ const readFrom = (folder: HostPath, from: number): Effect.Effect<JobOutput | und
     (bytes) => (bytes === undefined || bytes.length === 0 ? undefined : { bytes, end: from + bytes.length })
   )
 
+// One that nobody claimed may be about to begin; if nothing of it is there, it never will.
+const mayPrint = (folder: HostPath) =>
+  Effect.flatMap(jobStatus(folder), ({ _tag }) =>
+    _tag === "Absent"
+      ? Effect.map(census(folder), (living) => living.length > 0)
+      : Effect.succeed(_tag === "Running")
+  )
+
 const followJob = (folder: HostPath, from: number): Stream.Stream<JobOutput, HostError> =>
   Stream.paginateChunkEffect({ from, polls: 0, ended: false }, (at) =>
     Effect.gen(function* () {
@@ -127,15 +155,13 @@ const followJob = (folder: HostPath, from: number): Stream.Stream<JobOutput, Hos
       // What was printed before the end was seen has been read by now.
       if (at.ended) return [Chunk.empty<JobOutput>(), Option.none<typeof at>()] as const
       const looked = at.polls % pollsPerCensus === pollsPerCensus - 1
-      const ended =
-        (yield* exitCode(folder)) !== undefined ||
-        (looked && (yield* jobStatus(folder))._tag === "Interrupted")
+      const ended = (yield* exitCode(folder)) !== undefined || (looked && !(yield* mayPrint(folder)))
       if (!ended) yield* Effect.sleep(poll)
       return [Chunk.empty<JobOutput>(), Option.some({ from: at.from, polls: at.polls + 1, ended })] as const
     })
   )
 
-const killAll = (folder: HostPath): Effect.Effect<void> =>
+const killAll = (folder: HostPath): Effect.Effect<void, HostError> =>
   Effect.gen(function* () {
     const left = yield* census(folder)
     const groups = new Set(left.map((info) => info.group))
@@ -181,16 +207,28 @@ const stopJob: HostShape["stopJob"] = (folder, { graceSeconds, stop }) =>
         })
   })
 
-const copy = (from: string, to: string) =>
-  attempt(() =>
-    fs.cp(from, to, {
-      recursive: true,
-      errorOnExist: true,
-      force: false,
-      preserveTimestamps: true,
-      verbatimSymlinks: true,
-      mode: constants.COPYFILE_FICLONE
-    })
+// What a link leads to is copied, but links within a folder stay links.
+const copy = (from: string, to: string): Effect.Effect<void, HostError> =>
+  Effect.flatMap(orUndefined(attempt(() => fs.lstat(to))), (there) =>
+    there === undefined
+      ? attempt(async () =>
+          fs.cp(await fs.realpath(from), to, {
+            recursive: true,
+            errorOnExist: true,
+            force: false,
+            preserveTimestamps: true,
+            verbatimSymlinks: true,
+            mode: constants.COPYFILE_FICLONE
+          })
+        )
+      : // A folder would be filled.
+        new HostError({ reason: "exists", host: name, message: `${to} exists`, hint: "check the path" })
+  )
+
+const realPath = (path: HostPath) =>
+  Effect.map(
+    attempt(() => fs.realpath(path)),
+    HostPath
   )
 
 const sha256: HostShape["sha256"] = (path) =>
@@ -230,14 +268,17 @@ const makeHost = (home: HostPath): HostShape => ({
   place: (local) => Effect.succeed(HostPath(local)),
   put: copy,
   get: (path, local) =>
-    // What lies in our own folder nobody else writes to: one more name for it will do.
-    path.startsWith(`${home}/`)
-      ? Effect.catchIf(
-          attempt(() => fs.link(path, local)),
-          (error) => error.reason === "other" || error.reason === "not-permitted",
-          () => copy(path, local)
-        )
-      : copy(path, local),
+    Effect.gen(function* () {
+      const file = yield* realPath(path)
+      const own = yield* Effect.orElseSucceed(realPath(home), () => home)
+      if (!file.startsWith(`${own}/`)) return yield* copy(file, local)
+      // What lies in our own folder nobody else writes to: one more name for it will do.
+      yield* Effect.catchIf(
+        attempt(() => fs.link(file, local)),
+        (error) => error.reason === "other" || error.reason === "not-permitted",
+        () => copy(file, local)
+      )
+    }),
   write: (path, content) =>
     attempt(async () => {
       const beside = `${path}.new`
@@ -256,11 +297,7 @@ const makeHost = (home: HostPath): HostShape => ({
         ? undefined
         : { type: stat.isFile() ? "file" : stat.isDirectory() ? "folder" : "other", sizeBytes: stat.size }
     ),
-  realPath: (path) =>
-    Effect.map(
-      attempt(() => fs.realpath(path)),
-      HostPath
-    ),
+  realPath,
   sha256,
   remove: (path) => attempt(() => fs.rm(path, { recursive: true, force: true })),
   freeBytes: (path) =>

@@ -136,6 +136,7 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
                 "build",
                 "-machine-readable",
                 ...(request.force ? ["-force"] : []),
+                ...(request.onError === "abort" ? ["-on-error=abort"] : []),
                 ...selectionArguments(request),
                 request.path
               ],

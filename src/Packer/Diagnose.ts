@@ -86,15 +86,18 @@ const diagnosis = (cause: Cause, found: Found, build?: string): Diagnosis => ({
   hint: cause.hint(found)
 })
 
-/** A provisioner that fails in words of its own: what Packer says before it cleans up tells that it was one. */
+/** A provisioner that fails in words of its own: what Packer says before it cleans up or aborts tells that. */
 const provisionerOf = (
   records: ReadonlyArray<Wire.WireRecord>,
   words: ReadonlyArray<Words>
 ): Diagnosis | undefined => {
   const failed = words.find(({ build }) => build !== undefined)
-  const cleaningUp = `==> ${failed?.build}: Provisioning step had errors: `
+  const sayings = [
+    `==> ${failed?.build}: Provisioning step had errors: `,
+    `==> ${failed?.build}: Step "StepProvision" failed, aborting`
+  ]
   return failed !== undefined &&
-    records.some((record) => record._tag === "Ui" && record.text.startsWith(cleaningUp))
+    records.some((record) => record._tag === "Ui" && sayings.some((saying) => record.text.startsWith(saying)))
     ? {
         reason: "provisioner-failed",
         message: inBuild(failed.build, gist(failed.text)),

@@ -46,6 +46,15 @@ export const says = ({ keys }: RawProfile, path: ReadonlyArray<PropertyKey>): bo
     keys
   ) !== undefined
 
+/** The document that says a key, or else the nearest one above it; the id is everyone's own. */
+const toBlame = (
+  raws: readonly [RawProfile, ...Array<RawProfile>],
+  path: ReadonlyArray<PropertyKey>
+): RawProfile =>
+  path.length === 0 || path[0] === "id"
+    ? raws[0]
+    : (raws.find((one) => says(one, path)) ?? toBlame(raws, path.slice(0, -1)))
+
 /** Decodes a profile's keys; `raws` are the documents they were merged from, the most specific one first. */
 export const decode = (
   keys: Readonly<Record<string, unknown>>,
@@ -57,7 +66,7 @@ export const decode = (
       const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
       const path = issue?.path ?? []
       const key = String(path.at(-1) ?? "")
-      const raw = raws.find((one) => says(one, path)) ?? raws[0]
+      const raw = toBlame(raws, path)
       const at = raw.locate(path)
       if (issue?._tag === "Unexpected") {
         const above = String(path.at(-2) ?? "")

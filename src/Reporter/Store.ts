@@ -90,20 +90,22 @@ export const layer = Layer.scoped(
     const say =
       (type: "note" | "warning") =>
       (key: string, message: string, data?: Readonly<Record<string, unknown>>) =>
-        store.commit(
-          { id, term },
-          {
-            events: [
-              {
-                // Of what a program printed a key may be made, too.
-                identity: `${attempt}/${type}/${redactor.text(key)}`,
-                type,
-                message: redactor.text(message),
-                phase: current,
-                data: data ?? {}
-              }
-            ]
-          }
+        Effect.suspend(() =>
+          store.commit(
+            { id, term },
+            {
+              events: [
+                {
+                  // Of what a program printed a key may be made, too.
+                  identity: `${attempt}/${type}/${redactor.text(key)}`,
+                  type,
+                  message: redactor.text(message),
+                  phase: current,
+                  data: data ?? {}
+                }
+              ]
+            }
+          )
         )
 
     // On a clock that nobody sets: what was said last, and what was printed last.

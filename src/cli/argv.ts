@@ -120,12 +120,15 @@ export const parse = (argv: ReadonlyArray<string>, verbs: Verbs): Either.Either<
         noColor: global.includes("--no-color"),
         debug: /^(debug|trace|all)$/i.test(valueOf("--log-level") ?? "")
       },
-      words: [
-        ...global,
-        ...path,
-        ...flagged,
-        ...(rest.some((word) => word.startsWith("-")) ? ["--"] : []),
-        ...rest
-      ]
+      // Whoever asks for help need not have the rest right.
+      words: flagged.some((word) => word === "--help" || word === "-h")
+        ? [...path, "--help"]
+        : [
+            ...global,
+            ...path,
+            ...flagged,
+            ...(rest.some((word) => word.startsWith("-")) ? ["--"] : []),
+            ...rest
+          ]
     }
   })

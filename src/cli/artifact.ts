@@ -5,8 +5,11 @@ import * as Effect from "effect/Effect"
 import { NotFound } from "../domain/Errors.js"
 import { didYouMean } from "../domain/Nearest.js"
 import { Sandboxes } from "../Sandboxes.js"
+import { verify as look, type Verification } from "../Verification.js"
+import { Ended } from "./exit.js"
 import * as options from "./options.js"
-import { artifacts as kind, type MadeArtifact, printList, printOne } from "./output.js"
+import { type Kind, artifacts as kind, type MadeArtifact, printList, printOne } from "./output.js"
+import { sayAll } from "./say.js"
 
 const reference = Args.text({ name: "ID" }).pipe(
   Args.withDescription(
@@ -65,7 +68,52 @@ const path = Command.make("path", { id: reference }, ({ id }) =>
   Effect.flatMap(find(id), ({ artifact }) => Console.log(artifact.path))
 ).pipe(Command.withDescription("Print where an artifact is"))
 
+interface VerifiedArtifact extends MadeArtifact {
+  readonly verification: Verification
+}
+
+const verified: Kind<VerifiedArtifact> = {
+  kind: "VerifiedArtifact",
+  document: ({ verification, ...made }) => ({ ...kind.document(made), ...verification }),
+  name: kind.name,
+  columns: [
+    ["status", ({ verification }) => verification.status],
+    ["name", ({ artifact }) => artifact.name],
+    ["id", ({ artifact }) => artifact.id],
+    ["sandbox", ({ sandbox }) => sandbox.name],
+    ["checked", ({ verification }) => verification.checked.join(", ") || "-"],
+    ["detail", ({ artifact, verification }) => verification.problem ?? artifact.path]
+  ]
+}
+
+const verify = Command.make(
+  "verify",
+  { ids: Args.repeated(reference), output: options.output },
+  ({ ids, output }) =>
+    Effect.gen(function* () {
+      const made = yield* ids.length === 0 ? all : Effect.forEach(ids, find)
+      const looked = yield* Effect.forEach(made, (one) =>
+        Effect.map(look(one.artifact), (verification): VerifiedArtifact => ({ ...one, verification }))
+      )
+      yield* printList(output, verified, looked)
+      const bad = looked.filter(({ verification }) => verification.status !== "ok")
+      if (bad.length === 0) return
+      yield* sayAll([
+        ...bad.map(
+          ({ artifact, verification }) =>
+            `error: ${artifact.path} is ${verification.status}: ${verification.problem}`
+        ),
+        "hint: do not use it: create it again, or bring it back from a copy"
+      ])
+      return yield* new Ended({ exitCode: 10 })
+    })
+).pipe(
+  Command.withDescription(
+    "Check that artifacts are what was made, and whole; all of them where none is named"
+  )
+)
+
 export const artifact = Command.make("artifact").pipe(
   Command.withDescription("What sandboxes made, and we keep"),
-  Command.withSubcommands([list, show, path])
+  Command.withSubcommands([list, show, path, verify])
 )

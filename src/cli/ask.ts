@@ -9,19 +9,27 @@ import { printable } from "./output.js"
 
 const nowhere = () => new Writable({ write: (_chunk, _encoding, done) => done() })
 
-/** A line; Ctrl-C interrupts, Ctrl-D at its beginning types nothing. */
+/** A line; Ctrl-C interrupts, Ctrl-D gives none. */
 const hiddenLine = (question: string): Effect.Effect<string> =>
   Effect.async((resume) => {
-    const reader = readline.createInterface({ input: process.stdin, output: nowhere(), terminal: true })
+    const reader = readline.createInterface({
+      input: process.stdin,
+      output: nowhere(),
+      terminal: true,
+      historySize: 0
+    })
     const end = (answer: Effect.Effect<string>) => {
-      reader.close()
-      process.stderr.write("\n")
       resume(answer)
+      reader.close()
     }
-    process.stderr.write(question)
     reader.once("line", (line) => end(Effect.succeed(line)))
     reader.once("SIGINT", () => end(Effect.interrupt))
-    reader.once("close", () => resume(Effect.succeed("")))
+    // The first answer counts.
+    reader.once("close", () => {
+      process.stderr.write("\n")
+      resume(Effect.succeed(""))
+    })
+    process.stderr.write(question)
     return Effect.sync(() => reader.close())
   })
 

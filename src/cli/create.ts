@@ -86,6 +86,7 @@ export const create = Command.make(
     Effect.gen(function* () {
       const manager = yield* Sandboxes
       const inFile = inputsFile === undefined ? {} : yield* readInputsFile(inputsFile)
+      // It says the same as -i mode=…, which would win over the file, too.
       const { mode: _, ...withoutMode } = inFile
       const request = {
         profile,

@@ -70,8 +70,12 @@ export const ofError = (error: CommandError): Ending => {
 const textOf = ({ error }: ValidationError.ValidationError): string =>
   stripVTControlCharacters(HelpDoc.toAnsiText(error)).trim().replaceAll(/\s+/g, " ")
 
-/** How a command ends for something that nobody foresaw; with its stack where `debug` asks for it. */
+/**
+ * How a command ends for something that nobody foresaw, with its stack where `debug` asks for it; and for Ctrl-C at a
+ * question.
+ */
 export const ofDefect = (cause: Cause.Cause<unknown>, debug: boolean): Ending => {
+  if (Cause.isInterruptedOnly(cause)) return { exitCode: 130, message: [] }
   const [defect] = Cause.defects(cause)
   const message = defect instanceof Error ? defect.message : String(defect ?? "interrupted")
   return {

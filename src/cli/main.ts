@@ -8,6 +8,7 @@ import * as Either from "effect/Either"
 import type * as Layer from "effect/Layer"
 import type { Doctor } from "../Doctor.js"
 import type { UsageError } from "../domain/Errors.js"
+import type { Extensions } from "../Extension.js"
 import type { Services } from "../node.js"
 import type { Profiles } from "../Profiles.js"
 import type { StoreError } from "../SandboxStore.js"
@@ -21,6 +22,7 @@ import { destroy, rm } from "./destroy.js"
 import { doctor } from "./doctor.js"
 import { events } from "./events.js"
 import { type CommandError, type Ending, ofDefect, ofError } from "./exit.js"
+import { extension } from "./extension.js"
 import { list, ls } from "./list.js"
 import { logs } from "./logs.js"
 import { globals as globalOptions } from "./options.js"
@@ -33,7 +35,7 @@ import { watch } from "./watch.js"
 
 /** Layers for the verbs, by the global options: `settled` for those that do without the store. */
 export interface CliLayers {
-  readonly settled: (globals: Globals) => Layer.Layer<Settings | Profiles | Doctor, UsageError>
+  readonly settled: (globals: Globals) => Layer.Layer<Settings | Profiles | Extensions | Doctor, UsageError>
   readonly full: (globals: Globals) => Layer.Layer<Services, UsageError | StoreError>
 }
 
@@ -49,8 +51,9 @@ const verbs: Verbs = {
   cancel: [],
   destroy: [],
   rm: [],
-  profile: ["list", "show", "validate"],
-  artifact: ["list", "show", "path"],
+  profile: ["list", "show", "explain", "validate", "init"],
+  artifact: ["list", "show", "path", "verify"],
+  extension: ["list", "show"],
   doctor: [],
   supervise: []
 }
@@ -75,6 +78,7 @@ const application = (layers: CliLayers, globals: Globals) => {
       full(rm),
       Command.provide(profile, settledLayer),
       full(artifact),
+      Command.provide(extension, settledLayer),
       Command.provide(doctor, settledLayer),
       full(supervise)
     ]),

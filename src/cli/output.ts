@@ -6,8 +6,10 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { stringify } from "yaml"
 import { Artifact } from "../domain/Artifact.js"
+import { type Profile, ProfileDocument } from "../domain/Profile.js"
 import { ProgressEvent } from "../domain/ProgressEvent.js"
 import { Sandbox } from "../domain/Sandbox.js"
+import type { ExplainedInput } from "../ProfileMode.js"
 import type { Format } from "./options.js"
 
 export const apiVersion = "sandboxer/v1"
@@ -26,7 +28,7 @@ export interface Kind<A> {
 
 const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map((row) => (row[column] ?? "").length))
+    rows.reduce((widest, row) => Math.max(widest, (row[column] ?? "").length), 0)
   )
   return rows
     .map((row) =>
@@ -58,6 +60,8 @@ export const printOne = <A>(format: Format, kind: Kind<A>, value: A): Effect.Eff
   }
 }
 
+const oneLine = (text: string): string => text.trim().replaceAll(/\s+/g, " ")
+
 /** A list of documents, as `-o` has it. */
 export const printList = <A>(
   format: Format,
@@ -83,7 +87,7 @@ export const printList = <A>(
       return Console.log(
         table([
           kind.columns.map(([title]) => title.toUpperCase()),
-          ...values.map((value) => kind.columns.map(([, cell]) => printable(cell(value))))
+          ...values.map((value) => kind.columns.map(([, cell]) => oneLine(printable(cell(value)))))
         ])
       )
   }
@@ -159,5 +163,60 @@ export const artifacts: Kind<MadeArtifact> = {
     ["bytes", ({ artifact }) => String(artifact.sizeBytes)],
     ["primary", ({ artifact }) => (artifact.primary ? "yes" : "no")],
     ["path", ({ artifact }) => artifact.path]
+  ]
+}
+
+export const profiles: Kind<Profile> = {
+  kind: "Profile",
+  document: ({ document, file, origin }) => ({
+    ...Schema.encodeSync(ProfileDocument)(document),
+    file,
+    origin
+  }),
+  name: ({ document }) => document.id,
+  columns: [
+    ["id", ({ document }) => document.id],
+    ["mode", ({ document }) => document.mode ?? "-"],
+    ["from", ({ origin }) => origin],
+    ["description", ({ document }) => document.description ?? ""]
+  ]
+}
+
+const text = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value))
+
+/** What a value of an input is held against. */
+const takes = ({ choices, pattern }: ExplainedInput["declaration"]) =>
+  [...(choices === undefined ? [] : [choices.join(" | ")]), ...(pattern === undefined ? [] : [pattern])].join(
+    ", "
+  )
+
+const mustBeGiven = ({ default: fallback, required }: ExplainedInput["declaration"]) =>
+  required === true && fallback === undefined
+
+export const inputs: Kind<ExplainedInput> = {
+  kind: "Input",
+  document: ({ declaration, from, name }) => ({
+    name,
+    type: declaration.type,
+    items: declaration.items ?? null,
+    required: mustBeGiven(declaration),
+    default: declaration.default ?? null,
+    env: declaration.env ?? null,
+    pattern: declaration.pattern ?? null,
+    choices: declaration.choices ?? null,
+    variable: declaration.variable === true,
+    description: declaration.description ?? null,
+    from
+  }),
+  name: ({ name }) => name,
+  columns: [
+    ["name", ({ name }) => name],
+    ["type", ({ declaration }) => declaration.type],
+    ["required", ({ declaration }) => (mustBeGiven(declaration) ? "yes" : "no")],
+    ["default", ({ declaration }) => (declaration.default === undefined ? "-" : text(declaration.default))],
+    ["env", ({ declaration }) => declaration.env ?? "-"],
+    ["takes", ({ declaration }) => takes(declaration) || "-"],
+    ["from", ({ from }) => from.map(({ id }) => id).join(", ")],
+    ["description", ({ declaration }) => declaration.description ?? ""]
   ]
 }

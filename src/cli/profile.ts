@@ -2,30 +2,16 @@ import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
-import { type Profile, ProfileDocument } from "../domain/Profile.js"
+import type { NotFound, UsageError } from "../domain/Errors.js"
+import type { Profile } from "../domain/Profile.js"
+import { check } from "../ProfileChecks.js"
 import { type ProfileEntry, Profiles } from "../Profiles.js"
 import { Ended, ofError } from "./exit.js"
+import { explain } from "./explain.js"
+import { init } from "./init.js"
 import * as options from "./options.js"
-import { type Kind, printList, printOne } from "./output.js"
+import { type Kind, printList, printOne, profiles } from "./output.js"
 import { say, sayAll } from "./say.js"
-
-const profiles: Kind<Profile> = {
-  kind: "Profile",
-  document: ({ document, file, origin }) => ({
-    ...Schema.encodeSync(ProfileDocument)(document),
-    file,
-    origin
-  }),
-  name: ({ document }) => document.id,
-  columns: [
-    ["id", ({ document }) => document.id],
-    ["mode", ({ document }) => document.mode ?? "-"],
-    ["from", ({ origin }) => origin],
-    ["description", ({ document }) => document.description ?? ""]
-  ]
-}
 
 const inFull: Kind<Profile> = {
   ...profiles,
@@ -66,6 +52,19 @@ const show = Command.make(
     })
 ).pipe(Command.withDescription("Show a profile, with what it extends merged in, and where it is from"))
 
+interface Checked {
+  readonly file: string
+  readonly errors: ReadonlyArray<UsageError | NotFound>
+}
+
+const checkProfile = (profile: Profile) =>
+  Effect.map(check(profile), (errors): Checked => ({ file: profile.file, errors }))
+
+const checkEntry = (entry: ProfileEntry) =>
+  entry._tag === "Broken"
+    ? Effect.succeed<Checked>({ file: entry.file, errors: [entry.error] })
+    : checkProfile(entry.profile)
+
 const validate = Command.make(
   "validate",
   {
@@ -79,34 +78,27 @@ const validate = Command.make(
       const found = yield* Profiles
       const results =
         files.length === 0
-          ? yield* Effect.map(found.list, (entries) =>
-              entries.map((entry) =>
-                entry._tag === "Broken"
-                  ? { file: entry.file, error: Option.some(entry.error) }
-                  : { file: entry.profile.file, error: Option.none() }
+          ? yield* Effect.flatMap(found.list, (entries) => Effect.forEach(entries, checkEntry))
+          : yield* Effect.forEach(files, (file) =>
+              found.read(file).pipe(
+                Effect.flatMap(checkProfile),
+                Effect.catchAll((error) => Effect.succeed({ file, errors: [error] }))
               )
             )
-          : yield* Effect.forEach(files, (file) =>
-              Effect.map(Effect.either(found.read(file)), (result) => ({
-                file,
-                error: result._tag === "Left" ? Option.some(result.left) : Option.none()
-              }))
-            )
       let exitCode = 0
-      for (const { error, file } of results) {
-        if (Option.isNone(error)) {
-          yield* Console.log(`${file}: valid`)
-          continue
+      for (const { errors, file } of results) {
+        if (errors.length === 0) yield* Console.log(`${file}: valid`)
+        for (const error of errors) {
+          const ending = ofError(error)
+          exitCode = Math.max(exitCode, ending.exitCode)
+          yield* sayAll(ending.message)
         }
-        const ending = ofError(error.value)
-        exitCode = Math.max(exitCode, ending.exitCode)
-        yield* sayAll(ending.message)
       }
       if (exitCode !== 0) return yield* new Ended({ exitCode })
     })
-).pipe(Command.withDescription("Check profiles"))
+).pipe(Command.withDescription("Check profiles: what they say, and that what they name is there"))
 
 export const profile = Command.make("profile").pipe(
   Command.withDescription("What sandboxes are created from"),
-  Command.withSubcommands([list, show, validate])
+  Command.withSubcommands([list, show, explain, validate, init])
 )

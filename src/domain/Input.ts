@@ -61,10 +61,15 @@ const declaration = {
 }
 
 /**
- * An input that an extension declares.
+ * An input that an extension declares. `exists`: a path that has to be there; its default is looked for when a profile
+ * is checked, and whoever plans looks for what was given.
  * @category model
  */
-export const InputDeclaration = Schema.Struct({ type: InputType, ...declaration })
+export const InputDeclaration = Schema.Struct({
+  type: InputType,
+  ...declaration,
+  exists: Schema.optional(Schema.Boolean)
+})
 export type InputDeclaration = typeof InputDeclaration.Type
 export type InputDeclarations = Readonly<Record<string, InputDeclaration>>
 

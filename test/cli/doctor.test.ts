@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import { parse } from "yaml"
 import { run } from "../../src/cli/main.js"
 import { type Check, Doctor, missing, ok, warning } from "../../src/Doctor.js"
+import { layerExtensions } from "../../src/Extension.js"
 import { Profiles } from "../../src/Profiles.js"
 import { Settings } from "../../src/Settings.js"
 
@@ -30,6 +31,7 @@ const doctor = (checks: ReadonlyArray<Check>, ...words: ReadonlyArray<string>) =
         Layer.mergeAll(
           Layer.succeed(Doctor, { examine: Effect.succeed(checks) }),
           Layer.mock(Profiles, {}),
+          layerExtensions([]),
           Layer.succeed(Settings, { home: "/home", profileFolders: [], sources: [] })
         ),
       full: () => Layer.die("the store was opened")

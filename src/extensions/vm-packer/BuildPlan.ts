@@ -13,10 +13,14 @@ import { readHardware, type TextFile, ToldHardware } from "./hardware.js"
 /** The formats that an image can be asked for in; `as-built` keeps what the builder made. */
 export const imageFormats = ["ova", "qcow2", "as-built"] as const
 
+/** What becomes of the files of a build that fails. */
+const errorWays = ["cleanup", "keep"] as const
+
 export const inputs: InputDeclarations = {
   packer_template: {
     type: "path",
     required: true,
+    exists: true,
     description: "Packer template: a .pkr.hcl or .json file, or a folder of HCL2 files"
   },
   vm_name: {
@@ -26,9 +30,15 @@ export const inputs: InputDeclarations = {
     description: "Name of the virtual machine, and of its image"
   },
   variables: { type: "map", description: "Variables of the template: -i variables.NAME=VALUE" },
-  var_files: { type: "list", description: "Variable files for the template" },
+  var_files: { type: "list", items: "path", exists: true, description: "Variable files for the template" },
   only: { type: "list", description: "Run these builds of the template alone" },
   except: { type: "list", description: "Leave out these builds of the template" },
+  on_error: {
+    type: "string",
+    default: "cleanup",
+    choices: [...errorWays],
+    description: "What becomes of the files of a build that fails: cleanup, or keep them to look into (qemu)"
+  },
   force: { type: "boolean", default: false, description: "Replace what exists where the image goes" },
   format: {
     type: "string",
@@ -59,6 +69,7 @@ export class BuildPlan extends Schema.Class<BuildPlan>("sandboxer/BuildPlan")({
   varFiles: Schema.Array(Schema.String),
   only: Schema.Array(Schema.String),
   except: Schema.Array(Schema.String),
+  onError: Schema.optionalWith(Schema.Literal(...errorWays), { default: () => "cleanup" as const }),
   force: Schema.Boolean,
   format: Schema.Literal(...imageFormats),
   /** What an OVA says of the machine, as the profile and the template tell it. */
@@ -140,6 +151,7 @@ export const plan = Effect.fn(function* (request: PlanRequest) {
     varFiles,
     only: texts(given.only),
     except: texts(given.except),
+    onError: given.on_error === "keep" ? "keep" : "cleanup",
     force: given.force === true,
     format: imageFormats.find((format) => format === given.format) ?? "as-built",
     hardware: readHardware({
@@ -165,5 +177,6 @@ export const describe = (build: BuildPlan): ReadonlyArray<string> => [
       ]),
   ...(build.asksForPlugins ? ["install the plugins that the template asks for (packer init)"] : []),
   `run packer build ${build.template} in ${build.folder}`,
+  ...(build.onError === "keep" ? ["if it fails, keep the files that it had made by then"] : []),
   `keep the image as ${build.format === "as-built" ? "the builder makes it" : build.format} in ${build.outputDirectory ?? "the state directory"}, called ${build.vmName}`
 ]

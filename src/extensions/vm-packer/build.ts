@@ -2,10 +2,10 @@ import * as Effect from "effect/Effect"
 import type { Provisioned } from "../../Extension.js"
 import type { RecipeError, RecipeServices } from "../../Recipe.js"
 import type { BuildPlan } from "./BuildPlan.js"
-import { collect, record } from "./images.js"
+import { collect, record, refuseExisting, stems } from "./images.js"
 import { preflight } from "./preflight.js"
 import { prepare } from "./prepare.js"
-import { init, place, runPacker, validate } from "./template.js"
+import { init, place, runPacker, selected, validate } from "./template.js"
 
 /** Build mode: runs Packer from a template, and keeps the image. */
 export const build = (plan: BuildPlan): Effect.Effect<Provisioned, RecipeError, RecipeServices> =>
@@ -15,6 +15,7 @@ export const build = (plan: BuildPlan): Effect.Effect<Provisioned, RecipeError, 
     const template = yield* place(plan)
     yield* init(plan, packer, template)
     const request = yield* validate(plan, template, prepared)
+    yield* refuseExisting(plan, stems(plan, selected(plan, request.builds)))
     const made = yield* runPacker(request)
     const images = yield* collect(plan, template, made)
     const artifacts = yield* record(plan, images)

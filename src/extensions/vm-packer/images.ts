@@ -35,9 +35,15 @@ interface Found {
   readonly content: Content
 }
 
-/** What a build's images are called: with its name where several builds made some. */
-const stem = (plan: BuildPlan, found: ReadonlyArray<Found>, build: string) =>
-  new Set(found.map((one) => one.build)).size > 1 ? `${plan.vmName}-${safe(build)}` : plan.vmName
+/** What a build's images are called: with its name where several builds make some. */
+const stem = ({ vmName }: BuildPlan, builds: ReadonlySet<string>, build: string) =>
+  builds.size > 1 ? `${vmName}-${safe(build)}` : vmName
+
+/** What images are called that these builds are to make, without what tells them from others of their build. */
+export const stems = (plan: BuildPlan, builds: ReadonlyArray<string>) =>
+  builds.map((build) => stem(plan, new Set(builds), build))
+
+const stemOf = (name: string) => /^(.+?)(?:-disk\d+)?\.[A-Za-z0-9]+(?:\.sha256)?$/.exec(name)?.[1] ?? name
 
 /** With a number where the build made several. */
 const numbered = (name: string, all: ReadonlyArray<unknown>, index: number, word: string) =>
@@ -132,10 +138,11 @@ export const collect = Effect.fn(function* (plan: BuildPlan, template: Template,
   // A VMDK may be several files, of which one tells of the others.
   const parts = looked.flatMap(({ content, file }) => content.extents.filter((extent) => extent !== file))
   const found = plan.format === "as-built" ? looked : looked.filter(({ file }) => !parts.includes(file))
-  const images = yield* Effect.forEach(new Set(found.map((one) => one.build)), (build, index) =>
+  const builds = new Set(found.map((one) => one.build))
+  const images = yield* Effect.forEach(builds, (build, index) =>
     Effect.gen(function* () {
       const own = found.filter((one) => one.build === build)
-      const name = stem(plan, found, build)
+      const name = stem(plan, builds, build)
       if (own.every(({ content }) => unusable[plan.format].includes(content.kind))) {
         return yield* noDisk(build, own, plan.format)
       }
@@ -145,6 +152,28 @@ export const collect = Effect.fn(function* (plan: BuildPlan, template: Template,
     })
   )
   return images.flat().map((image, index): Image => ({ ...image, primary: index === 0 }))
+})
+
+/**
+ * Fails where an image so called could not be put in its place, before any time is spent on it. Journaled, since later
+ * our own is there.
+ */
+export const refuseExisting = Effect.fn(function* (plan: BuildPlan, called: ReadonlyArray<string>) {
+  const { force, outputDirectory } = plan
+  if (outputDirectory === null || force) return
+  const artifacts = yield* Artifacts
+  const steps = yield* Steps
+  const isTaken = Effect.gen(function* () {
+    const names = yield* artifacts.names(outputDirectory)
+    const taken = names.find((name) => called.includes(stemOf(name)))
+    if (taken === undefined) return null
+    return yield* new ProvisionError({
+      reason: "output-exists",
+      message: `${outputDirectory}/${taken} exists already`,
+      hint: "choose another output_directory, or let it be replaced: -i force=true"
+    })
+  })
+  yield* steps.step(`free/${called.join("/")}`, Schema.Null, isTaken)
 })
 
 /** Publishes the images where they outlive the sandbox. */

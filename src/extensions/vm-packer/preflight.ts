@@ -5,6 +5,7 @@ import { Host } from "../../Host.js"
 import { Packer } from "../../Packer.js"
 import { Reporter } from "../../Reporter.js"
 import type { BuildPlan } from "./BuildPlan.js"
+import { refuseExisting } from "./images.js"
 
 /** Finds out before anything is made whether what is needed is there; gives Packer's version. */
 export const preflight = Effect.fn(function* (plan: BuildPlan) {
@@ -32,5 +33,6 @@ export const preflight = Effect.fn(function* (plan: BuildPlan) {
       hint: "free some space, or set SANDBOXER_HOME to a folder on a larger disk"
     })
   }
+  yield* refuseExisting(plan, [plan.vmName])
   return version
 })

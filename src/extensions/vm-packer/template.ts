@@ -7,7 +7,15 @@ import { type HostPath, HostPathFromString, join } from "../../domain/HostPath.j
 import { didYouMean } from "../../domain/Nearest.js"
 import { Host } from "../../Host.js"
 import * as Jobs from "../../Jobs.js"
-import { type BuildRecord, type BuildRequest, Packer, type Template, type Version } from "../../Packer.js"
+import { keepOnFailure } from "../../Kept.js"
+import {
+  type BuildRecord,
+  type BuildRequest,
+  type Inspection,
+  Packer,
+  type Template,
+  type Version
+} from "../../Packer.js"
 import { Provision } from "../../Provision.js"
 import { type OutputLine, Reporter } from "../../Reporter.js"
 import { Steps } from "../../Steps.js"
@@ -39,6 +47,7 @@ const Request = Schema.Struct({
   only: Schema.Array(Schema.String),
   except: Schema.Array(Schema.String),
   force: Schema.Boolean,
+  onError: Schema.Literal("cleanup", "abort"),
   builds: Schema.Array(Schema.String)
 })
 
@@ -92,6 +101,7 @@ const validated = Effect.fn(function* (plan: BuildPlan, template: Template, prep
     only: plan.only,
     except: plan.except,
     force: plan.force,
+    onError: yield* onError(plan, builds, "output_directory" in Object.fromEntries(taken)),
     builds: builds.map(({ name }) => name)
   }
   yield* packer.validate(request)
@@ -100,6 +110,41 @@ const validated = Effect.fn(function* (plan: BuildPlan, template: Template, prep
 
 const outputFolder = (folder: HostPath) => join(folder, "output")
 
+/** The builds that will run; where `only` has patterns, all that may. */
+export const selected = ({ except, only }: BuildPlan, builds: ReadonlyArray<string>): ReadonlyArray<string> =>
+  builds.filter(
+    (name) =>
+      (only.includes(name) || !only.every((one) => builds.includes(one)) || only.length === 0) &&
+      !except.includes(name)
+  )
+
+/** Builders whose machines run within the Job, and end with it; others' live on in a service or elsewhere. */
+const contained = ["qemu", "file", "null"]
+
+/** What Packer is to do when a build fails: files are kept where that leaves nothing that runs. */
+const onError = Effect.fn(function* (plan: BuildPlan, builds: Inspection["builds"], ownFolder: boolean) {
+  if (plan.onError === "cleanup") return "cleanup"
+  const reporter = yield* Reporter
+  const steps = yield* Steps
+  const names = selected(
+    plan,
+    builds.map(({ name }) => name)
+  )
+  const others = builds.filter(({ name, type }) => names.includes(name) && !contained.includes(type))
+  const why =
+    others.length > 0
+      ? `machines of ${[...new Set(others.map(({ type }) => type))].join(", ")} would live on`
+      : ownFolder
+        ? undefined
+        : "the template takes no output_directory from us"
+  if (why !== undefined) {
+    yield* reporter.warning("on_error", `on_error=keep will keep nothing: ${why}`)
+    return "cleanup"
+  }
+  yield* keepOnFailure(outputFolder(steps.folder))
+  return "abort"
+})
+
 /** What a build made: files in the order that Packer told them. */
 export const MadeFile = Schema.Struct({ build: Schema.String, builderId: Schema.String, file: Schema.String })
 export type MadeFile = typeof MadeFile.Type
@@ -107,13 +152,16 @@ export type MadeFile = typeof MadeFile.Type
 const Made = Schema.Struct({ builds: Schema.Array(Schema.String), files: Schema.Array(MadeFile) })
 export type Made = typeof Made.Type
 
+/** What Packer does not clean up when it aborts: a line a step, which hide why it did. */
+const leftBehind = /^aborted: skipping cleanup of step "/
+
 const logLines = (
   job: string,
   { complete, end, events }: BuildRecord,
   several: boolean
 ): ReadonlyArray<OutputLine> => {
   const texts = events.flatMap((event) =>
-    event._tag === "Line"
+    event._tag === "Line" && !leftBehind.test(event.text)
       ? [several && event.build !== undefined ? `${event.build}: ${event.text}` : event.text]
       : []
   )

@@ -1,0 +1,121 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
+import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { SandboxId } from "../../src/domain/Sandbox.js"
+import * as Files from "../../src/Secrets/Files.js"
+import { Secrets } from "../../src/Secrets.js"
+import { Settings } from "../../src/Settings.js"
+
+let home: string
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "sandboxer-secrets-"))
+})
+afterEach(() => rmSync(home, { recursive: true, force: true }))
+
+const [one, other] = [SandboxId.make("00000000000a"), SandboxId.make("00000000000b")]
+const file = () => join(home, "jobs", one, "secrets.json")
+
+const test = (use: (secrets: Context.Tag.Service<Secrets>) => Effect.Effect<void, unknown>) => () =>
+  Effect.flatMap(Secrets, use).pipe(
+    Effect.provide(
+      Files.layer.pipe(
+        Layer.provide(
+          Layer.suspend(() => Layer.succeed(Settings, { home, profileFolders: [], sources: [] }))
+        ),
+        Layer.provide(Layer.merge(NodeFileSystem.layer, NodePath.layer))
+      )
+    )
+  )
+
+const shown = (values: Readonly<Record<string, Redacted.Redacted>>) =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, Redacted.value(value)]))
+
+describe("secrets", () => {
+  it.effect(
+    "are kept for their sandbox, as they are",
+    test((secrets) =>
+      Effect.gen(function* () {
+        const values = { password: "hunter2", key: '-----BEGIN\n"ü\\😀"\n', toString: " " }
+        yield* secrets.put(one, {
+          password: Redacted.make(values.password),
+          key: Redacted.make(values.key),
+          toString: Redacted.make(values.toString)
+        })
+        expect(shown(yield* secrets.get(one))).toEqual(values)
+        expect(yield* secrets.get(other)).toEqual({})
+      })
+    )
+  )
+
+  it.effect(
+    "are nobody else's to read",
+    test((secrets) =>
+      Effect.gen(function* () {
+        yield* secrets.put(one, { password: Redacted.make("hunter2") })
+        expect(statSync(file()).mode & 0o777).toBe(0o600)
+        expect(statSync(join(home, "jobs", one)).mode & 0o777).toBe(0o700)
+      })
+    )
+  )
+
+  it.effect(
+    "are forgotten, also where there are none",
+    test((secrets) =>
+      Effect.gen(function* () {
+        yield* secrets.put(one, { password: Redacted.make("hunter2") })
+        yield* secrets.forget(one)
+        expect(existsSync(file())).toBe(false)
+        expect(yield* secrets.get(one)).toEqual({})
+        yield* secrets.forget(one)
+        yield* secrets.forget(other)
+      })
+    )
+  )
+
+  it.effect(
+    "that there are none of leave no trace",
+    test((secrets) =>
+      Effect.gen(function* () {
+        yield* secrets.put(one, {})
+        expect(existsSync(join(home, "jobs"))).toBe(false)
+      })
+    )
+  )
+
+  it.effect(
+    "that cannot be read are not shown by the error",
+    test((secrets) =>
+      Effect.gen(function* () {
+        mkdirSync(join(home, "jobs", one), { recursive: true })
+        for (const text of ["hunter2", '{"password": "hunter2"', '{"password": ["hunter2"]}']) {
+          writeFileSync(file(), text)
+          const error = yield* Effect.flip(secrets.get(one))
+          expect(error).toMatchObject({
+            reason: "damaged",
+            message: `secrets cannot be read from ${file()}`
+          })
+          expect(JSON.stringify(error)).not.toContain("hunter2")
+        }
+      })
+    )
+  )
+
+  it.effect(
+    "that cannot be kept are an error",
+    test((secrets) =>
+      Effect.gen(function* () {
+        writeFileSync(join(home, "jobs"), "")
+        const error = yield* Effect.flip(secrets.put(one, { password: Redacted.make("hunter2") }))
+        expect(error).toMatchObject({ _tag: "StoreError", reason: "not-writable" })
+        expect(readFileSync(join(home, "jobs"), "utf8")).toBe("")
+      })
+    )
+  )
+})

@@ -1,0 +1,250 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { processInfo } from "../../src/Proc.js"
+import { detach, type ProcessCommand, run, signal } from "../../src/Processes.js"
+import { lives, until } from "./until.js"
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "sandboxer-processes-"))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+/** A line for the shell, that runs in the test's folder. */
+const sh = (line: string, ...args: ReadonlyArray<string>) => ({
+  program: "sh",
+  args: ["-c", line, "sh", ...args],
+  cwd: folder
+})
+
+const pipes = () => process.getActiveResourcesInfo().filter((name) => name === "PipeWrap").length
+const pipesBefore = pipes()
+
+/** Both ways of starting a command. */
+const starts = [
+  (command: ProcessCommand) => Effect.asVoid(run(command)),
+  (command: ProcessCommand) => Effect.asVoid(detach(command))
+]
+
+/** Pids that a child wrote, once there are so many. */
+const pids = (count: number) =>
+  until(`${count} pids`, () => {
+    const file = join(folder, "pids")
+    const found = existsSync(file) ? readFileSync(file, "utf8").split("\n").slice(0, -1).map(Number) : []
+    return found.length === count && found
+  })
+
+describe("a command that is run to its end", () => {
+  it.live("has its exit code and both outputs", () =>
+    Effect.gen(function* () {
+      expect(yield* run(sh("echo out; echo err >&2; exit 7"))).toEqual({
+        exitCode: 7,
+        stdout: "out\n",
+        stderr: "err\n"
+      })
+    })
+  )
+
+  it.live.each([
+    ["TERM", 143],
+    ["KILL", 137],
+    ["HUP", 129],
+    ["USR1", 138]
+  ] as const)("ended by SIG%s has the exit code of a shell", ([name, exitCode]) =>
+    Effect.gen(function* () {
+      expect((yield* run(sh(`kill -${name} $$`))).exitCode).toBe(exitCode)
+    })
+  )
+
+  it.live("gets its arguments as they are, its folder, and variables besides our own", () =>
+    Effect.gen(function* () {
+      const args = ["a b", '"', "'", "$HOME", "\n", "", "-n", "日本 😀", "*"]
+      const { stdout } = yield* run({
+        ...sh('for a; do printf "%s\\0" "$a"; done; pwd; printf %s "$MINE:$PATH"', ...args),
+        env: { MINE: "yes" }
+      })
+      const printed = stdout.split("\0")
+      expect(printed.slice(0, -1)).toEqual(args)
+      expect(printed.at(-1)).toBe(`${folder}\nyes:${process.env.PATH}`)
+    })
+  )
+
+  it.live("has nothing to read", () =>
+    Effect.gen(function* () {
+      expect(yield* run({ program: "cat", args: [] })).toMatchObject({ exitCode: 0, stdout: "" })
+    })
+  )
+
+  it.live("may print more than is kept, on both outputs, and does not hang", () =>
+    Effect.gen(function* () {
+      const { exitCode, stderr, stdout } = yield* run(
+        sh("head -c 2000000 /dev/zero | tr '\\0' a; head -c 2000000 /dev/zero | tr '\\0' b >&2; exit 3")
+      )
+      expect(exitCode).toBe(3)
+      expect(stdout === "a".repeat(1024 * 1024)).toBe(true)
+      expect(stderr === "b".repeat(1024 * 1024)).toBe(true)
+    })
+  )
+
+  it.live("may print characters a byte at a time", () =>
+    Effect.gen(function* () {
+      const { stdout } = yield* run(sh("printf '\\360\\237'; sleep 0.05; printf '\\230\\200'"))
+      expect(stdout).toBe("😀")
+    })
+  )
+})
+
+describe("a command that cannot be started", () => {
+  it.live("is not found", () =>
+    Effect.gen(function* () {
+      for (const start of starts) {
+        expect(yield* Effect.flip(start({ program: "no-such-program", args: [] }))).toMatchObject({
+          _tag: "ProcessError",
+          reason: "not-found",
+          program: "no-such-program"
+        })
+      }
+    })
+  )
+
+  it.live("is not permitted", () =>
+    Effect.gen(function* () {
+      const file = join(folder, "file")
+      writeFileSync(file, "#!/bin/sh\n", { mode: 0o644 })
+      for (const start of starts) {
+        expect(yield* Effect.flip(start({ program: file, args: [] }))).toMatchObject({
+          reason: "not-permitted"
+        })
+      }
+    })
+  )
+
+  it.live("is an error, and no defect, whatever is wrong", () =>
+    Effect.gen(function* () {
+      for (const start of starts) {
+        expect(yield* Effect.flip(start({ program: "/etc/passwd/program", args: [] }))).toMatchObject({
+          reason: "other"
+        })
+        expect(yield* Effect.flip(start(sh("true", "a\0b")))).toMatchObject({ reason: "other" })
+        expect(yield* Effect.flip(start(sh("true", "x".repeat(5_000_000))))).toMatchObject({
+          reason: "other"
+        })
+      }
+    })
+  )
+
+  it.live("has a folder to blame where that is not there", () =>
+    Effect.gen(function* () {
+      const cwd = join(folder, "nowhere")
+      expect(yield* Effect.flip(run({ program: "true", args: [], cwd }))).toMatchObject({
+        reason: "other",
+        message: `true cannot be started in ${cwd}: there is no such folder`
+      })
+    })
+  )
+})
+
+describe("a command that is interrupted", () => {
+  it.live("is told to end, and may clean up", () =>
+    Effect.gen(function* () {
+      const fiber = yield* Effect.fork(
+        run(sh("trap 'echo bye >bye; exit' TERM; echo $$ >pids; while :; do sleep 0.02; done"))
+      )
+      const [pid = 0] = yield* pids(1)
+      yield* Fiber.interrupt(fiber)
+      expect(readFileSync(join(folder, "bye"), "utf8")).toBe("bye\n")
+      expect(lives(pid)).toBe(false)
+    })
+  )
+
+  it.live("ends with all that it started, also what does not want to", () =>
+    Effect.gen(function* () {
+      const deaf = "trap '' TERM; echo $$ >>pids; while :; do sleep 0.02; done"
+      const fiber = yield* Effect.fork(run(sh(`sh -c "$1" & trap '' TERM; echo $$ >>pids; wait`, deaf)))
+      const all = yield* pids(2)
+      expect(all.map(lives)).toEqual([true, true])
+      yield* Fiber.interrupt(fiber)
+      yield* until("the end of both", () => !all.some(lives))
+    })
+  )
+
+  it.live("ends with what it started where it has ended itself", () =>
+    Effect.gen(function* () {
+      const fiber = yield* Effect.fork(run(sh("sleep 1000 & echo $! >pids")))
+      const [pid = 0] = yield* pids(1)
+      yield* until("the end of the shell", () => !lives(processInfo(pid)?.group ?? 0))
+      yield* Fiber.interrupt(fiber)
+      yield* until("the end of what it started", () => !lives(pid))
+    })
+  )
+
+  it.live("does not hold us where what it started went away with its outputs", () =>
+    Effect.gen(function* () {
+      yield* until("the end of earlier pipes", () => pipes() === pipesBefore)
+      const fiber = yield* Effect.fork(run(sh("setsid sh -c 'echo $$ >pids; exec sleep 1000' & wait")))
+      const [pid = 0] = yield* pids(1)
+      expect(pipes()).toBe(pipesBefore + 2)
+      yield* Fiber.interrupt(fiber)
+      expect(lives(pid)).toBe(true)
+      yield* until("the pipes' end", () => pipes() === pipesBefore)
+      yield* signal(pid, "SIGKILL")
+      yield* until("the end of what went away", () => !lives(pid))
+    })
+  )
+})
+
+describe("a command that takes too long", () => {
+  it.live("is ended, and is an error", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(run(sh("echo $$ >pids; exec sleep 1000"), { timeoutSeconds: 0.3 }))
+      expect(error).toMatchObject({
+        reason: "timeout",
+        program: "sh",
+        message: "sh did not end within 0.3 s"
+      })
+      const [pid = 0] = yield* pids(1)
+      expect(lives(pid)).toBe(false)
+    })
+  )
+
+  it.live("is none where it ends in time", () =>
+    Effect.gen(function* () {
+      expect(yield* run(sh("echo done"), { timeoutSeconds: 20 })).toMatchObject({ stdout: "done\n" })
+    })
+  )
+})
+
+describe("a process that goes on by itself", () => {
+  it.live("has a session of its own, and nothing of ours to read or write", () =>
+    Effect.gen(function* () {
+      const pid = yield* detach(
+        sh(
+          "{ ps -o sid= -p $$; readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2; } >x; mv x out; exec sleep 1000"
+        )
+      )
+      yield* Effect.addFinalizer(() => signal(-pid, "SIGKILL"))
+      const out = join(folder, "out")
+      yield* until("what it writes", () => existsSync(out))
+      expect(processInfo(pid)).toMatchObject({ pid, group: pid, zombie: false })
+      const [session, stdin, , stderr] = readFileSync(out, "utf8").split("\n")
+      expect([Number(session), stdin, stderr]).toEqual([pid, "/dev/null", "/dev/null"])
+      yield* signal(-pid, "SIGKILL")
+      yield* until("its end", () => !lives(pid))
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("a signal", () => {
+  it.live("to one that is gone is no error", () =>
+    Effect.gen(function* () {
+      const pid = yield* detach({ program: "true", args: [] })
+      yield* until("its end", () => !lives(pid))
+      yield* signal(pid, "SIGTERM")
+      yield* signal(-pid, "SIGTERM")
+    })
+  )
+})
