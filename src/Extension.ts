@@ -23,7 +23,7 @@ export interface PlanRequest {
   readonly prepare: Prepare | undefined
   /** What the profile tells of the machine's hardware. */
   readonly hardware?: Hardware | undefined
-  /** The profile's folder, which its own relative paths are relative to. */
+  /** What the relative paths of `prepare` are relative to: the folder of the profile that names its inputs. */
   readonly profileFolder: string
   readonly requires: { readonly commands: ReadonlyArray<string>; readonly freeDisk: number | undefined }
 }

@@ -42,7 +42,7 @@ const ofPrepare = (profile: Profile) =>
     const path = yield* Path.Path
     const problems: Array<UsageError> = []
     for (const name of profile.document.prepare?.inputs ?? []) {
-      const file = path.resolve(profile.folderOf(["prepare"]), name)
+      const file = path.resolve(profile.folderOf(["prepare", "inputs"]), name)
       if (yield* isThere(file)) continue
       const hint = "correct the path: it is relative to the profile's file"
       problems.push(profileError(profile, ["prepare", "inputs"], `prepare: there is no ${file}`, hint))

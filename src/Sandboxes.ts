@@ -162,7 +162,7 @@ export const layer = Layer.effect(
           variables: Object.keys(inputs).filter((input) => inputs[input]?.variable === true),
           prepare: document.prepare,
           hardware: document.hardware,
-          profileFolder: profile.folderOf(["prepare"]),
+          profileFolder: profile.folderOf(["prepare", "inputs"]),
           requires: {
             commands: document.placement?.requires?.commands ?? [],
             freeDisk: document.placement?.requires?.freeDisk

@@ -97,8 +97,12 @@ export const verify = (artifact: Artifact): Effect.Effect<Verification, HostErro
     const hosts = yield* Hosts
     // Artifacts are files of this machine, wherever they were made.
     const host = yield* hosts.get({ host: "local" })
-    const file = yield* host.place(artifact.path)
-    if ((yield* host.info(file)) === undefined) {
+    const file = yield* Effect.catchIf(
+      host.place(artifact.path),
+      ({ reason }) => reason === "not-found",
+      () => Effect.succeed(undefined)
+    )
+    if (file === undefined || (yield* host.info(file)) === undefined) {
       return { status: "missing", checked: [], problem: `there is no ${artifact.path}` }
     }
     const checked: Array<string> = []

@@ -3,10 +3,15 @@
  * files lie elsewhere, and a Packer that is not Packer.
  *
  * @example
+ * import { layer } from "sandboxer/node"
  * import { HostMemory, PackerScripted } from "sandboxer/testing"
  *
- * const packer = PackerScripted.layer(PackerScripted.building({ qemu: { "output/image": "an image" } }))
- * const host = HostMemory.make({ program: (command, { print }) => Effect.as(print("hello\n"), 0) })
+ * const sandboxer = Effect.map(HostMemory.make(), (host) =>
+ *   layer({
+ *     hosts: HostMemory.layer(host),
+ *     packer: PackerScripted.layer(PackerScripted.building({ qemu: { "output/image": "an image" } }))
+ *   })
+ * )
  */
 export * as HoldersMemory from "./Holders/Memory.js"
 export * as HostMemory from "./Host/Memory.js"

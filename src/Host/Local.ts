@@ -21,6 +21,8 @@ const poll = Duration.millis(50)
 const chunkSize = 256 * 1024
 // A job that left no exit code is looked for among the processes: that costs more than a look at a file.
 const pollsPerCensus = 20
+/** Seconds for the wrapper to write down who its command is. */
+const toBegin = 1
 /** Seconds for the wrapper to write down how its command ended, and to go. */
 const afterLeader = 1
 /** Seconds for processes that were killed to go. */
@@ -187,6 +189,13 @@ const stopJob: HostShape["stopJob"] = (folder, { graceSeconds, stop }) =>
       (error) => error.reason === "exists" || error.reason === "not-found",
       () => Effect.void
     )
+    // One that has just begun will have an identity to be told by in a moment.
+    const known = Effect.map(identityOf(folder), (identity) => identity !== undefined)
+    if (graceSeconds > 0)
+      yield* within(
+        toBegin,
+        Effect.zipWith(known, allGone(folder), (a, b) => a || b)
+      )
     const identity = yield* identityOf(folder)
     if (identity !== undefined && graceSeconds > 0) {
       yield* Processes.signal(stop === "leader" ? identity.pid : -identity.group, "SIGTERM")

@@ -60,7 +60,11 @@ export const printOne = <A>(format: Format, kind: Kind<A>, value: A): Effect.Eff
   }
 }
 
-const oneLine = (text: string): string => text.trim().replaceAll(/\s+/g, " ")
+/** A row: only its last cell may have several lines. */
+const row = (cells: ReadonlyArray<string>): ReadonlyArray<string> =>
+  cells.map((cell, column) =>
+    column === cells.length - 1 ? cell.trimEnd() : cell.trim().replaceAll(/\s+/g, " ")
+  )
 
 /** A list of documents, as `-o` has it. */
 export const printList = <A>(
@@ -87,7 +91,7 @@ export const printList = <A>(
       return Console.log(
         table([
           kind.columns.map(([title]) => title.toUpperCase()),
-          ...values.map((value) => kind.columns.map(([, cell]) => oneLine(printable(cell(value)))))
+          ...values.map((value) => row(kind.columns.map(([, cell]) => printable(cell(value)))))
         ])
       )
   }

@@ -41,7 +41,6 @@ describe("words in any order", () => {
     expect(words()).toEqual([])
     expect(words("--version")).toEqual(["--version"])
     expect(words("--help", "create")).toEqual(["create", "--help"])
-    expect(words("create", "-h")).toEqual(["create", "-h"])
     expect(words("profile")).toEqual(["profile"])
   })
 
@@ -57,6 +56,15 @@ describe("words in any order", () => {
         for (const part of parts) expect(given.join("\0")).toContain(part.join("\0"))
       })
     )
+  })
+})
+
+describe("help", () => {
+  it("is all that is left where somebody asks for it", () => {
+    expect(words("-h")).toEqual(["--help"])
+    expect(words("create", "x", "--detach", "-h", "--profiles", "p")).toEqual(["create", "--help"])
+    expect(words("profile", "show", "--help")).toEqual(["profile", "show", "--help"])
+    expect(words("exec", "demo", "--", "ls", "--help")).toEqual(["exec", "--", "demo", "ls", "--help"])
   })
 })
 

@@ -4,7 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { vi } from "vitest"
-import { exitCodeOf, type FailureReason, failureReasons, ProvisionError } from "../../src/domain/Failure.js"
+import { type FailureReason, ProvisionError } from "../../src/domain/Failure.js"
 import { PackerScripted } from "../../src/testing.js"
 import { commandLine, documentOf, refusal } from "./commandLine.js"
 
@@ -85,11 +85,19 @@ describe("create", { timeout: 30_000 }, () => {
     })
   )
 
-  it.scopedLive.each(failureReasons)("ends as the provision did: %s", (reason) =>
+  it.scopedLive.each([
+    ["internal", 1],
+    ["template-invalid", 2],
+    ["build-failed", 10],
+    ["timed-out", 11],
+    ["output-exists", 13],
+    ["host-unreachable", 14],
+    ["packer-missing", 15]
+  ] as const)("ends as the provision did: %s", ([reason, exitCode]) =>
     Effect.gen(function* () {
       const { home, sandboxer } = yield* commandLine(failing(reason))
       const printed = yield* sandboxer(...create, "-o", "json")
-      expect(printed.exitCode).toBe(exitCodeOf(reason))
+      expect(printed.exitCode).toBe(exitCode)
       const sandbox = JSON.parse(printed.stdout)
       expect(sandbox).toMatchObject({
         state: "failed",

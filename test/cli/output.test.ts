@@ -94,10 +94,10 @@ describe("a list", () => {
     expect(print("table")).toBe("ID  TASTE\n")
   })
 
-  it("in a table has a row a thing, whatever is in it", () => {
-    const odd = { id: "kiwi", taste: "sour\n\tand \u001b[31msweet\u001b[0m\n" }
+  it("in a table has a row a thing, but for what its last cell says in several lines", () => {
+    const odd = { id: "ki\n\twi", taste: "sour\n  and \u001b[31msweet\u001b[0m\n" }
     expect(printed(printList("table", fruits, [apple, odd]))).toBe(
-      "ID     TASTE\napple  sweet\nkiwi   sour and sweet\n"
+      "ID     TASTE\napple  sweet\nki wi  sour\n  and sweet\n"
     )
   })
 

@@ -78,7 +78,8 @@ describe("show", { timeout: 30_000 }, () => {
         ["show", "one", "-o", "json"],
         ["show", "-o", "json", one.id],
         ["--output=json", "show", one.id.slice(0, 4)],
-        ["--no-color", "show", "--json", "one", "--log-level", "debug"]
+        ["--no-color", "show", "--json", "one"],
+        ["show", "one", "--json", "--log-level", "debug"]
       ]) {
         const { exitCode, stderr, stdout } = yield* sandboxer(...words)
         expect(stderr).toBe("")

@@ -63,6 +63,9 @@ export const makeCheckout = (): Checkout => {
     XDG_STATE_HOME: "",
     XDG_CONFIG_HOME: "",
     npm_config_offline: "true",
+    npm_config_audit: "false",
+    // Without it npm 10 asks the registry for peer dependencies that are there.
+    npm_config_legacy_peer_deps: "true",
     // It is built, and what it takes is compiled.
     npm_config_ignore_scripts: "true",
     npm_config_update_notifier: "false"

@@ -16,6 +16,7 @@ import { basename, dirname, join } from "node:path"
 import { afterEach, beforeEach, describe, expect, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Schema from "effect/Schema"
 import { HostPath } from "../../src/domain/HostPath.js"
 import { BuildPlan } from "../../src/extensions/vm-packer/BuildPlan.js"
 import { readHardware } from "../../src/extensions/vm-packer/hardware.js"
@@ -24,7 +25,7 @@ import { Host, Hosts } from "../../src/Host.js"
 import { layerHosts } from "../../src/node.js"
 import { Reporter } from "../../src/Reporter.js"
 import { Settings } from "../../src/Settings.js"
-import { Steps } from "../../src/Steps.js"
+import { type JobRef, Steps, type StepsShape } from "../../src/Steps.js"
 
 const mebibyte = 1024 ** 2
 
@@ -37,8 +38,9 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-const run = (program: string, ...args: ReadonlyArray<string>) =>
-  execFileSync(program, args, { encoding: "utf8", cwd: folder })
+const runIn = (cwd: string, program: string, ...args: ReadonlyArray<string>) =>
+  execFileSync(program, args, { encoding: "utf8", cwd })
+const run = (program: string, ...args: ReadonlyArray<string>) => runIn(folder, program, ...args)
 const info = (file: string) =>
   JSON.parse(run("qemu-img", "info", "--output=json", file)) as Readonly<Record<string, unknown>>
 
@@ -86,16 +88,19 @@ const collected = (
     redact: (text) => text
   })
   const jobs = HostPath(join(folder, "jobs"))
-  const steps = Layer.succeed(Steps, {
+  const steps: StepsShape = {
     folder: jobs,
-    step: (_, __, effect) => effect,
-    job: (key, _, start) =>
-      Effect.suspend(() => {
-        const own = HostPath(join(jobs, key))
-        mkdirSync(own, { recursive: true })
-        return start({ key, folder: own })
-      })
-  })
+    step: <A, I, E, R>(_key: string, _schema: Schema.Schema<A, I>, effect: Effect.Effect<A, E, R>) => effect,
+    job: <A, I, E, R>(
+      key: string,
+      _options: { readonly schema: Schema.Schema<A, I> },
+      start: (job: JobRef) => Effect.Effect<A, E, R>
+    ) => {
+      const own = HostPath(join(jobs, key))
+      mkdirSync(own, { recursive: true })
+      return start({ key, folder: own })
+    }
+  }
   const host = Layer.effect(
     Host,
     Effect.flatMap(Hosts, (hosts) => Effect.orDie(hosts.get({ host: "local" })))
@@ -111,7 +116,7 @@ const collected = (
   const template = { folder: HostPath(folder), path: HostPath(join(folder, "demo.json")) }
   return collect(planOf(format, hardware), template, made).pipe(
     Effect.map((images) => ({ images, warnings, notes })),
-    Effect.provide(Layer.mergeAll(host, reporter, steps))
+    Effect.provide(Layer.mergeAll(host, reporter, Layer.succeed(Steps, steps)))
   )
 }
 
@@ -151,7 +156,7 @@ const unpacked = (ova: string, disks: ReadonlyArray<string>): string => {
   expect(membersOf(ova)).toEqual(["demo.ovf", ...disks.map((_, n) => `demo-disk${n + 1}.vmdk`), "demo.mf"])
   expect(tarFormat(ova)).toBe("ustar\u000000")
   run("tar", "-xf", ova, "-C", into)
-  expect(execFileSync("sha256sum", ["-c", "demo.mf"], { cwd: into, encoding: "utf8" })).toBe(
+  expect(runIn(into, "sha256sum", "-c", "demo.mf")).toBe(
     ["demo.ovf", ...disks.map((_, n) => `demo-disk${n + 1}.vmdk`)].map((name) => `${name}: OK\n`).join("")
   )
   const descriptor = join(into, "demo.ovf")

@@ -43,7 +43,7 @@ const stem = ({ vmName }: BuildPlan, builds: ReadonlySet<string>, build: string)
 export const stems = (plan: BuildPlan, builds: ReadonlyArray<string>) =>
   builds.map((build) => stem(plan, new Set(builds), build))
 
-const stemOf = (name: string) => /^(.+?)(?:-disk\d+)?\.[A-Za-z0-9]+(?:\.sha256)?$/.exec(name)?.[1] ?? name
+const stemOf = (name: string) => /^(.+?)(?:-disk\d+)?\.[A-Za-z0-9]+(?:\.sha256)?$/.exec(name)?.[1] ?? ""
 
 /** With a number where the build made several. */
 const numbered = (name: string, all: ReadonlyArray<unknown>, index: number, word: string) =>

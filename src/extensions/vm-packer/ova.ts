@@ -25,9 +25,9 @@ pack() {
   tar --create --file=- --format="$format" --owner=0 --group=0 --numeric-owner --mode=0644 "$@"
 }
 rm -f packed kept
-{ pack "$@" && : >packed; } |
+{ pack --blocking-factor=256 "$@" && : >packed; } |
   { tee "$ova.part" && : >kept; } |
-  tar --extract --file=- \\
+  tar --extract --blocking-factor=256 --file=- \\
     --to-command='digest=$(sha256sum) && printf "SHA256(%s)= %s\\n" "$TAR_FILENAME" "\${digest%% *}"' >"$manifest"
 [ -e packed ]
 [ -e kept ]
