@@ -46,8 +46,8 @@ export const stems = (plan: BuildPlan, builds: ReadonlyArray<string>) =>
 const stemOf = (name: string) => /^(.+?)(?:-disk\d+)?\.[A-Za-z0-9]+(?:\.sha256)?$/.exec(name)?.[1] ?? ""
 
 /** With a number where the build made several. */
-const numbered = (name: string, all: ReadonlyArray<unknown>, index: number, word: string) =>
-  all.length > 1 ? `${name}-${word}${index + 1}` : name
+const numbered = (name: string, all: ReadonlyArray<unknown>, index: number) =>
+  all.length > 1 ? `${name}-disk${index + 1}` : name
 
 /** What nothing of a format is made of. qemu-img would take any file for a raw disk. */
 const unusable: Readonly<Record<BuildPlan["format"], ReadonlyArray<Content["kind"]>>> = {
@@ -67,7 +67,7 @@ const noDisk = (build: string, files: ReadonlyArray<Found>, format: string) =>
 const kept = (plan: BuildPlan, name: string, files: ReadonlyArray<Found>) =>
   Effect.forEach(files, ({ content, file, number }, index) =>
     Effect.gen(function* () {
-      const own = numbered(name, files, index, "disk")
+      const own = numbered(name, files, index)
       if (plan.format !== "qcow2" || content.format === "qcow2" || content.kind === "ova") {
         return { file, name: `${own}.${content.format}`, format: content.format }
       }
@@ -94,7 +94,7 @@ const asOva = Effect.fn(function* (
   if (made.length > 0) {
     return made.map(({ file }, index) => ({
       file,
-      name: `${numbered(name, made, index, "")}.ova`,
+      name: `${numbered(name, made, index)}.ova`,
       format: "ova"
     }))
   }

@@ -140,6 +140,11 @@ source "qemu" "debian" {
     })
   })
 
+  it("may have lines that end as on Windows", () => {
+    const { hardware } = found({ template: hcl(source.replaceAll("\n", "\r\n")) }, "qemu.debian")
+    expect(hardware).toMatchObject({ memoryMiB: 512, cpus: 2 })
+  })
+
   it.each(["release.qemu.debian", "renamed"])("tells it to a build that is called %s", (name) => {
     expect(found({ template: hcl(source) }, name).hardware.memoryMiB).toBe(512)
   })
