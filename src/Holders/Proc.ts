@@ -37,7 +37,11 @@ export const layer: Layer.Layer<Holders> = Layer.sync(Holders, () => {
       Effect.sync(() => holder.machine !== me.machine || (holder.bootId === me.bootId && isThere(holder))),
     kill: (holder) =>
       Effect.suspend(() =>
-        holder.machine === me.machine && holder.bootId === me.bootId && isThere(holder)
+        // Supervisors may be fibers of this program, which is not to end for one of them.
+        holder.pid !== me.pid &&
+        holder.machine === me.machine &&
+        holder.bootId === me.bootId &&
+        isThere(holder)
           ? signal(holder.pid, "SIGKILL")
           : Effect.void
       )

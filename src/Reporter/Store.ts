@@ -143,8 +143,9 @@ export const layer = Layer.scoped(
         }
       )
     })
+    // One that cannot be written is not the last.
     yield* Effect.forkScoped(
-      Effect.ignore(Effect.schedule(pulse, Schedule.spaced(Duration.seconds(Math.min(heartbeatSeconds, 1)))))
+      Effect.schedule(Effect.ignore(pulse), Schedule.spaced(Duration.seconds(Math.min(heartbeatSeconds, 1))))
     )
 
     return {

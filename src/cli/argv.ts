@@ -23,13 +23,15 @@ export interface Arguments {
 /** Verbs, and the verbs below each. */
 export type Verbs = Readonly<Record<string, ReadonlyArray<string>>>
 
-const globalFlags = ["--profiles", "--config", "--no-color", "--log-level"]
+const globalFlags = ["--profiles", "--config", "--no-color"]
 
 const usage = (message: string, hint: string) => new UsageError({ reason: "usage", message, hint })
 
 /** Words behind the program's name, in order. */
 export const parse = (argv: ReadonlyArray<string>, verbs: Verbs): Either.Either<Arguments, UsageError> =>
   Either.gen(function* () {
+    // The first of all: it is @effect/cli's own, and found nowhere else.
+    const level: Array<string> = []
     const global: Array<string> = []
     const flagged: Array<string> = []
     const operands: Array<string> = []
@@ -62,7 +64,7 @@ export const parse = (argv: ReadonlyArray<string>, verbs: Verbs): Either.Either<
         return yield* Either.left(usage(`${name} is given twice`, "give it once"))
       }
       given.add(known)
-      const into = globalFlags.includes(name) ? global : flagged
+      const into = name === "--log-level" ? level : globalFlags.includes(name) ? global : flagged
       const next = argv[at + 1]
       if (!known.takesValue) {
         if (equals !== -1) {
@@ -118,12 +120,13 @@ export const parse = (argv: ReadonlyArray<string>, verbs: Verbs): Either.Either<
         ...(profiles === undefined ? {} : { profiles }),
         ...(config === undefined ? {} : { config }),
         noColor: global.includes("--no-color"),
-        debug: /^(debug|trace|all)$/i.test(valueOf("--log-level") ?? "")
+        debug: /^(debug|trace|all)$/i.test(level.at(-1) ?? "")
       },
       // Whoever asks for help need not have the rest right.
       words: flagged.some((word) => word === "--help" || word === "-h")
         ? [...path, "--help"]
         : [
+            ...level,
             ...global,
             ...path,
             ...flagged,

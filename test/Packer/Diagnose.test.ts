@@ -187,6 +187,14 @@ describe("diagnose", () => {
       { ...provisioner, message: "qemu: Error executing Ansible: Non-zero exit status: exit status 2" }
     ],
     [
+      "one that Packer does not clean up behind",
+      [
+        ui("say", prefixed("qemu", 'Step "StepProvision" failed, aborting...')),
+        ...failed("qemu", "Error executing Ansible: Non-zero exit status: exit status 2")
+      ],
+      { ...provisioner, message: "qemu: Error executing Ansible: Non-zero exit status: exit status 2" }
+    ],
+    [
       "the output directory of virtualbox",
       failed("v", "Output directory exists: output-v\n\nUse the force flag to delete it prior to building."),
       { reason: "output-exists", message: "v: The output directory output-v exists" }

@@ -68,6 +68,8 @@ const rows = [
         `packer_template=${template}`,
         "-i",
         "vm_name=bench",
+        "-i",
+        "format=as-built",
         `--name=bench-${run}`,
         "--progress=none",
         "-q"

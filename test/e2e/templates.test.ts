@@ -30,6 +30,8 @@ const built = async (template: string) => {
     "-i",
     "vm_name=twin",
     "-i",
+    "format=as-built",
+    "-i",
     "variables.text=The same, in both.",
     "-o",
     "json"

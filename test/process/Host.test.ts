@@ -38,10 +38,12 @@ beforeEach(() => {
   mkdirSync(folder, { recursive: true })
 })
 afterEach(async () => {
-  // Whatever a test left, by the folders that its jobs are known by.
+  // Whatever a test that failed left, by the folders and groups that its jobs are known by.
   for (const name of readdirSync(join(home, "jobs"))) {
-    for (const { pid } of processesWith(cookie, join(home, "jobs", name)))
-      await Effect.runPromise(signal(pid, "SIGKILL"))
+    const job = join(home, "jobs", name)
+    const identity = join(job, "identity")
+    const group = existsSync(identity) ? Number(readFileSync(identity, "utf8").split(" ")[2]) : undefined
+    for (const { pid } of processesWith(cookie, job, group)) await Effect.runPromise(signal(pid, "SIGKILL"))
   }
   rmSync(home, { recursive: true, force: true })
 })

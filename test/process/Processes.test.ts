@@ -12,7 +12,17 @@ let folder: string
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "sandboxer-processes-"))
 })
-afterEach(() => rmSync(folder, { recursive: true, force: true }))
+afterEach(async () => {
+  // Whatever a test that failed left.
+  for (const pid of writtenPids().filter(lives)) await Effect.runPromise(signal(pid, "SIGKILL"))
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** Pids that children wrote. */
+const writtenPids = (): ReadonlyArray<number> => {
+  const file = join(folder, "pids")
+  return existsSync(file) ? readFileSync(file, "utf8").split("\n").slice(0, -1).map(Number) : []
+}
 
 /** A line for the shell, that runs in the test's folder. */
 const sh = (line: string, ...args: ReadonlyArray<string>) => ({
@@ -30,11 +40,10 @@ const starts = [
   (command: ProcessCommand) => Effect.asVoid(detach(command))
 ]
 
-/** Pids that a child wrote, once there are so many. */
+/** The same, once there are so many. */
 const pids = (count: number) =>
   until(`${count} pids`, () => {
-    const file = join(folder, "pids")
-    const found = existsSync(file) ? readFileSync(file, "utf8").split("\n").slice(0, -1).map(Number) : []
+    const found = writtenPids()
     return found.length === count && found
   })
 

@@ -72,7 +72,7 @@ const readJson = (text: string): Template => {
 
 /** `name = value` on a line of its own, or alone in a block of one line; the value a text, a word or a number. */
 const attribute =
-  /^[ \t]*([A-Za-z_][\w-]*)[ \t]*=[ \t]*(?:"((?:[^"\\\n]|\\.)*)"|([\w.-]+))[ \t]*(?:(?:#|\/\/).*)?\r?$/gm
+  /^[ \t]*([A-Za-z_][\w-]*)[ \t]*=[ \t]*(?:"((?:[^"\\\n]|\\.)*)"|([\w.-]+))[ \t]*(?:(?:#|\/\/).*)?$/gm
 
 const readAttributes = (body: string): Values =>
   Object.fromEntries(

@@ -1,4 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+import { Hardware } from "../../../src/domain/Profile.js"
 import { hardwareOf, readHardware } from "../../../src/extensions/vm-packer/hardware.js"
 
 type Options = Parameters<typeof readHardware>[0]
@@ -45,6 +48,20 @@ describe("the profile", () => {
     const { assumed, hardware } = found({ profile: { cpus: 4 } })
     expect(hardware).toMatchObject({ cpus: 4, memoryMiB: 1024 })
     expect(assumed).toEqual(["1024 MiB", "BIOS", "1 network card"])
+  })
+
+  it.each([
+    [{ memory: "2 GiB" }, { memory: 2 * 1024 ** 3 }],
+    [{ memory: 1536 }, { memory: 1536 * 1024 ** 2 }],
+    [{ cpus: 2, firmware: "efi", nics: 0, osType: "debian" }, undefined],
+    [{ memory: "2048" }, "Expected a size of 1 MiB or more"],
+    [{ memory: 0 }, "Expected a size of 1 MiB or more"],
+    [{ cpus: 0 }, "between 1 and 1024"],
+    [{ firmware: "uefi" }, "uefi"]
+  ])("says it as %o", (written, expected) => {
+    const read = Schema.decodeUnknownEither(Hardware)(written)
+    if (typeof expected === "string") expect(String(Either.flip(read))).toContain(expected)
+    else expect(read).toEqual(Either.right(expected ?? written))
   })
 
   it("rounds memory up to what a descriptor can say", () => {
