@@ -41,5 +41,8 @@ export const withNotes =
     return Effect.gen(function* () {
       yield* Effect.forkScoped(Effect.repeat(publish, Schedule.spaced(every)))
       return yield* work
-    }).pipe(Effect.scoped, Effect.zipLeft(Effect.timeoutOption(publish, lastTry)))
+    }).pipe(
+      Effect.scoped,
+      Effect.onExit(() => Effect.timeoutOption(Effect.interruptible(publish), lastTry))
+    )
   }

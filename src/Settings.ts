@@ -63,7 +63,13 @@ const readFile = (file: string, named: boolean) =>
       return new UsageError({ reason: "configuration", message, hint, location })
     }
     if (!named && !(yield* Effect.orElseSucceed(fs.exists(file), () => false))) return {}
-    const text = yield* Effect.mapError(fs.readFileString(file), () => wrong("it cannot be read"))
+    const text = yield* Effect.mapError(fs.readFileString(file), (error) =>
+      wrong(
+        error._tag === "SystemError" && error.reason === "NotFound"
+          ? "there is no such file"
+          : "it cannot be read"
+      )
+    )
     const document = parseDocument(text, { lineCounter: counter, stringKeys: true })
     const [error] = document.errors
     if (error !== undefined) {

@@ -179,7 +179,12 @@ describe("the configuration file", () => {
   it("has to be there where it is named", async () => {
     expect(await refused({ overrides: { config: "nowhere.yaml" } })).toMatchObject({
       reason: "configuration",
+      message: "there is no such file",
       location: { file: join(root, "work/nowhere.yaml") }
+    })
+    mkdirSync(join(root, "work/folder.yaml"), { recursive: true })
+    expect(await refused({ overrides: { config: "folder.yaml" } })).toMatchObject({
+      message: "it cannot be read"
     })
   })
 

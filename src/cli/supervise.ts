@@ -1,10 +1,9 @@
-import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { supervise as run } from "../Supervision.js"
-import { find } from "./reference.js"
+import { find, reference } from "./reference.js"
 
 /** What `create` starts for each sandbox; by hand it shows why one does not start. */
-export const supervise = Command.make("supervise", { id: Args.text({ name: "ID" }) }, ({ id }) =>
+export const supervise = Command.make("supervise", { id: reference }, ({ id }) =>
   Effect.flatMap(find(id), (sandbox) => run(sandbox.id))
 ).pipe(Command.withDescription("Carry a provision through to its end; started by create, watch and wait"))

@@ -1,0 +1,150 @@
+import { describe, expect } from "@effect/vitest"
+import { type Creating, it, type Lab } from "./harness.js"
+import { lives } from "./until.js"
+
+const place = "Provisioning with"
+
+/** A build that stands in the middle. */
+const building = async (lab: Lab) => {
+  lab.hold(place)
+  const create = lab.create("demo")
+  await lab.held(place)
+  return create
+}
+
+const cancelled = async (lab: Lab) => {
+  const { exitCode, stderr } = await lab.run(["cancel", "demo"])
+  expect(exitCode, stderr).toBe(0)
+}
+
+/** The create that follows ends as cancelled, and nothing is left. */
+const expectCancelled = async (lab: Lab, create: Creating) => {
+  const { exitCode, sandbox, stderr } = await create.outcome()
+  expect(exitCode, stderr).toBe(130)
+  expect(sandbox).toMatchObject({ state: "cancelled", artifacts: [], failure: null })
+  expect(lab.calls("packer", "machine").filter(({ pid }) => lives(pid))).toEqual([])
+  lab.expectNothingLeft(sandbox.id)
+  return sandbox
+}
+
+const proof = async (lab: Lab) =>
+  (await lab.events("demo")).find(({ type }) => type === "cancelled")?.data.proof
+
+describe.concurrent("cancel", () => {
+  it.for(["1.6.6", "1.16.0"] as const)("%s: ends a build, and proves it", async (version, { lab }) => {
+    lab.speak({ version })
+    const create = await building(lab)
+    await cancelled(lab)
+    const sandbox = await expectCancelled(lab, create)
+    expect(await proof(lab)).toEqual({ jobs: 1, killed: 0, left: 0 })
+    expect(lab.log(sandbox)).toContain("Provisioning with shell script")
+  })
+
+  it("again, and waiting for what was cancelled", async ({ lab }) => {
+    await building(lab)
+    await cancelled(lab)
+    await cancelled(lab)
+    expect((await lab.run(["wait", "demo"])).exitCode).toBe(130)
+    expect((await lab.run(["watch", "demo"])).exitCode).toBe(130)
+  })
+
+  it("kills what Packer leaves running, also out of its group", async ({ lab }) => {
+    lab.speak({ version: "1.6.6", leavesOrphans: true })
+    const create = await building(lab)
+    await cancelled(lab)
+    await expectCancelled(lab, create)
+    expect(await proof(lab)).toEqual({ jobs: 1, killed: expect.any(Number), left: 0 })
+  })
+
+  it("before Packer builds anything", async ({ lab }) => {
+    lab.hold("packer validate begins")
+    const create = lab.create("demo")
+    await lab.held("packer validate begins")
+    await cancelled(lab)
+    await expectCancelled(lab, create)
+    expect(lab.calls("packer", "validate").filter(({ pid }) => lives(pid))).toEqual([])
+    expect(lab.calls("packer", "build")).toEqual([])
+  })
+
+  it("while the image is converted", async ({ lab }) => {
+    lab.hold("qemu-img convert begins")
+    const create = lab.create("demo", "-i", "format=qcow2")
+    await lab.held("qemu-img convert begins")
+    await cancelled(lab)
+    await expectCancelled(lab, create)
+    expect(lab.calls("qemu-img", "convert").filter(({ pid }) => lives(pid))).toEqual([])
+  })
+
+  it("when nobody supervises the build any more", async ({ lab }) => {
+    const create = await building(lab)
+    lab.signal(create.pid, "SIGSTOP")
+    await lab.crash(await lab.supervisor())
+    await cancelled(lab)
+    lab.signal(create.pid, "SIGCONT")
+    await expectCancelled(lab, create)
+  })
+
+  it("when the supervisor dies while it cancels", async ({ lab }) => {
+    const create = await building(lab)
+    lab.hold("Deleting output directory")
+    const cancel = cancelled(lab)
+    await lab.held("Deleting output directory")
+    await lab.crash(await lab.supervisor())
+    lab.release("Deleting output directory")
+    await cancel
+    await expectCancelled(lab, create)
+  })
+
+  it("of one that has ended is refused", async ({ lab }) => {
+    await lab.created("demo")
+    const { exitCode, stderr } = await lab.run(["cancel", "demo"])
+    expect(exitCode).toBe(13)
+    expect(stderr).toMatch(/^error: .*ready\nhint: .*destroy demo/)
+    expect((await lab.show("demo")).state).toBe("ready")
+  })
+})
+
+describe.concurrent("signals", () => {
+  it.for(["SIGINT", "SIGTERM"] as const)("%s to create cancels and waits", async (signal, { lab }) => {
+    const create = await building(lab)
+    lab.hold("Deleting output directory")
+    lab.signal(create.pid, signal)
+    await lab.held("Deleting output directory")
+    // A second one changes nothing: it waits for the proof.
+    lab.signal(create.pid, signal)
+    await create.printed("still waiting for demo to end")
+    lab.release("Deleting output directory")
+    await expectCancelled(lab, create)
+  })
+
+  it("SIGHUP to create ends the view alone", async ({ lab }) => {
+    const create = await building(lab)
+    lab.signal(create.pid, "SIGHUP")
+    expect(await create.ended).toMatchObject({ signal: "SIGHUP" })
+    lab.release(place)
+    expect(await lab.json("wait", "demo")).toMatchObject({
+      state: "ready",
+      artifacts: [{ name: "demo.raw" }]
+    })
+  })
+
+  it("SIGINT to watch leaves the build alone", async ({ lab }) => {
+    const create = await building(lab)
+    const watch = lab.start(["watch", "demo"])
+    await watch.printed("== connect")
+    lab.signal(watch.pid, "SIGINT")
+    expect((await watch.ended).exitCode).toBe(130)
+    lab.release(place)
+    expect((await create.outcome()).exitCode).toBe(0)
+  })
+})
+
+describe("timeout", () => {
+  it("ends a build that hangs", async ({ lab }) => {
+    lab.hold(place)
+    const { exitCode, sandbox, stderr } = await lab.create("demo", "--timeout", "3s").outcome()
+    expect(exitCode, stderr).toBe(11)
+    expect(sandbox).toMatchObject({ state: "failed", failure: { reason: "timed-out" } })
+    lab.expectNothingLeft(sandbox.id)
+  })
+})
