@@ -54,6 +54,9 @@ export interface Job extends Command {
 }
 export type StopSignal = "leader" | "group"
 
+/** The variable whose value is the job's folder, in every process that a job started. */
+export const cookie = "SANDBOXER_JOB"
+
 export type JobStatus =
   | { readonly _tag: "Absent" }
   | { readonly _tag: "Running" }

@@ -35,6 +35,8 @@ export interface SettingsShape {
   readonly home: string
   /** Folders that profiles are looked for in; the first that has one wins. */
   readonly profileFolders: ReadonlyArray<ProfileFolder>
+  /** The configuration file, where one was named: absolute. */
+  readonly namedConfiguration?: string
   /** Each key, its value and where that came from, for people. */
   readonly sources: ReadonlyArray<{ readonly key: string; readonly value: string; readonly from: string }>
 }
@@ -166,6 +168,7 @@ export const resolve = (
     return {
       home: state.value,
       profileFolders: folders,
+      ...(namedFile === undefined || configFile === undefined ? {} : { namedConfiguration: configFile }),
       sources: [
         { key: "home", ...state },
         {

@@ -26,6 +26,3 @@ wait "$pid"
 printf '%s\\n' "$?" >"$folder/exit.new"
 mv "$folder/exit.new" "$folder/exit"
 `
-
-/** The variable whose value is the job's folder, in every process that a job started. */
-export const cookie = "SANDBOXER_JOB"

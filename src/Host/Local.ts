@@ -10,11 +10,11 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { HostPath, join } from "../domain/HostPath.js"
-import { HostError, type HostShape, Hosts, type JobOutput, type JobStatus } from "../Host.js"
+import { cookie, HostError, type HostShape, Hosts, type JobOutput, type JobStatus } from "../Host.js"
 import { bootId, processesWith, processInfo } from "../Proc.js"
 import * as Processes from "../Processes.js"
 import { Settings } from "../Settings.js"
-import { cookie, jobWrapper } from "./JobWrapper.js"
+import { jobWrapper } from "./JobWrapper.js"
 
 const name = "local"
 const poll = Duration.millis(50)

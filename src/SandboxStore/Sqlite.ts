@@ -164,7 +164,7 @@ const open = (
   filename: string
 ): Effect.Effect<SqlClient.SqlClient, DatabaseError, Scope.Scope | Reactivity.Reactivity> =>
   Effect.gen(function* () {
-    yield* Effect.try({ try: () => ensureFile(filename), catch: (error) => error })
+    yield* Effect.try(() => ensureFile(filename))
     const sqlite = yield* SqliteClient.make({
       filename,
       // It would wait for the lock inside SQLite.

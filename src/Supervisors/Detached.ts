@@ -1,6 +1,7 @@
 /** Supervisors as processes of their own: `sandboxer supervise ID`, which outlives the one who started it. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { cookie } from "../Host.js"
 import { detach } from "../Processes.js"
 import { StoreError } from "../SandboxStore.js"
 import { Settings } from "../Settings.js"
@@ -20,13 +21,19 @@ const cannotStart = (error: { readonly message: string }) =>
 export const layer = (executable: string): Layer.Layer<Supervisors, never, Settings> =>
   Layer.effect(
     Supervisors,
-    Effect.map(Settings, ({ home }) => ({
+    Effect.map(Settings, ({ home, namedConfiguration }) => ({
       start: (id) =>
         detach({
           program: process.execPath,
           args: [executable, "supervise", id],
           cwd: home,
-          env: { SANDBOXER_HOME: home }
+          env: {
+            SANDBOXER_HOME: home,
+            // Its working directory is another one; a variable that is empty says nothing.
+            SANDBOXER_CONFIG: namedConfiguration ?? "",
+            // Started within a Job, it is not one of that Job's processes.
+            [cookie]: ""
+          }
         }).pipe(Effect.asVoid, Effect.mapError(cannotStart))
     }))
   )

@@ -110,7 +110,7 @@ export class Lab {
       id: "profile.tiny",
       extension: "ext.vm-packer",
       mode: "build",
-      inputs: { packer_template: { default: this.template }, ...inputs },
+      inputs: { packer_template: { default: this.template }, format: { default: "as-built" }, ...inputs },
       ...keys
     })
   }

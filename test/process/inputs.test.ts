@@ -84,12 +84,16 @@ describe("--inputs-file", () => {
   })
 
   it.each([
-    ["vm_name: x\npassword: correct-horse\n", "2:1: input password is a secret and cannot be given as it is"],
-    ["password: env:A\nmemory: lots\n", '2:1: input memory: got "lots"'],
-    ["- vm_name\n", "1:1: it is no map of keys"],
-    ["a: &a [x]\nb: *a\n".repeat(1).concat("c: *d\n"), "3:4: no anchor &d stands before *d"],
-    [`vm_name: ${"x".repeat(256 * 1024)}`, "1:1: it is too large: 262153 bytes"]
-  ])("ends with 2 and the line that is wrong: %.40j", async (text, message) => {
+    [
+      "a literal",
+      "vm_name: x\npassword: correct-horse\n",
+      "2:1: input password is a secret and cannot be given as it is"
+    ],
+    ["a wrong value", "password: env:A\nmemory: lots\n", '2:1: input memory: got "lots"'],
+    ["a list", "- vm_name\n", "1:1: it is no map of keys"],
+    ["an alias of nothing", "a: &a [x]\nb: *a\nc: *d\n", "3:4: no anchor &d stands before *d"],
+    ["too much", `vm_name: ${"x".repeat(256 * 1024)}`, "1:1: it is too large: 262153 bytes"]
+  ])("ends with 2 and the line that is wrong: %s", async (_, text, message) => {
     file("wrong.yaml", text)
     const { exitCode, stderr, stdout } = await sandboxer(
       "create",
@@ -180,8 +184,7 @@ describe("a required secret that is not given", () => {
     const shown = await atTerminal(
       [
         [question, "correct-horse\r"],
-        ["== provision", "d"],
-        ["detaches", "d"]
+        ["d detaches", "d"]
       ],
       "-i",
       "vm_name=left"
