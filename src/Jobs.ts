@@ -30,7 +30,7 @@ export interface JobLine {
 export const longestLine = 64 * 1024
 
 const newline = 0x0a
-const decoder = new TextDecoder()
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
 
 // Behind the last whole character of UTF-8, so that none is torn between two pieces.
 const wholeCharacters = (bytes: Uint8Array): number => {

@@ -88,7 +88,7 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
     const refused = ({ exitCode, stderr, stdout }: CommandResult, template: Template) => {
       const found = failure([...stdout.split("\n"), ...stderr.split("\n")], exitCode, template)
       return found.reason === "build-failed"
-        ? new ProvisionError({ ...found, reason: "template-invalid" })
+        ? new ProvisionError({ reason: "template-invalid", message: found.message, hint: found.hint })
         : found
     }
 
@@ -145,11 +145,17 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
             })
             const last: Array<string> = []
             const records = lines(host.followJob(job.folder, 0)).pipe(
-              Stream.mapAccum(initial(request.builds), (state, { complete, end, text }) => {
+              Stream.mapAccum({ state: initial(request.builds), inRecord: false }, (at, line) => {
+                const { complete, end, text } = line
                 last.push(text.slice(0, charactersKept))
                 if (last.length > 2 * linesKept) last.splice(0, linesKept)
-                const [next, events] = step(state, Wire.parse(text, { builds: request.builds }))
-                return [next, { complete, end, events, overall: overallPhase(next) }] as const
+                const record = at.inRecord ? Wire.goOn(text) : Wire.parse(text, { builds: request.builds })
+                const [state, events] = step(at.state, record)
+                const inRecord = !complete && (at.inRecord || record._tag !== "Text")
+                return [
+                  { state, inRecord },
+                  { complete, end, events, overall: overallPhase(state) }
+                ] as const
               })
             )
             const ended = Effect.flatMap(conclude(host, job, "leader"), (exitCode) => {

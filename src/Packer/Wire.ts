@@ -121,6 +121,9 @@ export const parse = (line: string, options?: { readonly builds?: ReadonlyArray<
   return typed(time, target, type, fields) ?? { _tag: "Other", time, target, type, data: fields }
 }
 
+/** Reads what goes on from a record that was cut, as it is too long. */
+export const goOn = (text: string): WireRecord => ({ _tag: "Text", text: decode(text) })
+
 const targetOf = (rest: string, builds: ReadonlyArray<string>): string => {
   const known = builds
     .filter((build) => build.includes(",") && rest.startsWith(`${build},`))

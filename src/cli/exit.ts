@@ -96,11 +96,12 @@ const failed = (name: string, failure: Failure): ReadonlyArray<string> => [
 ]
 
 /** How `create`, `wait` and `watch` end for a provision that has ended. */
-export const ofSandbox = ({ failure, name, state }: Sandbox): Ending => {
-  if (state === "failed" && failure !== null) {
+export const ofSandbox = ({ failure, name, readyAt }: Sandbox): Ending => {
+  if (failure !== null) {
     return { exitCode: exitCodeOf(failure.reason), message: failed(name, failure) }
   }
-  return state === "cancelled"
+  // Also of one that was destroyed meanwhile: it was ready at some time, or it was cancelled.
+  return readyAt === null
     ? { exitCode: 130, message: [`${name} was cancelled`] }
     : { exitCode: 0, message: [] }
 }

@@ -7,8 +7,9 @@ export const mask = "[redacted]"
 const shortest = 4
 
 const variants = (secret: string): ReadonlyArray<string> =>
-  // A secret of several lines is printed a line at a time, with whatever the printer puts between them.
-  [secret, secret.trim(), ...secret.split(/[\r\n]+/).map((line) => line.trim())]
+  // A secret of several lines is printed a line at a time, with whatever the printer puts between them. Packer's wire
+  // format takes a backslash and an n of a secret for a line's end, too.
+  [secret, secret.trim(), ...secret.split(/(?:[\r\n]|\\[rn])+/).map((line) => line.trim())]
     .filter((part) => part.length >= shortest)
     .flatMap((part) => [
       part,

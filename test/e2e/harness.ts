@@ -115,7 +115,13 @@ export const makeWorkbench = () => {
       processesWith(`SANDBOXER_HOME=${home}`).filter(({ command: words }) => words.includes(" supervise ")),
     /** Kills what is left, and removes the folder. */
     remove: () => {
-      for (const { pid } of processesWith(`SANDBOXER_HOME=${home}`)) process.kill(pid, "SIGKILL")
+      for (const { pid } of processesWith(`SANDBOXER_HOME=${home}`)) {
+        try {
+          process.kill(pid, "SIGKILL")
+        } catch {
+          // It ended by itself.
+        }
+      }
       // What was killed may write until it is gone.
       rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
     }
