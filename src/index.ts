@@ -4,7 +4,6 @@
  *
  * @example
  * import { Sandboxes } from "sandboxer"
- *
  * const names = Effect.flatMap(Sandboxes.Sandboxes, ({ list }) =>
  *   Effect.map(list, (sandboxes) => sandboxes.map(({ name }) => name))
  * )
@@ -32,6 +31,7 @@ export * as Host from "./Host.js"
 export * as Jobs from "./Jobs.js"
 export * as Kept from "./Kept.js"
 export * as Packer from "./Packer.js"
+export * as ProfileChecks from "./ProfileChecks.js"
 export * as ProfileMode from "./ProfileMode.js"
 export * as Profiles from "./Profiles.js"
 export * as Provision from "./Provision.js"

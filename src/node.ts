@@ -29,8 +29,9 @@ import { Provision } from "./Provision.js"
 import { RecipeLayers } from "./Recipe.js"
 import * as ReporterStore from "./Reporter/Store.js"
 import * as Sandboxes from "./Sandboxes.js"
+import * as SandboxStoreOnDemand from "./SandboxStore/OnDemand.js"
 import * as SandboxStoreSql from "./SandboxStore/Sql.js"
-import type { SandboxStore, StoreError } from "./SandboxStore.js"
+import type { SandboxStore } from "./SandboxStore.js"
 import * as SecretsFiles from "./Secrets/Files.js"
 import * as Settings from "./Settings.js"
 import { layerNoop as layerHubNoop, type StateHub } from "./StateHub.js"
@@ -103,6 +104,7 @@ const layerSettings = (given: LayerOptions["settings"]) =>
   )
 
 const layerShipped = layerExtensions([vmPacker])
+const layerSandboxStore = SandboxStoreOnDemand.layer(SandboxStoreSql.layer)
 
 const supervision = ({ extensions, hosts, packer, settings, stateHub }: LayerOptions) =>
   Layer.mergeAll(
@@ -113,7 +115,7 @@ const supervision = ({ extensions, hosts, packer, settings, stateHub }: LayerOpt
     stateHub ?? layerHubNoop,
     ProfilesDirectory.layer
   ).pipe(
-    Layer.provideMerge(Layer.merge(hosts ?? HostLocal.layer, SandboxStoreSql.layer)),
+    Layer.provideMerge(Layer.merge(hosts ?? HostLocal.layer, layerSandboxStore)),
     Layer.provideMerge(layerSettings(settings)),
     Layer.provideMerge(platform)
   )
@@ -165,7 +167,7 @@ export type Services =
  * sandboxer within this program: provisions are supervised by its own fibers.
  * @category layers
  */
-export const layer = (options: LayerOptions = {}): Layer.Layer<Services, UsageError | StoreError> =>
+export const layer = (options: LayerOptions = {}): Layer.Layer<Services, UsageError> =>
   Sandboxes.layer.pipe(
     Layer.provideMerge(SupervisorsInProcess.layer),
     Layer.provideMerge(supervision(options))
@@ -178,7 +180,7 @@ export const layer = (options: LayerOptions = {}): Layer.Layer<Services, UsageEr
  */
 export const layerDetached = (
   options: LayerOptions & { readonly executable: string }
-): Layer.Layer<Services, UsageError | StoreError> =>
+): Layer.Layer<Services, UsageError> =>
   Sandboxes.layer.pipe(
     Layer.provideMerge(SupervisorsDetached.layer(options.executable)),
     Layer.provideMerge(supervision(options))

@@ -178,9 +178,9 @@ describe("create", { timeout: 30_000 }, () => {
 })
 
 describe("create --dry-run", () => {
-  it.scopedLive("says what would be done, and records nothing", () =>
+  it.scopedLive("says what would be done, and makes nothing, not even a state directory", () =>
     Effect.gen(function* () {
-      const { sandboxer } = yield* commandLine(images)
+      const { home, sandboxer } = yield* commandLine(images)
       const printed = yield* sandboxer(...create, "--dry-run", "-o", "json", "--timeout", "1h")
       expect(printed).toMatchObject({ exitCode: 0, stderr: "" })
       const planned = JSON.parse(printed.stdout)
@@ -193,6 +193,7 @@ describe("create --dry-run", () => {
         ttlSeconds: 3600
       })
       expect(planned.steps.join("\n")).toContain("run packer build")
+      expect(existsSync(home)).toBe(false)
       expect(JSON.parse((yield* sandboxer("list", "--all", "--json")).stdout).items).toEqual([])
     })
   )

@@ -1,0 +1,45 @@
+/** A store that is opened when it is first used: who only plans leaves nothing behind. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { SandboxStore, type SandboxStoreShape, type StoreError } from "../SandboxStore.js"
+
+/**
+ * `store` is built once, at its first use; where that fails, so does every use.
+ * @category layers
+ */
+export const layer = <R>(
+  store: Layer.Layer<SandboxStore, StoreError, R>
+): Layer.Layer<SandboxStore, never, R> =>
+  Layer.scoped(
+    SandboxStore,
+    Effect.gen(function* () {
+      const services = yield* Effect.context<R>()
+      const scope = yield* Effect.scope
+      const opened = yield* Effect.cached(
+        Layer.buildWithScope(store, scope).pipe(
+          Effect.map(Context.get(SandboxStore)),
+          Effect.provide(services)
+        )
+      )
+      const use = <A, E>(run: (store: SandboxStoreShape) => Effect.Effect<A, E>) =>
+        Effect.flatMap(opened, run)
+      return {
+        create: (sandbox, plan, event) => use((open) => open.create(sandbox, plan, event)),
+        get: (id) => use((open) => open.get(id)),
+        plan: (id) => use((open) => open.plan(id)),
+        list: use((open) => open.list),
+        events: (id, after) => use((open) => open.events(id, after)),
+        allEvents: (after) => use((open) => open.allEvents(after)),
+        requestCancel: (id) => use((open) => open.requestCancel(id)),
+        cancelRequested: (id) => use((open) => open.cancelRequested(id)),
+        lease: (id) => use((open) => open.lease(id)),
+        takeLease: (id, holder, seen) => use((open) => open.takeLease(id, holder, seen)),
+        releaseLease: (lease) => use((open) => open.releaseLease(lease)),
+        commit: (lease, commit) => use((open) => open.commit(lease, commit)),
+        transition: (id, from, change, event) => use((open) => open.transition(id, from, change, event)),
+        steps: (id, attempt) => use((open) => open.steps(id, attempt)),
+        log: (id) => use((open) => open.log(id))
+      }
+    })
+  )
