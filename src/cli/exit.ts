@@ -96,12 +96,10 @@ const failed = (name: string, failure: Failure): ReadonlyArray<string> => [
 ]
 
 /** How `create`, `wait` and `watch` end for a provision that has ended. */
-export const ofSandbox = ({ failure, name, readyAt }: Sandbox): Ending => {
-  if (failure !== null) {
-    return { exitCode: exitCodeOf(failure.reason), message: failed(name, failure) }
-  }
-  // Also of one that was destroyed meanwhile: it was ready at some time, or it was cancelled.
-  return readyAt === null
+export const ofSandbox = ({ failure, name, readyAt, state }: Sandbox): Ending => {
+  if (failure !== null) return { exitCode: exitCodeOf(failure.reason), message: failed(name, failure) }
+  // One that was destroyed meanwhile, and never was ready, was cancelled first.
+  return state === "cancelled" || (state === "destroyed" && readyAt === null)
     ? { exitCode: 130, message: [`${name} was cancelled`] }
     : { exitCode: 0, message: [] }
 }

@@ -1,17 +1,11 @@
-import { writeFileSync } from "node:fs"
 import { describe, expect, it } from "@effect/vitest"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { UsageError } from "../../src/domain/Errors.js"
 import type { GivenInputs } from "../../src/domain/Input.js"
 import type { Extension } from "../../src/Extension.js"
-import * as ProfilesDirectory from "../../src/Profiles/Directory.js"
-import * as Sandboxes from "../../src/Sandboxes.js"
-import { Settings } from "../../src/Settings.js"
-import { Supervisors } from "../../src/Supervisors.js"
-import { platform, temporaryFolder, world } from "../inMemory.js"
+import type { AskSecret, CreateRequest } from "../../src/Sandboxes.js"
+import { manager } from "./manager.js"
 
 const extension: Extension = {
   id: "ext.test",
@@ -31,39 +25,25 @@ const extension: Extension = {
   }
 }
 
-/** A manager whose supervisors never begin, and a person who types the name of what is asked for. */
+/** A manager, and a person who types the name of what is asked for. */
 const begun = Effect.gen(function* () {
-  const made = yield* world({ extensions: [extension] })
-  const folder = yield* temporaryFolder
-  writeFileSync(`${folder}/test.yaml`, "id: profile.test\nextension: ext.test\n")
-  const settings = Layer.succeed(Settings, {
-    home: made.home,
-    profileFolders: [{ path: folder, origin: "shipped" }],
-    sources: []
-  })
-  const context = yield* Layer.build(
-    Sandboxes.layer.pipe(
-      Layer.provide(Layer.succeed(Supervisors, { start: () => Effect.void })),
-      Layer.provide(Layer.provide(ProfilesDirectory.layer, settings)),
-      Layer.provide(made.services(1))
-    )
-  )
+  const made = yield* manager(extension, { "test.yaml": "id: profile.test\nextension: ext.test\n" })
   const asked: Array<readonly [string, string | undefined]> = []
-  const askSecret: Sandboxes.AskSecret = (name, description) =>
+  const askSecret: AskSecret = (name, description) =>
     Effect.sync(() => {
       asked.push([name, description])
       return Redacted.make(`typed ${name}`)
     })
-  const request = (given: Readonly<Record<string, string>>): Sandboxes.CreateRequest => ({
+  const request = (given: Readonly<Record<string, string>>): CreateRequest => ({
     profile: "test",
     inputs: Object.fromEntries(
       Object.entries(given).map(([name, text]) => [name, { _tag: "Texts", texts: [text] }] as const)
     ) satisfies GivenInputs,
     environment: { FIRST: "given first" },
-    workingDirectory: folder
+    workingDirectory: made.folder
   })
-  return { ...made, asked, askSecret, request, sandboxes: Context.get(context, Sandboxes.Sandboxes) }
-}).pipe(Effect.provide(platform))
+  return { ...made, asked, askSecret, request }
+})
 
 describe("a required secret that was not given", () => {
   it.scoped("is asked for, and reaches the recipe alone", () =>

@@ -189,10 +189,10 @@ describe("a required secret that is not given", () => {
       "-i",
       "vm_name=left"
     )
-    file("bin/packer", packer)
     expect(shown).toContain("left left, which goes on")
     expect(shown).toContain("exit code 0\n")
     expect(await bench.sandboxer(["cancel", "left"])).toMatchObject({ exitCode: 0 })
+    file("bin/packer", packer)
   })
 
   it.each([

@@ -1,0 +1,35 @@
+/** A manager over profiles of a folder of its own, whose supervisors never begin. */
+import { mkdirSync, writeFileSync } from "node:fs"
+import { dirname } from "node:path"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Extension } from "../../src/Extension.js"
+import * as ProfilesDirectory from "../../src/Profiles/Directory.js"
+import * as Sandboxes from "../../src/Sandboxes.js"
+import { Settings } from "../../src/Settings.js"
+import { Supervisors } from "../../src/Supervisors.js"
+import { platform, temporaryFolder, world } from "../inMemory.js"
+
+export const manager = (extension: Extension, profiles: Readonly<Record<string, string>>) =>
+  Effect.gen(function* () {
+    const made = yield* world({ extensions: [extension] })
+    const folder = yield* temporaryFolder
+    for (const [name, text] of Object.entries(profiles)) {
+      mkdirSync(dirname(`${folder}/${name}`), { recursive: true })
+      writeFileSync(`${folder}/${name}`, text)
+    }
+    const settings = Layer.succeed(Settings, {
+      home: made.home,
+      profileFolders: [{ path: folder, origin: "shipped" }],
+      sources: []
+    })
+    const context = yield* Layer.build(
+      Sandboxes.layer.pipe(
+        Layer.provide(Layer.succeed(Supervisors, { start: () => Effect.void })),
+        Layer.provide(Layer.provide(ProfilesDirectory.layer, settings)),
+        Layer.provide(made.services(1))
+      )
+    )
+    return { ...made, folder, sandboxes: Context.get(context, Sandboxes.Sandboxes) }
+  }).pipe(Effect.provide(platform))
