@@ -6,12 +6,7 @@ import type { Profile } from "./domain/Profile.js"
 
 /** A profile that was found, or the reason why it cannot be used. */
 export type ProfileEntry =
-  | {
-      readonly _tag: "Usable"
-      readonly id: string
-      readonly profile: Profile
-      readonly shadows: ReadonlyArray<string>
-    }
+  | { readonly _tag: "Usable"; readonly id: string; readonly profile: Profile }
   | { readonly _tag: "Broken"; readonly id: string; readonly file: string; readonly error: UsageError }
 
 export interface ProfilesShape {

@@ -140,7 +140,8 @@ export const layer = Layer.effect(
                 id: String(raw.keys.id),
                 location: { file: raw.file, ...raw.locate(key) }
               })),
-          origin
+          origin,
+          shadows: found.filter((other) => other.id === id && other.file !== file).map((other) => other.file)
         }
       })
 
@@ -151,14 +152,7 @@ export const layer = Layer.effect(
           (one): ProfileEntry =>
             Either.match(resolve(found, one), {
               onLeft: (error) => ({ _tag: "Broken", id: one.id, file: one.file, error }),
-              onRight: (profile) => ({
-                _tag: "Usable",
-                id: one.id,
-                profile,
-                shadows: found
-                  .filter((other) => other.id === one.id && other !== one)
-                  .map((other) => other.file)
-              })
+              onRight: (profile) => ({ _tag: "Usable", id: one.id, profile })
             })
         )
         .sort((a, b) => (a.id < b.id ? -1 : 1))

@@ -1,11 +1,13 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import type { Plan } from "../domain/Plan.js"
+import { Profiles } from "../Profiles.js"
 import { Sandboxes } from "../Sandboxes.js"
 import { askSecret } from "./ask.js"
 import { over, parseInputs, readInputsFile } from "./inputs.js"
 import * as options from "./options.js"
 import { type Kind, printOne, sandboxes, sandboxInFull } from "./output.js"
+import { warnOfShadows } from "./profile.js"
 import { conclude, follow } from "./progress.js"
 
 const plans: Kind<Plan> = {
@@ -85,6 +87,7 @@ export const create = Command.make(
   }) =>
     Effect.gen(function* () {
       const manager = yield* Sandboxes
+      const profiles = yield* Profiles
       const inFile = inputsFile === undefined ? {} : yield* readInputsFile(inputsFile)
       // It says the same as -i mode=…, which would win over the file, too.
       const { mode: _, ...withoutMode } = inFile
@@ -99,6 +102,7 @@ export const create = Command.make(
         ...(ttlSeconds === undefined ? {} : { ttlSeconds }),
         ...(timeoutSeconds === undefined ? {} : { timeoutSeconds })
       }
+      yield* warnOfShadows(yield* profiles.get(profile))
       if (dryRun) return yield* printOne(output, plans, yield* manager.plan(request))
       const sandbox = yield* manager.create(request)
       if (detach) return yield* printOne(output, sandboxes, sandbox)

@@ -23,12 +23,12 @@ const inFull: Kind<Profile> = {
   ]
 }
 
+/** Says so where a profile stands in for others of its id: it may not be the one that is meant. */
+export const warnOfShadows = ({ file, shadows }: Profile): Effect.Effect<void> =>
+  shadows.length === 0 ? Effect.void : say(`warning: ${file} stands in for ${shadows.join(", ")}`)
+
 const report = (entry: ProfileEntry): Effect.Effect<void> =>
-  entry._tag === "Broken"
-    ? sayAll(ofError(entry.error).message)
-    : entry.profile.origin !== "shipped" && entry.shadows.length > 0
-      ? say(`warning: ${entry.profile.file} stands in for ${entry.shadows.join(", ")}`)
-      : Effect.void
+  entry._tag === "Broken" ? sayAll(ofError(entry.error).message) : warnOfShadows(entry.profile)
 
 const list = Command.make("list", { output: options.output }, ({ output }) =>
   Effect.gen(function* () {
@@ -48,7 +48,9 @@ const show = Command.make(
   ({ id, output }) =>
     Effect.gen(function* () {
       const found = yield* Profiles
-      yield* printOne(output, inFull, yield* found.get(id))
+      const profile = yield* found.get(id)
+      yield* warnOfShadows(profile)
+      yield* printOne(output, inFull, profile)
     })
 ).pipe(Command.withDescription("Show a profile, with what it extends merged in, and where it is from"))
 

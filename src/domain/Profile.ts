@@ -103,6 +103,8 @@ export interface Profile {
   ) => ReadonlyArray<{ readonly id: string; readonly location: Location }>
   /** "shipped", or the folder of profiles that it was found in. */
   readonly origin: string
+  /** Files of profiles with the same id that it stands in for. */
+  readonly shadows: ReadonlyArray<string>
 }
 
 const isPlain = (value: unknown): value is Record<string, unknown> =>

@@ -391,7 +391,7 @@ describe("profiles of one id", () => {
     expect((await get("a")).document.mode).toBe("attach")
     expect((await get("b")).document.mode).toBe("attach")
     const entries = await list()
-    expect(entries.map((entry) => entry._tag === "Usable" && [entry.id, entry.shadows])).toEqual([
+    expect(entries.map((entry) => entry._tag === "Usable" && [entry.id, entry.profile.shadows])).toEqual([
       ["profile.a", [join(root, "shipped/a.yaml")]],
       ["profile.b", []]
     ])
@@ -403,7 +403,7 @@ describe("profiles of one id", () => {
       "project/a.yaml": "id: profile.same\nmode: first\n"
     })
     expect((await get("same")).document.mode).toBe("first")
-    expect(await list()).toMatchObject([{ shadows: [join(root, "project/b.yaml")] }])
+    expect(await list()).toMatchObject([{ profile: { shadows: [join(root, "project/b.yaml")] } }])
   })
 })
 

@@ -199,6 +199,19 @@ describe("create --dry-run", () => {
   )
 })
 
+it.scopedLive("create says so where a profile stands in for another one of its id", () =>
+  Effect.gen(function* () {
+    const { folder, sandboxer } = yield* commandLine(images)
+    const shipped = yield* sandboxer("profile", "list", "-o", "name")
+    expect(shipped.stderr).toBe("")
+    writeFileSync(`${folder}/profiles/again.yaml`, readFileSync(`${folder}/profiles/demo.yaml`))
+    const planned = yield* sandboxer(...create, "--dry-run")
+    expect(planned.stderr).toBe(
+      `warning: ${folder}/profiles/again.yaml stands in for ${folder}/profiles/demo.yaml\n`
+    )
+  })
+)
+
 describe("create, used wrongly,", { timeout: 30_000 }, () => {
   const refused = (words: ReadonlyArray<string>) =>
     Effect.gen(function* () {
