@@ -18,6 +18,7 @@ import { Settings } from "../Settings.js"
 
 const tailLines = 20
 const longestTailLine = 1000
+const newline = 0x0a
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 const monotonicSeconds = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos) / 1e9)
@@ -48,13 +49,17 @@ const openLog = Effect.gen(function* () {
   const fileOf = (ofTerm: number) => path.join(folder, `${id}.${ofTerm}.log`)
   const file = fileOf(term)
   const log = yield* fs.open(file, { flag: "w", mode: 0o600 })
-  let tail: ReadonlyArray<string> = []
-  if (before !== undefined && before.length > 0) {
-    const kept = (yield* fs.readFile(before.path)).subarray(0, before.length)
-    yield* log.writeAll(kept)
-    tail = lastLines(decoder.decode(kept.subarray(-tailLines * longestTailLine)))
+  // What is to be cancelled is not read on: whatever the term before had shown of it stays, and that is all.
+  const closed = yield* store.cancelRequested(id)
+  let kept: Uint8Array = new Uint8Array()
+  if (before !== undefined && (closed || before.length > 0)) {
+    const written = yield* fs.readFile(before.path)
+    kept = written.subarray(0, closed ? written.lastIndexOf(newline) + 1 : before.length)
+    // Writing nothing would be an error.
+    if (kept.length > 0) yield* log.writeAll(kept)
   }
-  const position = { path: file, length: before?.length ?? 0, offsets: before?.offsets ?? {} }
+  const tail = lastLines(decoder.decode(kept.subarray(-tailLines * longestTailLine)))
+  const position = { path: file, length: kept.length, offsets: before?.offsets ?? {} }
   yield* store.commit({ id, term }, { log: position, change: { logPath: file } })
   // A term that ended before this place may have left its own, too.
   yield* Effect.forEach(
@@ -62,7 +67,7 @@ const openLog = Effect.gen(function* () {
     (old) => fs.remove(old, { force: true }),
     { discard: true }
   )
-  return { log, position, tail }
+  return { closed, log, position, tail }
 })
 
 /** @category layers */
@@ -72,6 +77,7 @@ export const layer = Layer.scoped(
     const store = yield* SandboxStore
     const { attempt, id, secrets, term } = yield* Provision
     const {
+      closed,
       log,
       position: begun,
       tail: before
@@ -189,6 +195,7 @@ export const layer = Layer.scoped(
       output: (lines) =>
         writing.withPermits(1)(
           Effect.gen(function* () {
+            if (closed) return
             const offsets = { ...position.offsets }
             let text = ""
             let whole = 0
