@@ -125,7 +125,7 @@ export const conclude = (
       : yield* new ProvisionError({
           reason: "interrupted",
           message: `${job.key} was interrupted: it is gone and left no exit code`,
-          hint: "the machine was restarted, or the processes were killed; create the sandbox again"
+          hint: "the machine was restarted, the processes were killed, or the disk was full; create the sandbox again"
         })
   })
 

@@ -71,7 +71,13 @@ const failureOf = (error: RecipeError, logTail: ReadonlyArray<string>): Failure 
       return { reason, message: error.message, hint: error.hint, logTail, runbook: null }
     }
     case "StoreError":
-      return { reason: "internal", message: error.message, hint: error.hint, logTail, runbook: null }
+      return {
+        reason: error.reason === "not-writable" ? "disk-space" : "internal",
+        message: error.message,
+        hint: error.hint,
+        logTail,
+        runbook: null
+      }
   }
 }
 

@@ -23,6 +23,10 @@ export interface Found {
   readonly match: RegExpExecArray
   /** The template's path as the user knows it. */
   readonly template: string
+  /** Packer's working directory. */
+  readonly folder: string
+  /** The names of its builds, as far as they are known. */
+  readonly builds: ReadonlyArray<string>
   /** All that Packer said. */
   readonly said: string
 }
@@ -56,11 +60,11 @@ export const noBuilds: Cause = {
   reason: "template-invalid",
   pattern: /Error: No builds to run/,
   message: () => "None of the template's builds is to be run",
-  hint: ({ said }) => {
-    const names = /Possible build names: \[([^\]]*)\]/.exec(said)?.[1]
-    return names === undefined
+  hint: ({ builds, said }) => {
+    const names = /Possible build names: \[([^\]]*)\]/.exec(said)?.[1]?.split(/\s+/) ?? builds
+    return names.length === 0
       ? chooseBuilds
-      : `Check only and except; the template's builds are ${names.split(/\s+/).join(", ")}.`
+      : `Check only and except; the template's builds are ${names.join(", ")}.`
   }
 }
 
@@ -154,6 +158,12 @@ export const causes: ReadonlyArray<Cause> = [
       "Check the user, password and key in the template against those that the guest is installed with."
   },
   {
+    reason: "build-failed",
+    pattern: /Post-processor failed: ([\s\S]+)/,
+    message: ({ match: [, why] }) => `A post-processor failed: ${gist(why ?? "")}`,
+    hint: () => "The log says what it printed before it failed."
+  },
+  {
     reason: "provisioner-failed",
     pattern: /Script exited with non-zero exit status: (\d+)/,
     message: ({ match: [, status] }) => `A provisioner's script ended with exit code ${status}`,
@@ -206,13 +216,17 @@ export const causes: ReadonlyArray<Cause> = [
       const where = file === "" ? template : `${file}:${line}`
       return [where, oneLine(what), gist(details)].filter((part) => part !== "").join(": ")
     },
-    hint: () => "Correct the template, or the variables that it is given."
+    hint: ({ match: [, , , , details = ""] }) =>
+      /type\s+constraint:\s+(?:list|set|map|object|tuple)\b/.test(details)
+        ? "Write it as a list or a map in an inputs file: --inputs-file FILE; what -i gives is a text."
+        : "Correct the template, or the variables that it is given."
   },
   {
     reason: "build-failed",
     pattern: /^panic: .*|PACKER CRASH/m,
     message: ({ match: [text] }) => `Packer crashed: ${text}`,
-    hint: () => "Packer leaves a crash.log in its working directory."
+    hint: ({ folder }) =>
+      `Packer leaves a crash.log in ${folder}; secrets may be in it: remove it when you have read it.`
   },
   {
     reason: "build-failed",

@@ -75,8 +75,13 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
         missing
       )
 
-    const failure = (output: ReadonlyArray<string>, exitCode: number, template: Template) => {
-      const found = diagnose(output, exitCode, { template: template.path })
+    const failure = (
+      output: ReadonlyArray<string>,
+      exitCode: number,
+      template: Template,
+      builds: ReadonlyArray<string> = []
+    ) => {
+      const found = diagnose(output, exitCode, { template: template.path, folder: template.folder, builds })
       return new ProvisionError({
         reason: found?.reason ?? "build-failed",
         message: found?.message ?? `packer ended with exit code ${exitCode}`,
@@ -160,7 +165,7 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
             )
             const ended = Effect.flatMap(conclude(host, job, "leader"), (exitCode) => {
               const failed = exitCode !== 0 || diagnose(last, 0) !== undefined
-              return failed ? failure(last, exitCode, request) : Effect.void
+              return failed ? failure(last, exitCode, request, request.builds) : Effect.void
             })
             return Stream.concat(records, Stream.execute(ended))
           })

@@ -11,22 +11,30 @@ export interface Diagnosis {
 
 /**
  * Why `packer` ended with `exitCode`, from the lines that it printed, machine-readable or not; `undefined` where it
- * did what it was told. `template` is its path as the user knows it.
+ * did what it was told. `template` is its path as the user knows it, `folder` Packer's working
+ * directory, and `builds` are the names of its builds.
  *
  * Only Packer's own words count: its error records, and texts without a build's prefix, which a guest's always have.
  */
 export const diagnose = (
   lines: ReadonlyArray<string>,
   exitCode: number,
-  options?: { readonly template?: string }
+  options?: { readonly template?: string; readonly folder?: string; readonly builds?: ReadonlyArray<string> }
 ): Diagnosis | undefined => {
   const records = lines.map((line) => Wire.parse(line))
   const words = wordsOf(records)
-  const template = options?.template ?? "TEMPLATE"
+  const known: Known = {
+    template: options?.template ?? "TEMPLATE",
+    folder: options?.folder ?? "its working directory",
+    builds: options?.builds ?? [],
+    said: allOf(words)
+  }
   return exitCode === 0
-    ? nothingRun(words, template)
-    : (fromCauses(words, template) ?? provisionerOf(records, words) ?? unknown(words, exitCode))
+    ? nothingRun(known)
+    : (fromCauses(words, known) ?? provisionerOf(records, words) ?? unknown(words, exitCode))
 }
+
+type Known = Omit<Found, "match">
 
 /** Something that Packer said; `build` where it is that build's error. */
 interface Words {
@@ -62,14 +70,13 @@ const allOf = (words: ReadonlyArray<Words>): string => words.map(({ text }) => t
 const inBuild = (build: string | undefined, message: string): string =>
   build === undefined ? message : `${build}: ${message}`
 
-const fromCauses = (words: ReadonlyArray<Words>, template: string): Diagnosis | undefined => {
-  const said = allOf(words)
+const fromCauses = (words: ReadonlyArray<Words>, known: Known): Diagnosis | undefined => {
   const errors = words.filter(({ error }) => error)
   for (const cause of causes) {
     for (const { text, build } of beforeBuilds.includes(cause.reason) ? errors.filter(ofNoBuild) : errors) {
       const match = cause.pattern.exec(text)
       if (match !== null) {
-        return diagnosis(cause, { match, template, said }, build)
+        return diagnosis(cause, { ...known, match }, build)
       }
     }
   }
@@ -121,10 +128,9 @@ const unknown = (words: ReadonlyArray<Words>, exitCode: number): Diagnosis => {
   }
 }
 
-const nothingRun = (words: ReadonlyArray<Words>, template: string): Diagnosis | undefined => {
-  const said = allOf(words)
-  const match = /^==> Builds finished but no artifacts were created\./m.exec(said)
-  return match === null || /^Build '.+' finished after /m.test(said)
+const nothingRun = (known: Known): Diagnosis | undefined => {
+  const match = /^==> Builds finished but no artifacts were created\./m.exec(known.said)
+  return match === null || /^Build '.+' finished after /m.test(known.said)
     ? undefined
-    : diagnosis(noBuilds, { match, template, said })
+    : diagnosis(noBuilds, { ...known, match })
 }

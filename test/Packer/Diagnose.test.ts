@@ -347,7 +347,11 @@ describe("diagnose", () => {
     [
       "a crash",
       ["panic: runtime error: index out of range", "", "goroutine 1 [running]:"],
-      { message: "Packer crashed: panic: runtime error: index out of range" }
+      {
+        reason: "build-failed",
+        message: "Packer crashed: panic: runtime error: index out of range",
+        hint: "Packer leaves a crash.log in /t; secrets may be in it: remove it when you have read it."
+      }
     ],
     [
       "lines that are not machine-readable",
@@ -362,7 +366,7 @@ describe("diagnose", () => {
   ]
   for (const [name, input, of] of cases) {
     it(`knows ${name}`, () => {
-      const diagnosis = diagnose(input, 1, { template })
+      const diagnosis = diagnose(input, 1, { template, folder: "/t" })
       expect(diagnosis).toMatchObject(of)
       expect(`${diagnosis?.message}${diagnosis?.hint}`).not.toMatch(/\n|undefined/)
     })

@@ -3,7 +3,7 @@ import * as Schema from "effect/Schema"
 import { Artifacts } from "../../Artifacts.js"
 import { Artifact } from "../../domain/Artifact.js"
 import { ProvisionError } from "../../domain/Failure.js"
-import { basename, type HostPath, resolve } from "../../domain/HostPath.js"
+import { basename, dirname, type HostPath, resolve } from "../../domain/HostPath.js"
 import { Host } from "../../Host.js"
 import type { Template } from "../../Packer.js"
 import { Reporter } from "../../Reporter.js"
@@ -12,7 +12,7 @@ import type { BuildPlan } from "./BuildPlan.js"
 import { type Content, convert, look } from "./disks.js"
 import { hardwareOf } from "./hardware.js"
 import { makeOva } from "./ova.js"
-import type { Made, MadeFile } from "./template.js"
+import { type Made, type MadeFile, outputFolder } from "./template.js"
 
 /** An image on the host, and what it is to be called. */
 interface Image {
@@ -109,6 +109,26 @@ const asOva = Effect.fn(function* (
   return [{ file, name: `${name}.ova`, format: "ova" }]
 })
 
+/**
+ * Fails where a file is a link that leads out of the folders that the build works in: what is there was not made by it,
+ * and need not be for others to read.
+ */
+const refuseLinkOut = Effect.fn(function* (template: Template, named: string, file: HostPath) {
+  const host = yield* Host
+  const steps = yield* Steps
+  const real = yield* host.realPath(file)
+  for (const folder of [dirname(file), template.folder, outputFolder(steps.folder)]) {
+    if ((yield* host.info(folder)) === undefined) continue
+    const own = yield* host.realPath(folder)
+    if (dirname(real) === own || real.startsWith(`${own}/`)) return
+  }
+  return yield* new ProvisionError({
+    reason: "no-artifact",
+    message: `packer says that it made ${named}, but that is a link out of its folder, to ${real}`,
+    hint: "have the template make the file itself: what a link leads to is not published"
+  })
+})
+
 /** Finds the files that the builds made, and has them in the format that was asked for. */
 export const collect = Effect.fn(function* (plan: BuildPlan, template: Template, made: Made) {
   const host = yield* Host
@@ -131,6 +151,7 @@ export const collect = Effect.fn(function* (plan: BuildPlan, template: Template,
       const info = yield* host.info(file)
       if (info?.type !== "file")
         return yield* missing(`packer says that it made ${one.file}, but no such file is there`)
+      yield* refuseLinkOut(template, one.file, file)
       const content = yield* look(file, info.sizeBytes)
       return { number: index + 1, build: one.build, file, content }
     })

@@ -104,11 +104,18 @@ const validated = Effect.fn(function* (plan: BuildPlan, template: Template, prep
     onError: yield* onError(plan, builds, "output_directory" in Object.fromEntries(taken)),
     builds: builds.map(({ name }) => name)
   }
-  yield* packer.validate(request)
+  // It cannot be told to replace what is there, as the build will be.
+  yield* packer.validate(request).pipe(
+    Effect.catchIf(
+      ({ reason }) => plan.force && reason === "output-exists",
+      () => Effect.void
+    )
+  )
   return request
 })
 
-const outputFolder = (folder: HostPath) => join(folder, "output")
+/** Where a template that takes an output directory from us has it. */
+export const outputFolder = (folder: HostPath) => join(folder, "output")
 
 /** The builds that will run; where `only` has patterns, all that may. */
 export const selected = ({ except, only }: BuildPlan, builds: ReadonlyArray<string>): ReadonlyArray<string> =>

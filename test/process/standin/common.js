@@ -8,6 +8,8 @@ import { join } from "node:path"
  * @property {Readonly<Record<string, string>>} [replays] The transcript of a verb, where it is not the usual one
  * @property {Readonly<Record<string, { text: string, exitCode: number }>>} [says] What a verb does instead of any
  * @property {boolean} [ignoresTerm]
+ * @property {string} [crashes] Its build panics behind these words, and leaves them in crash.log
+ * @property {string} [linksTo] The files that it tells of are links to this one
  * @property {boolean} [makesNothing] It tells of its files, and there are none
  * @property {boolean} [leavesOrphans] Its machine runs on, and so does a process in a session of its own
  */

@@ -3,7 +3,7 @@
  * and the time that it is, makes the files that it tells of, and treats signals and children as Packer does.
  */
 import { spawn } from "node:child_process"
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { guest, point, record, settings } from "./common.js"
@@ -86,7 +86,11 @@ const build = async () => {
       const file = /,artifact,\d+,file,\d+,(.+)$/.exec(renamed(line))?.[1]
       if (file === undefined || settings.makesNothing) continue
       mkdirSync(dirname(file), { recursive: true })
-      writeFileSync(file, `${basename(file)} as ${name} has it\n`)
+      if (settings.linksTo === undefined) writeFileSync(file, `${basename(file)} as ${name} has it\n`)
+      else {
+        rmSync(file, { force: true })
+        symlinkSync(settings.linksTo, file)
+      }
     }
   }
 
@@ -104,6 +108,11 @@ const build = async () => {
     if (line.includes("Deleting output directory")) rmSync(output, { recursive: true, force: true })
     if (line.includes(",artifact-count,")) makeFiles()
     print(`${renamed(line)}\n`)
+    if (line.includes("Provisioning with") && settings.crashes !== undefined) {
+      writeFileSync("crash.log", settings.crashes)
+      print(settings.crashes)
+      process.exit(2)
+    }
     await point(line)
   }
 
