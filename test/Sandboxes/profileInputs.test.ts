@@ -49,7 +49,7 @@ const planned = (given: GivenInputs, text = child) =>
         profile: "child",
         inputs: given,
         environment: {},
-        workingDirectory: "/work"
+        workingDirectory: "/given"
       })
     )
     return { folder: made.folder, plan, request: requests[0] }
@@ -80,8 +80,8 @@ describe("relative paths", () => {
         })
         expect(request?.inputs).toEqual({
           template: "/inputs/of/a.json",
-          other: "/work/b.json",
-          files: ["/work/c.hcl"]
+          other: "/given/b.json",
+          files: ["/given/c.hcl"]
         })
       })
   )

@@ -17,7 +17,7 @@ describe("a path of a host", () => {
   })
 
   it("is absolute, or below a folder", () => {
-    expect(resolve(HostPath("/work"), "out/image")).toBe("/work/out/image")
-    expect(resolve(HostPath("/work"), "/srv/image")).toBe("/srv/image")
+    expect(resolve(HostPath("/given"), "out/image")).toBe("/given/out/image")
+    expect(resolve(HostPath("/given"), "/srv/image")).toBe("/srv/image")
   })
 })

@@ -26,7 +26,7 @@ const resolveAll = (
     given,
     environment,
     absolute: {
-      given: (path) => (path.startsWith("/") ? path : `/work/${path}`),
+      given: (path) => (path.startsWith("/") ? path : `/given/${path}`),
       profile: (path, input) => `/profiles/of-${input}/${path}`
     }
   })
@@ -51,7 +51,7 @@ describe("what an input becomes", () => {
     ["string", value("hello"), "hello"],
     ["string", value(5), "5"],
     ["string", value(true), "true"],
-    ["path", texts("a b/c"), "/work/a b/c"],
+    ["path", texts("a b/c"), "/given/a b/c"],
     ["path", texts("/srv/image"), "/srv/image"],
     ["integer", texts("42"), 42],
     ["integer", texts("-1"), -1],
@@ -69,7 +69,7 @@ describe("what an input becomes", () => {
     ["size", texts("4096"), 4096],
     ["size", value(4096), 4096],
     ["secret", texts("env:MY_TOKEN"), "env:MY_TOKEN"],
-    ["secret", texts("@token.txt"), "@/work/token.txt"],
+    ["secret", texts("@token.txt"), "@/given/token.txt"],
     ["secret", texts("@/run/token"), "@/run/token"],
     ["list", texts("a"), ["a"]],
     ["list", texts("a", "b,c", ""), ["a", "b,c", ""]],
@@ -139,7 +139,7 @@ describe("what an input becomes", () => {
 describe("a list of paths", () => {
   it("has absolute paths, whoever says them", () => {
     const declared: InputDeclaration = { type: "list", items: "path", default: ["own.hcl"] }
-    expect(resolve(declared, texts("a.hcl", "/b.hcl"))).toEqual(["/work/a.hcl", "/b.hcl"])
+    expect(resolve(declared, texts("a.hcl", "/b.hcl"))).toEqual(["/given/a.hcl", "/b.hcl"])
     expect(resolve(declared)).toEqual(["/profiles/of-it/own.hcl"])
     expect(resolve(declared, value([""]))).toEqual(refused('input it: got ""', "it takes a path"))
   })
@@ -226,8 +226,8 @@ describe("where a value is from", () => {
 
   it("decides what a path is relative to", () => {
     const path: InputDeclaration = { type: "path", default: "own.hcl", env: "TEMPLATE" }
-    expect(resolve(path, texts("given.hcl"))).toBe("/work/given.hcl")
-    expect(resolve(path, undefined, { TEMPLATE: "from-env.hcl" })).toBe("/work/from-env.hcl")
+    expect(resolve(path, texts("given.hcl"))).toBe("/given/given.hcl")
+    expect(resolve(path, undefined, { TEMPLATE: "from-env.hcl" })).toBe("/given/from-env.hcl")
     expect(resolve(path)).toBe("/profiles/of-it/own.hcl")
   })
 
