@@ -1,0 +1,47 @@
+/** The commands of the README and the runbook, as they stand there, with real Packer. */
+import { mkdirSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { afterAll, beforeAll, expect, it } from "@effect/vitest"
+import { type Fence, fences } from "../documents.js"
+import { type Checkout, makeCheckout } from "../process/checkout.js"
+
+const runbook = "runbooks/profile-vm-packer-build.md"
+const of = (document: string, language: string) =>
+  fences.filter((fence) => fence.document === document && fence.language === language)
+
+/** The README's template and profile, which the commands speak of. */
+const files = { "hello.pkr.hcl": of("README.md", "hcl"), "profiles/hello.yaml": of("README.md", "yaml") }
+
+let checkout: Checkout
+beforeAll(() => {
+  checkout = makeCheckout()
+  for (const [name, [fence]] of Object.entries(files)) {
+    const file = join(checkout.folder, "checkout", name)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, fence?.text ?? "")
+  }
+})
+afterAll(() => checkout.remove())
+
+const expectRun = async (fence: Fence | undefined, exitCode = 0) => {
+  const ended = await checkout.shell(fence === undefined ? [] : [fence])
+  expect({ text: fence?.text, ...ended }).toMatchObject({ exitCode })
+}
+
+it("the README's first image", async () => {
+  const blocks = of("README.md", "sh").filter(({ text }) => /^sandboxer (create|profile)/.test(text))
+  expect(blocks).toHaveLength(2)
+  for (const block of blocks) await expectRun(block)
+  // Its name is free for what comes.
+  await expectRun({ ...(blocks[0] as Fence), text: "sandboxer destroy hello\n" })
+})
+
+it("the runbook, from top to bottom", async () => {
+  const blocks = of(runbook, "sh")
+  expect(blocks.length).toBeGreaterThan(10)
+  // Where nothing runs any more there is nothing to cancel, and no process to find.
+  const otherwise = new Map([["sandboxer cancel hello\n", 13]])
+  for (const block of blocks.filter(({ text }) => !text.startsWith("grep "))) {
+    await expectRun(block, otherwise.get(block.text) ?? 0)
+  }
+})
