@@ -1,4 +1,4 @@
-/** The commands of the README and the runbook, as they stand there, with real Packer. */
+/** The commands of the README, the runbook and docs/profiles.md, as they stand there, with real Packer. */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { afterAll, beforeAll, expect, it } from "@effect/vitest"
@@ -9,8 +9,13 @@ const runbook = "runbooks/profile-vm-packer-build.md"
 const of = (document: string, language: string) =>
   fences.filter((fence) => fence.document === document && fence.language === language)
 
-/** The README's template and profile, which the commands speak of. */
-const files = { "hello.pkr.hcl": of("README.md", "hcl"), "profiles/hello.yaml": of("README.md", "yaml") }
+/** The templates and profiles of the documents, which the commands speak of. */
+const files = {
+  "hello.pkr.hcl": of("README.md", "hcl"),
+  "profiles/hello.yaml": of("README.md", "yaml"),
+  "profiles/debian.pkr.hcl": of("README.md", "hcl"),
+  "profiles/debian.yaml": of("docs/profiles.md", "yaml")
+}
 
 let checkout: Checkout
 beforeAll(() => {
@@ -44,4 +49,10 @@ it("the runbook, from top to bottom", async () => {
   for (const block of blocks.filter(({ text }) => !text.startsWith("grep "))) {
     await expectRun(block, otherwise.get(block.text) ?? 0)
   }
+})
+
+it("the profile of docs/profiles.md, as far as a plan goes", async () => {
+  const [block] = of("docs/profiles.md", "sh")
+  await expectRun({ ...(block as Fence), text: `${block?.text.trimEnd()} --dry-run\n` })
+  await expectRun({ ...(block as Fence), text: "sandboxer profile validate profiles/debian.yaml\n" })
 })
