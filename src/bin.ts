@@ -6,18 +6,10 @@ import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import type { Globals } from "./cli/argv.js"
 import { run } from "./cli/main.js"
 import { layerDetached, layerSettled } from "./node.js"
 
 const executable = fileURLToPath(import.meta.url)
-
-const settings = (globals: Globals) => ({
-  overrides: globals,
-  environment: process.env,
-  workingDirectory: process.cwd(),
-  shipped: fileURLToPath(new URL("../profiles", import.meta.url))
-})
 
 // A reader that has seen enough closes the pipe: that is no failure.
 for (const stream of [process.stdout, process.stderr]) {
@@ -28,8 +20,8 @@ for (const stream of [process.stdout, process.stderr]) {
 }
 
 const program = run(process.argv.slice(2), {
-  settled: (globals) => layerSettled({ settings: settings(globals) }),
-  full: (globals) => layerDetached({ settings: settings(globals), executable })
+  settled: (globals) => layerSettled({ settings: { overrides: globals } }),
+  full: (globals) => layerDetached({ settings: { overrides: globals }, executable })
 })
 
 const fiber = Effect.runFork(

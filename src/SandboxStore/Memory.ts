@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import { Conflict } from "../domain/Errors.js"
 import type { HeldLease } from "../domain/Holder.js"
 import type { Plan } from "../domain/Plan.js"
-import { type NewEvent, ProgressEvent } from "../domain/ProgressEvent.js"
+import { type NewEvent, numbered, type ProgressEvent } from "../domain/ProgressEvent.js"
 import { change, isLiving, type Sandbox, type SandboxChange, type SandboxId } from "../domain/Sandbox.js"
 import {
   type LogPosition,
@@ -80,18 +80,7 @@ const append = (state: State, id: SandboxId, event: NewEvent, now: DateTime.Utc)
   const before = state.events.filter(({ event: { sandboxId } }) => sandboxId === id)
   if (before.some(({ identity }) => identity === event.identity)) return state
   const seq = before.length + 1
-  const made = new ProgressEvent({
-    id: `${id}-${seq}`,
-    sandboxId: id,
-    seq,
-    time: event.time === undefined ? now : DateTime.unsafeMake(event.time),
-    type: event.type,
-    phase: event.phase ?? null,
-    message: event.message,
-    percent: null,
-    etaSeconds: null,
-    data: event.data ?? {}
-  })
+  const made = numbered(id, seq, event, now)
   return { ...state, events: [...state.events, { identity: event.identity, event: made }] }
 }
 

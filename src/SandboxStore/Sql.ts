@@ -11,7 +11,7 @@ import { Conflict } from "../domain/Errors.js"
 import { Holder } from "../domain/Holder.js"
 import { HostPathFromString } from "../domain/HostPath.js"
 import { Plan } from "../domain/Plan.js"
-import { type NewEvent, ProgressEvent } from "../domain/ProgressEvent.js"
+import { type NewEvent, numbered, ProgressEvent } from "../domain/ProgressEvent.js"
 import { change, isLiving, Sandbox, type SandboxChange, type SandboxId } from "../domain/Sandbox.js"
 import { SandboxStore, type SandboxStoreShape, StoreError } from "../SandboxStore.js"
 import { Settings } from "../Settings.js"
@@ -159,18 +159,7 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
         readonly seq: number
       }>`SELECT coalesce(max(seq), 0) + 1 AS seq FROM events WHERE sandbox_id = ${id}`
       const seq = row?.seq ?? 1
-      const made = new ProgressEvent({
-        id: `${id}-${seq}`,
-        sandboxId: id,
-        seq,
-        time: event.time === undefined ? now : DateTime.unsafeMake(event.time),
-        type: event.type,
-        phase: event.phase ?? null,
-        message: event.message,
-        percent: null,
-        etaSeconds: null,
-        data: event.data ?? {}
-      })
+      const made = numbered(id, seq, event, now)
       yield* sql`INSERT INTO events (sandbox_id, seq, identity, document)
         VALUES (${id}, ${seq}, ${event.identity}, ${yield* encode(EventJson, made)})`
     })

@@ -1,3 +1,4 @@
+import * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
 import { PhaseName } from "./Phase.js"
 import { SandboxId } from "./Sandbox.js"
@@ -52,3 +53,23 @@ export interface NewEvent {
   readonly time?: number
   readonly data?: Readonly<Record<string, unknown>>
 }
+
+/** The event with its number; `now` is its time where it brings none. */
+export const numbered = (
+  sandboxId: SandboxId,
+  seq: number,
+  event: NewEvent,
+  now: DateTime.Utc
+): ProgressEvent =>
+  new ProgressEvent({
+    id: `${sandboxId}-${seq}`,
+    sandboxId,
+    seq,
+    time: event.time === undefined ? now : DateTime.unsafeMake(event.time),
+    type: event.type,
+    phase: event.phase ?? null,
+    message: event.message,
+    percent: null,
+    etaSeconds: null,
+    data: event.data ?? {}
+  })
