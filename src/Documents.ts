@@ -27,6 +27,8 @@ export interface DocumentKind {
   readonly name: string
   /** How to begin one. */
   readonly begin: string
+  /** Whether one with nothing in it will do. */
+  readonly mayBeEmpty?: boolean
 }
 
 /** A document's keys as they were written, and where. */
@@ -83,7 +85,7 @@ const meaningless = (document: Document): { readonly offset: number; readonly wh
 export const parse = (
   file: string,
   text: string,
-  { begin, name, reason }: DocumentKind
+  { begin, mayBeEmpty = false, name, reason }: DocumentKind
 ): Either.Either<MapDocument, UsageError> => {
   const usage = (at: { readonly line: number; readonly column: number }, message: string, hint: string) =>
     new UsageError({ reason, message, hint, location: { file, ...at } })
@@ -109,8 +111,9 @@ export const parse = (
       try: () => document.toJS({ maxAliasCount: mostAliases }) as unknown,
       catch: () => usage({ line: 1, column: 1 }, "it has too many aliases", "write them out")
     }),
-    (keys) =>
-      typeof keys === "object" && keys !== null && !Array.isArray(keys)
+    (written) => {
+      const keys = written === null && mayBeEmpty ? {} : written
+      return typeof keys === "object" && keys !== null && !Array.isArray(keys)
         ? Either.right({
             file,
             keys: keys as Record<string, unknown>,
@@ -119,6 +122,7 @@ export const parse = (
         : Either.left(
             usage({ line: 1, column: 1 }, keys === null ? "it is empty" : "it is no map of keys", begin)
           )
+    }
   )
 }
 

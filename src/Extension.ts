@@ -9,9 +9,12 @@ import type { Artifact } from "./domain/Artifact.js"
 import { NotFound, type UsageError } from "./domain/Errors.js"
 import type { InputDeclarations } from "./domain/Input.js"
 import { didYouMean } from "./domain/Nearest.js"
+import type { Placement } from "./domain/Placement.js"
+import type { Lock } from "./domain/Plan.js"
 import type { Hardware, Prepare } from "./domain/Profile.js"
 import type { Endpoint } from "./domain/Sandbox.js"
 import type { RecipeError, RecipeServices } from "./Recipe.js"
+import type { Settings } from "./Settings.js"
 
 /** What a mode plans from: a profile's part in it, and the resolved inputs. */
 export interface PlanRequest {
@@ -26,7 +29,12 @@ export interface PlanRequest {
   /** What the relative paths of `prepare` are relative to: the folder of the profile that names its inputs. */
   readonly profileFolder: string
   readonly requires: { readonly commands: ReadonlyArray<string>; readonly freeDisk: number | undefined }
+  /** The host that the profile names, or `local`. */
+  readonly host: string
 }
+
+/** What planning reads: files, and which hosts there are. */
+export type PlanServices = FileSystem.FileSystem | Path.Path | Settings
 
 /** What a provision ends with. */
 export interface Provisioned {
@@ -44,11 +52,17 @@ export interface Mode<P, I = unknown> {
   readonly inputs: InputDeclarations
   readonly schema: Schema.Schema<P, I>
   /** Reads and writes nothing but reads: what is wrong with what the user gave is found here. */
-  readonly plan: (request: PlanRequest) => Effect.Effect<P, UsageError, FileSystem.FileSystem | Path.Path>
+  readonly plan: (request: PlanRequest) => Effect.Effect<P, UsageError, PlanServices>
   /** What will be done and why, a line each. */
   readonly describe: (plan: P) => ReadonlyArray<string>
   /** The name that a sandbox has by default. */
   readonly defaultName: (plan: P) => string | undefined
+  /** Where it runs; the profile's host where it is left out. */
+  readonly placement?: (plan: P) => Placement
+  /** Whether the recipe starts no Job, and is done in a moment; false where it is left out. */
+  readonly quick?: (plan: P) => boolean
+  /** What one provision at a time may use, the `vm_name` first; nothing where it is left out. */
+  readonly locks?: (plan: P) => ReadonlyArray<Lock>
   /** The recipe: run from the top by each supervisor that takes the provision over. */
   readonly provision: (plan: P) => Effect.Effect<Provisioned, RecipeError, RecipeServices>
 }
@@ -57,9 +71,7 @@ export interface Mode<P, I = unknown> {
 export interface AnyMode {
   readonly description: string
   readonly inputs: InputDeclarations
-  readonly plan: (
-    request: PlanRequest
-  ) => Effect.Effect<PlannedMode, UsageError, FileSystem.FileSystem | Path.Path>
+  readonly plan: (request: PlanRequest) => Effect.Effect<PlannedMode, UsageError, PlanServices>
   readonly provision: (encoded: unknown) => Effect.Effect<Provisioned, RecipeError, RecipeServices>
 }
 
@@ -67,6 +79,9 @@ export interface PlannedMode {
   readonly encoded: unknown
   readonly description: ReadonlyArray<string>
   readonly defaultName: string | undefined
+  readonly placement?: Placement | undefined
+  readonly quick?: boolean | undefined
+  readonly locks?: ReadonlyArray<Lock> | undefined
 }
 
 /** An extension: a provisioner, `ext.<name>`, with one or more modes; the first is the default one. */
@@ -89,7 +104,10 @@ export const mode = <P, I>(definition: Mode<P, I>): AnyMode => ({
       return {
         encoded: yield* Effect.orDie(Schema.encode(definition.schema)(plan)),
         description: definition.describe(plan),
-        defaultName: definition.defaultName(plan)
+        defaultName: definition.defaultName(plan),
+        placement: definition.placement?.(plan),
+        quick: definition.quick?.(plan),
+        locks: definition.locks?.(plan)
       }
     }),
   provision: (encoded) =>

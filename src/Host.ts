@@ -7,6 +7,7 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import type { HostPath } from "./domain/HostPath.js"
+import type { Placement } from "./domain/Placement.js"
 
 /**
  * What a host could not do. `host` is its name.
@@ -15,6 +16,8 @@ import type { HostPath } from "./domain/HostPath.js"
 export class HostError extends Schema.TaggedError<HostError>("sandboxer/HostError")("HostError", {
   reason: Schema.Literal(
     "unreachable",
+    "refused",
+    "key-changed",
     "not-found",
     "exists",
     "not-permitted",
@@ -81,6 +84,30 @@ export interface FileInfo {
   readonly sizeBytes: number
 }
 
+/** How a local folder is brought to a host. */
+export interface SyncOptions {
+  /** rsync's patterns of what is neither sent nor deleted. */
+  readonly exclude: ReadonlyArray<string>
+  /** Whether what `.gitignore` files name is left out, too. */
+  readonly gitignore: boolean
+  /** Says what would change, and changes nothing. */
+  readonly dryRun: boolean
+}
+
+/** What a sync changes: a path relative to the folder. */
+export interface SyncChange {
+  readonly kind: "sent" | "deleted"
+  readonly path: string
+}
+
+/** Who one is on a host, and the fingerprint of its key (`SHA256:…`); null on this machine. */
+export interface HostIdentity {
+  readonly host: string
+  readonly port: number
+  readonly user: string
+  readonly keyFingerprint: string | null
+}
+
 export interface HostShape {
   readonly name: string
   /** sandboxer's own folder on the host, private to the user. */
@@ -122,15 +149,32 @@ export interface HostShape {
   readonly remove: (path: HostPath) => Effect.Effect<void, HostError>
   /** Bytes that are free for files below a path. */
   readonly freeBytes: (path: HostPath) => Effect.Effect<number, HostError>
+
+  /** Makes a folder the same as a local one: what is not in that one is deleted, within the folder alone. */
+  readonly sync: (
+    local: string,
+    folder: HostPath,
+    options: SyncOptions
+  ) => Effect.Effect<ReadonlyArray<SyncChange>, HostError>
+  /** Brings files, named relative to a folder, into a local folder, each whole and with its relative path. */
+  readonly fetch: (
+    folder: HostPath,
+    names: ReadonlyArray<string>,
+    local: string
+  ) => Effect.Effect<void, HostError>
+  /**
+   * Runs a command with this program's own stdin, stdout and stderr, for a person or a script to use; gives its exit
+   * code. `terminal`: it has a terminal there.
+   */
+  readonly interact: (
+    command: Command,
+    options: { readonly terminal: boolean }
+  ) => Effect.Effect<number, HostError>
+  readonly identity: Effect.Effect<HostIdentity, HostError>
 }
 
 /** @category services */
 export class Host extends Context.Tag("sandboxer/Host")<Host, HostShape>() {}
-
-/** Which machine a sandbox is provisioned on. */
-export interface Placement {
-  readonly host: string
-}
 
 /**
  * Gives the Host of a placement.

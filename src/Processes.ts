@@ -144,6 +144,16 @@ export const run = (
       })
 }
 
+/**
+ * Runs a command with this program's own input and outputs, and in its process group, so that a terminal's keys reach
+ * it; gives its exit code.
+ */
+export const interact = (command: ProcessCommand): Effect.Effect<number, ProcessError> =>
+  started<number>(command, { stdio: "inherit" }, (child, resume) => {
+    child.once("close", (code, by) => resume(Effect.succeed(exitCodeOf(code, by))))
+    return Effect.suspend(() => (child.pid === undefined ? Effect.void : signal(child.pid, "SIGTERM")))
+  })
+
 /** Starts a process that goes on when this one ends: in a session of its own, with no descriptor of this one. */
 export const detach = (command: ProcessCommand): Effect.Effect<number, ProcessError> =>
   started(command, { detached: true, stdio: "ignore" }, (child, resume) => {

@@ -19,7 +19,7 @@ import { didYouMean } from "./domain/Nearest.js"
 import { Plan } from "./domain/Plan.js"
 import type { ProgressEvent } from "./domain/ProgressEvent.js"
 import { hasEnded, isLiving, Sandbox, SandboxId } from "./domain/Sandbox.js"
-import { Extensions } from "./Extension.js"
+import { Extensions, type PlanServices } from "./Extension.js"
 import { Holders } from "./Holders.js"
 import * as ProfileMode from "./ProfileMode.js"
 import { Profiles } from "./Profiles.js"
@@ -122,6 +122,7 @@ const modeOf = ({ inputs, mode }: CreateRequest): Effect.Effect<string | undefin
 export const layer = Layer.effect(
   Sandboxes,
   Effect.gen(function* () {
+    const services = yield* Effect.context<PlanServices>()
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const store = yield* SandboxStore
@@ -155,6 +156,7 @@ export const layer = Layer.effect(
         },
         asks: request.askSecret !== undefined
       })
+      const host = document.placement?.host ?? "local"
       const planned = yield* mode
         .plan({
           inputs: resolved.values,
@@ -166,16 +168,19 @@ export const layer = Layer.effect(
           requires: {
             commands: document.placement?.requires?.commands ?? [],
             freeDisk: document.placement?.requires?.freeDisk
-          }
+          },
+          host
         })
-        .pipe(Effect.provideService(FileSystem.FileSystem, fs), Effect.provideService(Path.Path, path))
+        .pipe(Effect.provide(services))
       return {
         plan: new Plan({
           profile: document.id,
           extension: extension.id,
           mode: name,
           name: request.name ?? null,
-          placement: { host: document.placement?.host ?? "local" },
+          placement: planned.placement ?? { host },
+          quick: planned.quick ?? false,
+          locks: planned.locks ?? [],
           inputs: { ...resolved.values, ...resolved.secrets },
           secrets: resolved.secrets,
           ttlSeconds: request.ttlSeconds ?? document.ttl ?? null,
@@ -240,7 +245,7 @@ export const layer = Layer.effect(
           extension: planned.extension,
           mode: planned.mode,
           state: "requested",
-          placement: planned.placement,
+          placement: { host: planned.placement.host },
           inputs: planned.inputs,
           createdAt: now,
           readyAt: null,

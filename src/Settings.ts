@@ -6,14 +6,30 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import { isMap, LineCounter, parseDocument, type Scalar } from "yaml"
+import { type DocumentKind, read } from "./Documents.js"
 import { UsageError } from "./domain/Errors.js"
 import { didYouMean } from "./domain/Nearest.js"
+import type { Connection } from "./domain/Placement.js"
+
+/** A machine that is reached over SSH; `local` is this one, of which only `slots` is said. */
+const HostKeys = Schema.Struct({
+  /** Its name or address; by default what it is called here. */
+  host: Schema.optional(Schema.NonEmptyString),
+  user: Schema.optional(Schema.NonEmptyString),
+  port: Schema.optional(Schema.Int.pipe(Schema.between(1, 65_535))),
+  identityFile: Schema.optional(Schema.NonEmptyString),
+  /** How many provisions it takes at once; as many as are asked for where it is left out. */
+  slots: Schema.optional(Schema.Int.pipe(Schema.positive()))
+}).annotations({ title: "the keys of a host" })
 
 /** Keys of the configuration file. */
 const ConfigFile = Schema.Struct({
   home: Schema.optional(Schema.String),
-  profiles: Schema.optional(Schema.String)
+  profiles: Schema.optional(Schema.String),
+  hosts: Schema.optional(
+    Schema.Record({ key: Schema.String, value: HostKeys }).annotations({ title: "hosts by their names" })
+  ),
+  portRegistry: Schema.optional(Schema.NonEmptyString)
 })
 
 /** What a command line or an embedding program says: it wins over the environment and the file. */
@@ -30,6 +46,12 @@ export interface ProfileFolder {
   readonly origin: "flag" | "project" | "configuration" | "shipped"
 }
 
+/** A host of the configuration. */
+export interface HostSettings {
+  readonly connection: Connection
+  readonly slots: number | undefined
+}
+
 export interface SettingsShape {
   /** Where state lives; private to the user. */
   readonly home: string
@@ -37,12 +59,23 @@ export interface SettingsShape {
   readonly profileFolders: ReadonlyArray<ProfileFolder>
   /** The configuration file, where one was named: absolute. */
   readonly namedConfiguration?: string
+  /** Hosts by their names; `local` where something is said of it. */
+  readonly hosts: Readonly<Record<string, HostSettings>>
+  /** A file of machines by their `vm_name`, which others write. */
+  readonly portRegistry?: string
   /** Each key, its value and where that came from, for people. */
   readonly sources: ReadonlyArray<{ readonly key: string; readonly value: string; readonly from: string }>
 }
 
 /** @category services */
 export class Settings extends Context.Tag("sandboxer/Settings")<Settings, SettingsShape>() {}
+
+/**
+ * Settings of which nothing is said but where state lives.
+ * @category layers
+ */
+export const layerHome = (home: string, more: Partial<SettingsShape> = {}): Layer.Layer<Settings> =>
+  Layer.succeed(Settings, { home, profileFolders: [], hosts: {}, sources: [], ...more })
 
 export interface SettingsInput {
   readonly overrides: SettingsOverrides
@@ -52,45 +85,40 @@ export interface SettingsInput {
   readonly shipped: string
 }
 
-const keys = Object.keys(ConfigFile.fields)
-const known = `keys of a configuration file are ${keys.join(", ")}`
+const keysOf: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "": Object.keys(ConfigFile.fields),
+  hosts: Object.keys(HostKeys.fields)
+}
+
+const known = (below: string) => {
+  const keys = keysOf[below] ?? []
+  return { keys, hint: `keys of ${below === "" ? "a configuration file" : below} are ${keys.join(", ")}` }
+}
+
+const kind: DocumentKind = {
+  reason: "configuration",
+  name: "a configuration file",
+  begin: known("").hint,
+  mayBeEmpty: true
+}
 
 const readFile = (file: string, named: boolean) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const counter = new LineCounter()
-    const wrong = (message: string, offset = 0, hint = known) => {
-      const { col, line } = counter.linePos(offset)
-      const location = { file, line: Math.max(1, line), column: Math.max(1, col) }
-      return new UsageError({ reason: "configuration", message, hint, location })
-    }
     if (!named && !(yield* Effect.orElseSucceed(fs.exists(file), () => false))) return {}
-    const text = yield* Effect.mapError(fs.readFileString(file), (error) =>
-      wrong(
-        error._tag === "SystemError" && error.reason === "NotFound"
-          ? "there is no such file"
-          : "it cannot be read"
-      )
-    )
-    const document = parseDocument(text, { lineCounter: counter, stringKeys: true })
-    const [error] = document.errors
-    if (error !== undefined) {
-      return yield* wrong(error.message.split(/ at line \d/)[0] ?? error.message, error.pos[0])
-    }
-    const written = yield* Effect.try({
-      try: () => document.toJS() as unknown,
-      catch: () => wrong("it has aliases that lead nowhere, or too many")
-    })
+    const { keys, locate } = yield* read(file, kind)
     return yield* Effect.mapError(
-      Schema.decodeUnknown(ConfigFile)(written ?? {}, { onExcessProperty: "error" }),
+      Schema.decodeUnknown(ConfigFile)(keys, { onExcessProperty: "error" }),
       (error) => {
         const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
-        const key = String(issue?.path[0] ?? "")
-        const items = isMap<Scalar>(document.contents) ? document.contents.items : []
-        const offset = items.find((item) => item.key.value === key)?.key.range?.[0]
+        const path = issue?.path ?? []
+        const wrong = (message: string, hint: string) =>
+          new UsageError({ reason: "configuration", message, hint, location: { file, ...locate(path) } })
+        const key = String(path.at(-1) ?? "")
+        const all = known(path.length === 1 ? "" : String(path[0] ?? ""))
         return issue?._tag === "Unexpected"
-          ? wrong(`unknown key ${key}`, offset, didYouMean(key, keys, known))
-          : wrong(key === "" ? "it is no map of keys" : `${key}: ${issue?.message}`, offset)
+          ? wrong(`unknown key ${key}`, didYouMean(key, all.keys, all.hint))
+          : wrong(`${path.map(String).join(".")}: ${issue?.message.split("\n").at(-1)}`, all.hint)
       }
     )
   })
@@ -165,8 +193,24 @@ export const resolve = (
     // In a checkout of sandboxer itself the project's profiles are those that ship.
     const folders = profileFolders.filter((one) => one.path !== path.resolve(input.shipped))
     folders.push({ path: path.resolve(input.shipped), origin: "shipped" })
+    const beside = (name: string) => path.resolve(path.dirname(configFile ?? workingDirectory), name)
+    const hosts = Object.entries(file.hosts ?? {}).map(([name, host]): [string, HostSettings] => [
+      name,
+      {
+        connection: {
+          host: host.host ?? name,
+          port: host.port ?? null,
+          user: host.user ?? null,
+          identityFile: host.identityFile === undefined ? null : beside(host.identityFile)
+        },
+        slots: host.slots
+      }
+    ])
+    const from = configFile ?? ""
     return {
       home: state.value,
+      hosts: Object.fromEntries(hosts),
+      ...(file.portRegistry === undefined ? {} : { portRegistry: beside(file.portRegistry) }),
       profileFolders: folders,
       ...(namedFile === undefined || configFile === undefined ? {} : { namedConfiguration: configFile }),
       sources: [
@@ -176,7 +220,13 @@ export const resolve = (
           value: configFile ?? "",
           from: namedFile === undefined ? "default" : "named"
         },
-        ...(profiles === undefined ? [] : [{ key: "profiles", ...profiles }])
+        ...(profiles === undefined ? [] : [{ key: "profiles", ...profiles }]),
+        ...(hosts.length === 0
+          ? []
+          : [{ key: "hosts", value: hosts.map(([name]) => name).join(", "), from }]),
+        ...(file.portRegistry === undefined
+          ? []
+          : [{ key: "portRegistry", value: beside(file.portRegistry), from }])
       ]
     }
   })

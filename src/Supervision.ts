@@ -6,14 +6,14 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { Artifacts } from "./Artifacts.js"
-import { Failure, ProvisionError } from "./domain/Failure.js"
+import { Failure, type FailureReason, ProvisionError } from "./domain/Failure.js"
 import type { Plan } from "./domain/Plan.js"
 import type { NewEvent } from "./domain/ProgressEvent.js"
 import { Endpoint, expiry, hasEnded, type Sandbox, type SandboxId } from "./domain/Sandbox.js"
 import { formatDuration } from "./domain/Units.js"
 import { Extensions, type Provisioned } from "./Extension.js"
 import { Holders } from "./Holders.js"
-import { type HostShape, Hosts } from "./Host.js"
+import { type HostError, type HostShape, Hosts } from "./Host.js"
 import { keep } from "./Kept.js"
 import { withNotes } from "./Notes.js"
 import type { ProvisionShape } from "./Provision.js"
@@ -48,6 +48,14 @@ const End = Schema.Union(
 type End = typeof End.Type
 const endKey = "end"
 
+const ofHost: Partial<Record<HostError["reason"], FailureReason>> = {
+  unreachable: "host-unreachable",
+  refused: "host-refused",
+  "key-changed": "host-key-changed",
+  "program-missing": "command-missing",
+  "disk-full": "disk-space"
+}
+
 /** The failure that is kept in the record for whatever went wrong. */
 const failureOf = (error: RecipeError, logTail: ReadonlyArray<string>): Failure => {
   switch (error._tag) {
@@ -59,17 +67,14 @@ const failureOf = (error: RecipeError, logTail: ReadonlyArray<string>): Failure 
         logTail: error.logTail.length > 0 ? error.logTail : logTail,
         runbook: null
       }
-    case "HostError": {
-      const reason =
-        error.reason === "unreachable"
-          ? "host-unreachable"
-          : error.reason === "program-missing"
-            ? "command-missing"
-            : error.reason === "disk-full"
-              ? "disk-space"
-              : "host-files"
-      return { reason, message: error.message, hint: error.hint, logTail, runbook: null }
-    }
+    case "HostError":
+      return {
+        reason: ofHost[error.reason] ?? "host-files",
+        message: error.message,
+        hint: error.hint,
+        logTail,
+        runbook: null
+      }
     case "StoreError":
       return {
         reason: error.reason === "not-writable" ? "disk-space" : "internal",

@@ -6,7 +6,7 @@ import { ProvisionError } from "../src/domain/Failure.js"
 import { HostPath } from "../src/domain/HostPath.js"
 import { type Command, type CommandResult, Host, HostError } from "../src/Host.js"
 import { Packer, type Version } from "../src/Packer.js"
-import { Settings } from "../src/Settings.js"
+import { layerHome } from "../src/Settings.js"
 
 type Answer = Partial<CommandResult> | undefined
 
@@ -44,9 +44,7 @@ const host = (programs: Programs, ran: Array<string>) =>
     }
   })
 
-const settings = Layer.succeed(Settings, {
-  home: "/home",
-  profileFolders: [],
+const settings = layerHome("/home", {
   sources: [{ key: "home", value: "/home", from: "environment SANDBOXER_HOME" }]
 })
 

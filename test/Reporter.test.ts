@@ -9,8 +9,9 @@ import { Provision } from "../src/Provision.js"
 import * as ReporterStore from "../src/Reporter/Store.js"
 import { type OutputLine, Reporter, type ReporterShape } from "../src/Reporter.js"
 import { SandboxStore } from "../src/SandboxStore.js"
+import { layerHome } from "../src/Settings.js"
 import { SandboxStoreMemory } from "../src/testing.js"
-import { id, plan, platform, sandbox, settingsOf, temporaryFolder } from "./inMemory.js"
+import { id, plan, platform, sandbox, temporaryFolder } from "./inMemory.js"
 
 const holder = { machine: "m", bootId: "b", pid: 1, startTime: 0 }
 const secret = "correct-horse"
@@ -38,7 +39,7 @@ const begun = (planned = plan()) =>
               Layer.mergeAll(
                 Layer.succeed(SandboxStore, store),
                 Layer.succeed(Provision, shape),
-                settingsOf(home),
+                layerHome(home),
                 platform
               )
             )

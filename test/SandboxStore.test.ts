@@ -7,10 +7,11 @@ import type { NewEvent } from "../src/domain/ProgressEvent.js"
 import * as Memory from "../src/SandboxStore/Memory.js"
 import * as Sql from "../src/SandboxStore/Sql.js"
 import { type Commit, SandboxStore, type SandboxStoreShape, type Step } from "../src/SandboxStore.js"
-import { id, plan, platform, sandbox, settingsOf, temporaryFolder } from "./inMemory.js"
+import { layerHome } from "../src/Settings.js"
+import { id, plan, platform, sandbox, temporaryFolder } from "./inMemory.js"
 
 const sql = Layer.unwrapScoped(
-  Effect.map(temporaryFolder, (home) => Layer.provide(Sql.layer, settingsOf(home)))
+  Effect.map(temporaryFolder, (home) => Layer.provide(Sql.layer, layerHome(home)))
 ).pipe(Layer.provide(platform))
 
 const stores: ReadonlyArray<readonly [string, Layer.Layer<SandboxStore, unknown>]> = [

@@ -22,7 +22,7 @@ import * as ProfilesDirectory from "../src/Profiles/Directory.js"
 import { Provision } from "../src/Provision.js"
 import type { RecipeError, RecipeServices } from "../src/Recipe.js"
 import * as Sandboxes from "../src/Sandboxes.js"
-import { Settings } from "../src/Settings.js"
+import { layerHome } from "../src/Settings.js"
 import { Steps } from "../src/Steps.js"
 import * as SupervisorsInProcess from "../src/Supervisors/InProcess.js"
 import { Supervisors } from "../src/Supervisors.js"
@@ -77,15 +77,11 @@ const begun = (recipe: Recipe = Effect.void, supervisors?: Layer.Layer<Superviso
     const folder = yield* temporaryFolder
     for (const [name, text] of Object.entries(profiles))
       yield* fs.writeFileString(`${folder}/${name}.yaml`, text)
-    const settings = Layer.succeed(Settings, {
-      home: made.home,
-      profileFolders: [{ path: folder, origin: "shipped" }],
-      sources: []
-    })
+    const settings = layerHome(made.home, { profileFolders: [{ path: folder, origin: "shipped" }] })
     const context = yield* Layer.build(
       Sandboxes.layer.pipe(
         Layer.provide(supervisors ?? SupervisorsInProcess.layer),
-        Layer.provide(Layer.provide(ProfilesDirectory.layer, settings)),
+        Layer.provide(Layer.provideMerge(ProfilesDirectory.layer, settings)),
         Layer.provide(made.services(1))
       )
     )

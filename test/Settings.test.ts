@@ -184,7 +184,7 @@ describe("the configuration file", () => {
     })
     mkdirSync(join(root, "work/folder.yaml"), { recursive: true })
     expect(await refused({ overrides: { config: "folder.yaml" } })).toMatchObject({
-      message: "it cannot be read"
+      message: "it is no file"
     })
   })
 
@@ -204,6 +204,48 @@ describe("the configuration file", () => {
     expect(error).toMatchObject({ _tag: "UsageError", reason: "configuration" })
     expect(error.location).toMatchObject({ file, line, ...(text.includes("*") ? {} : { column }) })
     expect(error.message).toMatch(message)
+  })
+
+  it("names hosts, and where machines are registered, relative to itself", async () => {
+    const file = configure(
+      "hosts:\n  kvm1: { host: 192.0.2.1, user: build, port: 2222, identityFile: keys/kvm1, slots: 2 }\n" +
+        "  kvm2: {}\n  local: { slots: 1 }\nportRegistry: ../ports.yaml\n"
+    )
+    const { hosts, portRegistry, sources } = await settings()
+    const plain = { port: null, user: null, identityFile: null }
+    expect(hosts).toEqual({
+      kvm1: {
+        connection: {
+          host: "192.0.2.1",
+          port: 2222,
+          user: "build",
+          identityFile: join(dirname(file), "keys/kvm1")
+        },
+        slots: 2
+      },
+      kvm2: { connection: { host: "kvm2", ...plain }, slots: undefined },
+      local: { connection: { host: "local", ...plain }, slots: 1 }
+    })
+    expect(portRegistry).toBe(join(root, "me/.config/ports.yaml"))
+    expect(sources).toContainEqual({ key: "hosts", value: "kvm1, kvm2, local", from: file })
+  })
+
+  it.each([
+    ["hosts:\n  kvm1:\n    usr: build\n", 3, 5, "unknown key usr", "did you mean user?"],
+    [
+      "hosts:\n  kvm1: { port: 70000 }\n",
+      2,
+      11,
+      /^hosts\.kvm1\.port: Expected/,
+      /keys of hosts are host, user/
+    ],
+    ["hosts: { kvm1: { slots: 0 } }\n", 1, 18, /^hosts\.kvm1\.slots: Expected/, /slots/]
+  ])("%j is refused, too", async (text, line, column, message, hint) => {
+    configure(text)
+    const error = await refused({})
+    expect(error.location).toMatchObject({ line, column })
+    expect(error.message).toMatch(message)
+    expect(error.hint).toMatch(hint)
   })
 
   it("that says a wrong key has the one that may have been meant, else all", async () => {

@@ -19,7 +19,7 @@ import type { Packer } from "../src/Packer.js"
 import type { RecipeError, RecipeServices } from "../src/Recipe.js"
 import { SandboxStore } from "../src/SandboxStore.js"
 import { Secrets, type SecretValues } from "../src/Secrets.js"
-import { Settings } from "../src/Settings.js"
+import { layerHome } from "../src/Settings.js"
 import { StateHub } from "../src/StateHub.js"
 import { type SupervisionServices, supervise } from "../src/Supervision.js"
 import {
@@ -36,10 +36,6 @@ export const platform = Layer.merge(NodeFileSystem.layer, NodePath.layer)
 export const temporaryFolder = Effect.orDie(
   Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped({ prefix: "sandboxer-test-" }))
 )
-
-/** Settings whose state lives in `home`. */
-export const settingsOf = (home: string): Layer.Layer<Settings> =>
-  Layer.succeed(Settings, { home, profileFolders: [], sources: [] })
 
 /** The nth id that a test uses. */
 export const id = (n: number): SandboxId => SandboxId.make(n.toString(16).padStart(12, "0"))
@@ -155,7 +151,7 @@ export const world = (options: WorldOptions) =>
             Layer.succeed(FileSystem.FileSystem, mortal(fs, lives)),
             Layer.succeed(Path.Path, path),
             HostMemory.layer(mortal(host, lives)),
-            settingsOf(home)
+            layerHome(home)
           )
         )
       )

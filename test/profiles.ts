@@ -7,7 +7,7 @@ import type { InputDeclarations } from "../src/domain/Input.js"
 import { type Extension, layerExtensions } from "../src/Extension.js"
 import * as ProfilesDirectory from "../src/Profiles/Directory.js"
 import { Profiles } from "../src/Profiles.js"
-import { Settings } from "../src/Settings.js"
+import { layerHome } from "../src/Settings.js"
 import { platform, temporaryFolder } from "./inMemory.js"
 
 const inputs: InputDeclarations = {
@@ -42,11 +42,7 @@ export const profilesIn = (files: Readonly<Record<string, string>>) =>
       mkdirSync(dirname(`${folder}/${name}`), { recursive: true })
       writeFileSync(`${folder}/${name}`, text)
     }
-    const settings = Layer.succeed(Settings, {
-      home: `${folder}/home`,
-      profileFolders: [{ path: folder, origin: "shipped" }],
-      sources: []
-    })
+    const settings = layerHome(`${folder}/home`, { profileFolders: [{ path: folder, origin: "shipped" }] })
     const profiles = yield* Effect.provide(
       Profiles,
       ProfilesDirectory.layer.pipe(Layer.provide(settings), Layer.provide(platform))

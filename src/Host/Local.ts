@@ -2,6 +2,8 @@
 import { createHash } from "node:crypto"
 import { constants } from "node:fs"
 import * as fs from "node:fs/promises"
+import { hostname, userInfo } from "node:os"
+import { dirname } from "node:path"
 import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -10,11 +12,20 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { HostPath, join } from "../domain/HostPath.js"
-import { cookie, HostError, type HostShape, Hosts, type JobOutput, type JobStatus } from "../Host.js"
+import {
+  type Command,
+  cookie,
+  HostError,
+  type HostShape,
+  Hosts,
+  type JobOutput,
+  type JobStatus
+} from "../Host.js"
 import { bootId, processesWith, processInfo } from "../Proc.js"
 import * as Processes from "../Processes.js"
 import { Settings } from "../Settings.js"
 import { jobWrapper } from "./JobWrapper.js"
+import * as Rsync from "./Rsync.js"
 
 const name = "local"
 const poll = Duration.millis(50)
@@ -249,17 +260,31 @@ const sha256: HostShape["sha256"] = (path) =>
     return hash.digest("hex")
   })
 
+const processCommand = ({ args, cwd, env, program }: Command): Processes.ProcessCommand => ({
+  program,
+  args,
+  ...(cwd === undefined ? {} : { cwd }),
+  ...(env === undefined ? {} : { env })
+})
+
+const rsync = (args: ReadonlyArray<string>) =>
+  Effect.flatMap(
+    Effect.mapError(Processes.run({ program: "rsync", args }), processError),
+    ({ exitCode, stderr, stdout }) =>
+      exitCode === 0
+        ? Effect.succeed(stdout)
+        : new HostError({
+            reason: "other",
+            host: name,
+            message: `rsync ended with exit code ${exitCode}: ${stderr.trim().split("\n")[0]}`,
+            hint: "check the paths, their permissions, and the space there"
+          })
+  )
+
 const makeHost = (home: HostPath): HostShape => ({
   name,
   home,
-  run: ({ args, cwd, env, program }, options) =>
-    Effect.mapError(
-      Processes.run(
-        { program, args, ...(cwd === undefined ? {} : { cwd }), ...(env === undefined ? {} : { env }) },
-        options
-      ),
-      processError
-    ),
+  run: (command, options) => Effect.mapError(Processes.run(processCommand(command), options), processError),
   startJob: ({ args, cwd, env, folder, program }) =>
     Effect.asVoid(
       Effect.mapError(
@@ -313,7 +338,28 @@ const makeHost = (home: HostPath): HostShape => ({
     Effect.map(
       attempt(() => fs.statfs(path)),
       (stat) => stat.bavail * stat.bsize
-    )
+    ),
+  sync: (local, folder, options) =>
+    Effect.map(rsync(Rsync.syncArguments(local, `${folder}/`, options)), Rsync.parseChanges),
+  fetch: (folder, names, local) =>
+    Effect.forEach(
+      names,
+      (one) => {
+        const to = `${local}/${one}`
+        return Effect.zipRight(
+          attempt(() => fs.mkdir(dirname(to), { recursive: true })),
+          copy(join(folder, one), to)
+        )
+      },
+      { discard: true }
+    ),
+  interact: (command) => Effect.mapError(Processes.interact(processCommand(command)), processError),
+  identity: Effect.sync(() => ({
+    host: hostname(),
+    port: 0,
+    user: userInfo().username,
+    keyFingerprint: null
+  }))
 })
 
 /**

@@ -112,6 +112,27 @@ export const make = (
     const put = (local: string, at: HostPath) =>
       Effect.mapError(load(local, at), (error) => (error._tag === "HostError" ? error : fromLocal(error)))
 
+    const localFiles = (
+      folder: string,
+      below = ""
+    ): Effect.Effect<ReadonlyMap<string, Uint8Array>, PlatformError.PlatformError> =>
+      Effect.map(
+        Effect.flatMap(fs.readDirectory(path.join(folder, below)), (names) =>
+          Effect.forEach(names, (one) => {
+            const inner = below === "" ? one : `${below}/${one}`
+            return Effect.flatMap(fs.stat(path.join(folder, inner)), ({ type }) =>
+              type === "Directory"
+                ? localFiles(folder, inner)
+                : Effect.map(
+                    fs.readFile(path.join(folder, inner)),
+                    (bytes): ReadonlyMap<string, Uint8Array> => new Map([[inner, bytes]])
+                  )
+            )
+          })
+        ),
+        (all) => new Map(all.flatMap((entries) => [...entries]))
+      )
+
     const execute = (command: Command, print: MemoryProcess["print"]) =>
       Effect.suspend(() => {
         if (command.cwd !== undefined && !isFolder(command.cwd)) return Effect.fail(missing(command.cwd))
@@ -186,7 +207,47 @@ export const make = (
           }
           forget(isGone)
         }),
-      freeBytes: () => Effect.succeed(options.freeBytes ?? 2 ** 40)
+      freeBytes: () => Effect.succeed(options.freeBytes ?? 2 ** 40),
+      sync: (local, folder, { dryRun }) =>
+        Effect.gen(function* () {
+          const wanted = yield* Effect.mapError(localFiles(local), fromLocal)
+          const own = [...files.keys()].filter((at) => at.startsWith(`${folder}/`))
+          const gone = own.filter((at) => !wanted.has(at.slice(folder.length + 1)))
+          const sent = [...wanted].filter(
+            ([name, bytes]) => !Buffer.from(files.get(join(folder, name))?.bytes ?? []).equals(bytes)
+          )
+          if (!dryRun) {
+            makeFolder(folder)
+            for (const at of gone) files.delete(at)
+            for (const [name, bytes] of sent) {
+              makeFolder(dirname(join(folder, name)))
+              files.set(join(folder, name), { bytes, mode: 0o644 })
+            }
+          }
+          return [
+            ...gone.map((at) => ({ kind: "deleted" as const, path: at.slice(folder.length + 1) })),
+            ...sent.map(([name]) => ({ kind: "sent" as const, path: name }))
+          ]
+        }),
+      fetch: (folder, names, local) =>
+        Effect.forEach(
+          names,
+          (one) =>
+            Effect.flatMap(fileAt(join(folder, one)), ({ bytes }) => {
+              const to = path.join(local, one)
+              return fs
+                .makeDirectory(path.dirname(to), { recursive: true })
+                .pipe(Effect.zipRight(fs.writeFile(to, bytes, { flag: "wx" })), Effect.mapError(fromLocal))
+            }),
+          { discard: true }
+        ),
+      interact: (command) => execute(command, () => Effect.void),
+      identity: Effect.succeed({
+        host: name,
+        port: 22,
+        user: "somebody",
+        keyFingerprint: `SHA256:${name}`
+      })
     }
     return { ...host, files, commands, running: Effect.sync(running) }
   })

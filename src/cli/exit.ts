@@ -40,6 +40,12 @@ const said = (exitCode: number, message: string, hint: string): Ending => ({
   message: [`error: ${printable(message)}`, `hint: ${printable(hint)}`]
 })
 
+const hostExitCodes: Partial<Record<HostError["reason"], number>> = {
+  refused: 4,
+  "key-changed": 4,
+  unreachable: 14
+}
+
 /** How a command ends for an error. */
 export const ofError = (error: CommandError): Ending => {
   switch (error._tag) {
@@ -55,7 +61,7 @@ export const ofError = (error: CommandError): Ending => {
     case "Conflict":
       return said(13, error.message, error.hint)
     case "HostError":
-      return said(error.reason === "unreachable" ? 14 : 15, error.message, error.hint)
+      return said(hostExitCodes[error.reason] ?? 15, error.message, error.hint)
     case "StoreError":
       return said(
         error.reason === "not-writable" || error.reason === "newer" ? 15 : 1,

@@ -1,4 +1,9 @@
 import * as Schema from "effect/Schema"
+import { Placement } from "./Placement.js"
+
+/** Something that one provision at a time may use: `key` tells it from others, `what` names it for people. */
+export const Lock = Schema.Struct({ key: Schema.String, what: Schema.String })
+export type Lock = typeof Lock.Type
 
 /**
  * What a sandbox is provisioned from, resolved: kept with its record, so that whoever supervises it needs neither the
@@ -10,7 +15,11 @@ export class Plan extends Schema.Class<Plan>("sandboxer/Plan")({
   extension: Schema.String,
   mode: Schema.String,
   name: Schema.NullOr(Schema.String),
-  placement: Schema.Struct({ host: Schema.String }),
+  placement: Placement,
+  /** Whether it starts no Job: whoever creates it carries it through. */
+  quick: Schema.optionalWith(Schema.Boolean, { default: () => false }),
+  /** What it has for itself while it is provisioned, in the order in which it waits for them. */
+  locks: Schema.optionalWith(Schema.Array(Lock), { default: () => [] }),
   inputs: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
   secrets: Schema.Record({ key: Schema.String, value: Schema.String }),
   ttlSeconds: Schema.NullOr(Schema.Number),

@@ -6,6 +6,8 @@ import { SandboxId } from "./Sandbox.js"
 /** @category model */
 export const EventType = Schema.Literal(
   "requested",
+  "planned",
+  "queued",
   "provisioning",
   "taken-over",
   "phase",
@@ -15,8 +17,11 @@ export const EventType = Schema.Literal(
   "artifact",
   "ready",
   "failed",
+  "retrying",
   "cancelling",
   "cancelled",
+  "renewed",
+  "expired",
   "destroying",
   "destroyed"
 )

@@ -16,7 +16,7 @@ import { HostPath } from "../../src/domain/HostPath.js"
 import { type CommandResult, Host, HostError } from "../../src/Host.js"
 import * as Store from "../../src/SandboxStore/Sql.js"
 import { SandboxStore } from "../../src/SandboxStore.js"
-import { Settings } from "../../src/Settings.js"
+import { layerHome } from "../../src/Settings.js"
 
 const platform = Layer.merge(NodeFileSystem.layer, NodePath.layer)
 const gib = 1024 ** 3
@@ -57,7 +57,7 @@ const machine = ({ closed, free = 100 * gib, run = () => gone }: Scene = {}) => 
       access: (path, options) => (path === closed ? Effect.fail(denied(path)) : fs.access(path, options))
     })
   })
-  const settings = Layer.succeed(Settings, { home, profileFolders: [], sources: [] })
+  const settings = layerHome(home)
   const host = Layer.mock(Host, {
     name: "local",
     home: HostPath(home),
@@ -91,9 +91,7 @@ const kvm = (run: Scene["run"] & {}) =>
 const useStore = Effect.suspend(() =>
   Effect.provide(
     Effect.flatMap(SandboxStore, ({ list }) => list),
-    Store.layer.pipe(
-      Layer.provide(Layer.merge(Layer.succeed(Settings, { home, profileFolders: [], sources: [] }), platform))
-    )
+    Store.layer.pipe(Layer.provide(Layer.merge(layerHome(home), platform)))
   )
 )
 

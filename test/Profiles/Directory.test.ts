@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 import type { NotFound, UsageError } from "../../src/domain/Errors.js"
 import * as Directory from "../../src/Profiles/Directory.js"
 import { Profiles, type ProfilesShape } from "../../src/Profiles.js"
-import { Settings } from "../../src/Settings.js"
+import { layerHome } from "../../src/Settings.js"
 
 let root: string
 beforeEach(() => {
@@ -30,14 +30,12 @@ const run = <A, E>(use: (profiles: ProfilesShape) => Effect.Effect<A, E>, named?
     Effect.provide(
       Directory.layer.pipe(
         Layer.provide(
-          Layer.succeed(Settings, {
-            home: join(root, "home"),
+          layerHome(join(root, "home"), {
             profileFolders: [
               ...(named === undefined ? [] : [{ path: join(root, named), origin: "flag" as const }]),
               { path: join(root, "project"), origin: "project" },
               { path: join(root, "shipped"), origin: "shipped" }
-            ],
-            sources: []
+            ]
           })
         ),
         Layer.provide(Layer.merge(NodeFileSystem.layer, NodePath.layer))

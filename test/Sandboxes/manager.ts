@@ -7,7 +7,7 @@ import * as Layer from "effect/Layer"
 import type { Extension } from "../../src/Extension.js"
 import * as ProfilesDirectory from "../../src/Profiles/Directory.js"
 import * as Sandboxes from "../../src/Sandboxes.js"
-import { Settings } from "../../src/Settings.js"
+import { layerHome } from "../../src/Settings.js"
 import { Supervisors } from "../../src/Supervisors.js"
 import { platform, temporaryFolder, world } from "../inMemory.js"
 
@@ -19,15 +19,11 @@ export const manager = (extension: Extension, profiles: Readonly<Record<string, 
       mkdirSync(dirname(`${folder}/${name}`), { recursive: true })
       writeFileSync(`${folder}/${name}`, text)
     }
-    const settings = Layer.succeed(Settings, {
-      home: made.home,
-      profileFolders: [{ path: folder, origin: "shipped" }],
-      sources: []
-    })
+    const settings = layerHome(made.home, { profileFolders: [{ path: folder, origin: "shipped" }] })
     const context = yield* Layer.build(
       Sandboxes.layer.pipe(
         Layer.provide(Layer.succeed(Supervisors, { start: () => Effect.void })),
-        Layer.provide(Layer.provide(ProfilesDirectory.layer, settings)),
+        Layer.provide(Layer.provideMerge(ProfilesDirectory.layer, settings)),
         Layer.provide(made.services(1))
       )
     )

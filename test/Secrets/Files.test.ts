@@ -11,7 +11,7 @@ import * as Redacted from "effect/Redacted"
 import { SandboxId } from "../../src/domain/Sandbox.js"
 import * as Files from "../../src/Secrets/Files.js"
 import { Secrets } from "../../src/Secrets.js"
-import { Settings } from "../../src/Settings.js"
+import { layerHome } from "../../src/Settings.js"
 
 let home: string
 beforeEach(() => {
@@ -26,9 +26,7 @@ const test = (use: (secrets: Context.Tag.Service<Secrets>) => Effect.Effect<void
   Effect.flatMap(Secrets, use).pipe(
     Effect.provide(
       Files.layer.pipe(
-        Layer.provide(
-          Layer.suspend(() => Layer.succeed(Settings, { home, profileFolders: [], sources: [] }))
-        ),
+        Layer.provide(Layer.suspend(() => layerHome(home))),
         Layer.provide(Layer.merge(NodeFileSystem.layer, NodePath.layer))
       )
     )

@@ -9,7 +9,7 @@ import { run } from "../../src/cli/main.js"
 import { type Check, Doctor, missing, ok, warning } from "../../src/Doctor.js"
 import { layerExtensions } from "../../src/Extension.js"
 import { Profiles } from "../../src/Profiles.js"
-import { Settings } from "../../src/Settings.js"
+import { layerHome } from "../../src/Settings.js"
 
 afterEach(() => void vi.restoreAllMocks())
 
@@ -32,7 +32,7 @@ const doctor = (checks: ReadonlyArray<Check>, ...words: ReadonlyArray<string>) =
           Layer.succeed(Doctor, { examine: Effect.succeed(checks) }),
           Layer.mock(Profiles, {}),
           layerExtensions([]),
-          Layer.succeed(Settings, { home: "/home", profileFolders: [], sources: [] })
+          layerHome("/home")
         ),
       full: () => Layer.die("the store was opened")
     }).pipe(Effect.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer)))

@@ -26,7 +26,7 @@ import * as Local from "../../src/Host/Local.js"
 import { cookie, type HostShape, Hosts, type Job } from "../../src/Host.js"
 import { bootId, processesWith, processInfo } from "../../src/Proc.js"
 import { detach, signal } from "../../src/Processes.js"
-import { Settings } from "../../src/Settings.js"
+import { layerHome } from "../../src/Settings.js"
 import { lives, until } from "./until.js"
 
 let home: string
@@ -47,9 +47,7 @@ afterEach(async () => {
   rmSync(home, { recursive: true, force: true })
 })
 
-const layer = Layer.suspend(() =>
-  Layer.provide(Local.layer, Layer.succeed(Settings, { home, profileFolders: [], sources: [] }))
-)
+const layer = Layer.suspend(() => Layer.provide(Local.layer, layerHome(home)))
 
 const test = (use: (host: HostShape) => Effect.Effect<void, unknown>) => () =>
   Hosts.pipe(

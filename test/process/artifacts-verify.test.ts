@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ArtifactId } from "../../src/domain/Artifact.js"
 import { layerHosts } from "../../src/node.js"
-import { Settings } from "../../src/Settings.js"
+import { layerHome } from "../../src/Settings.js"
 import { verify } from "../../src/Verification.js"
 
 let folder: string
@@ -39,7 +39,7 @@ const verified = (name: string, format: string, change: (file: string) => void =
     primary: true
   }
   change(file)
-  const settings = Layer.succeed(Settings, { home: join(folder, "home"), profileFolders: [], sources: [] })
+  const settings = layerHome(join(folder, "home"))
   return Effect.runPromise(Effect.provide(verify(artifact), Layer.provide(layerHosts, settings)))
 }
 

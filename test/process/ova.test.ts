@@ -24,7 +24,7 @@ import { collect } from "../../src/extensions/vm-packer/images.js"
 import { Host, Hosts } from "../../src/Host.js"
 import { layerHosts } from "../../src/node.js"
 import { Reporter } from "../../src/Reporter.js"
-import { Settings } from "../../src/Settings.js"
+import { layerHome } from "../../src/Settings.js"
 import { type JobRef, Steps, type StepsShape } from "../../src/Steps.js"
 
 const mebibyte = 1024 ** 2
@@ -104,10 +104,7 @@ const collected = (
   const host = Layer.effect(
     Host,
     Effect.flatMap(Hosts, (hosts) => Effect.orDie(hosts.get({ host: "local" })))
-  ).pipe(
-    Layer.provide(layerHosts),
-    Layer.provide(Layer.succeed(Settings, { home: folder, profileFolders: [], sources: [] }))
-  )
+  ).pipe(Layer.provide(layerHosts), Layer.provide(layerHome(folder)))
   const builds = Object.keys(files)
   const made = {
     builds,

@@ -5,6 +5,7 @@ import { basename, HostPath } from "../../../src/domain/HostPath.js"
 import type { PlanRequest } from "../../../src/Extension.js"
 import { vmPacker } from "../../../src/extensions/vm-packer/index.js"
 import type { SecretValues } from "../../../src/Secrets.js"
+import { layerHome } from "../../../src/Settings.js"
 import { HostMemory, PackerScripted } from "../../../src/testing.js"
 import { plan, temporaryFolder, type World, world } from "../../inMemory.js"
 
@@ -56,14 +57,17 @@ export const buildWorld = (options: BuildOptions) =>
     const [name, text] = options.template ?? ["demo.pkr.hcl", 'source "null" "demo" {}']
     const template = `${folder}/${name}`
     yield* fs.writeFileString(template, text)
-    const { encoded } = yield* vmPacker.modes.build!.plan({
-      inputs: { packer_template: template, vm_name: "demo", format: "as-built", ...options.inputs },
-      secrets: options.secrets ?? [],
-      variables: options.variables ?? [],
-      prepare: options.prepare,
-      profileFolder: options.profileFolder ?? folder,
-      requires: options.requires ?? { commands: [], freeDisk: undefined }
-    })
+    const { encoded } = yield* vmPacker.modes
+      .build!.plan({
+        inputs: { packer_template: template, vm_name: "demo", format: "as-built", ...options.inputs },
+        secrets: options.secrets ?? [],
+        variables: options.variables ?? [],
+        prepare: options.prepare,
+        profileFolder: options.profileFolder ?? folder,
+        requires: options.requires ?? { commands: [], freeDisk: undefined },
+        host: options.host ?? "local"
+      })
+      .pipe(Effect.provide(layerHome(folder)))
     yield* made.record(1, plan({ extension: "ext.vm-packer", mode: "build", spec: encoded }), options.values)
     return {
       ...made,
