@@ -315,6 +315,38 @@ describe("an OVA", () => {
   )
 })
 
+describe("a disk that says only the difference to another", () => {
+  const overlay = () => {
+    const base = built("base.qcow2", "qcow2")
+    run("qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", "demo")
+    return { source: join(folder, "source"), disk: "demo" }
+  }
+
+  it.live("becomes a whole OVA, and a whole qcow2", () =>
+    Effect.gen(function* () {
+      const { disk, source } = overlay()
+      const ova = yield* collected({ qemu: [disk] })
+      unpacked(ova.images[0]!.file, [source])
+      const qcow2 = yield* collected({ qemu: [disk] }, { format: "qcow2" })
+      const file = qcow2.images[0]!.file
+      expect(info(file)).toMatchObject({ format: "qcow2" })
+      expect(info(file)).not.toHaveProperty("backing-filename")
+      expect(run("qemu-img", "compare", "-f", "raw", "-F", "qcow2", source, file)).toContain("identical")
+      expect(qcow2.warnings).toEqual([])
+    })
+  )
+
+  it.live("is warned of where it is kept as it was built", () =>
+    Effect.gen(function* () {
+      const { images, warnings } = yield* collected({ qemu: [overlay().disk] }, { format: "as-built" })
+      expect(images).toMatchObject([{ name: "demo.qcow2" }])
+      expect(warnings).toEqual([
+        "demo.qcow2 needs base.qcow2 beside it: with format qcow2 or ova it is whole"
+      ])
+    })
+  )
+})
+
 describe("an image that is wanted as qcow2", () => {
   it.live("is none where a builder made an OVA", () =>
     Effect.gen(function* () {

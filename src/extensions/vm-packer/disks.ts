@@ -10,13 +10,15 @@ import { Steps } from "../../Steps.js"
 
 /**
  * A file by its content. `driver` is qemu-img's word for it; `format` is what people call it: the same, but where that
- * is `raw` it is `ova`, or the ending of the file's name. `extents` are all files that a VMDK consists of.
+ * is `raw` it is `ova`, or the ending of the file's name. `extents` are all files that a VMDK consists of, `backing` the
+ * file that it says only the difference to.
  */
 export interface Content {
   readonly kind: "disk" | "ova" | "other"
   readonly driver: string
   readonly format: string
   readonly extents: ReadonlyArray<string>
+  readonly backing?: string
 }
 
 const Extents = Schema.Struct({
@@ -26,6 +28,7 @@ const QemuImgInfo = Schema.parseJson(
   Schema.Struct({
     format: Schema.String,
     "virtual-size": Schema.optional(Schema.Number),
+    "backing-filename": Schema.optional(Schema.String),
     "format-specific": Schema.optional(Schema.Struct({ data: Schema.optional(Extents) }))
   })
 )
@@ -63,7 +66,14 @@ export const look = Effect.fn(function* (file: HostPath, sizeBytes: number) {
   const info = yield* qemuImgInfo(file)
   if (info !== undefined && info.format !== "raw") {
     const extents = (info["format-specific"]?.data?.extents ?? []).map(({ filename }) => filename)
-    return { kind: "disk", driver: info.format, format: info.format, extents } satisfies Content
+    const backing = info["backing-filename"]
+    return {
+      kind: "disk",
+      driver: info.format,
+      format: info.format,
+      extents,
+      ...(backing === undefined ? {} : { backing })
+    } satisfies Content
   }
   const { stdout } = yield* host.run({ program: "sh", args: ["-c", beginning, "beginning", file] })
   const [first = "", nonZero = ""] = stdout.split("\n")

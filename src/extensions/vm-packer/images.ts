@@ -63,12 +63,20 @@ const noDisk = (build: string, files: ReadonlyArray<Found>, format: string) =>
     hint: "keep what it makes: -i format=as-built"
   })
 
-/** As they are, or each disk converted to qcow2. */
+/** As they are, or each disk converted to qcow2: also one that says only the difference to another. */
 const kept = (plan: BuildPlan, name: string, files: ReadonlyArray<Found>) =>
   Effect.forEach(files, ({ content, file, number }, index) =>
     Effect.gen(function* () {
+      const reporter = yield* Reporter
       const own = numbered(name, files, index)
-      if (plan.format !== "qcow2" || content.format === "qcow2" || content.kind === "ova") {
+      const whole = content.backing === undefined
+      if (plan.format !== "qcow2" || (content.format === "qcow2" && whole) || content.kind === "ova") {
+        if (!whole) {
+          yield* reporter.warning(
+            `backing/${own}`,
+            `${own}.${content.format} needs ${content.backing} beside it: with format qcow2 or ova it is whole`
+          )
+        }
         return { file, name: `${own}.${content.format}`, format: content.format }
       }
       const target = { name: "image.qcow2", format: "qcow2", options: [] }
