@@ -5,16 +5,17 @@ import type { BuildPlan } from "./BuildPlan.js"
 import { collect, record, refuseExisting, stems } from "./images.js"
 import { preflight } from "./preflight.js"
 import { prepare } from "./prepare.js"
-import { init, place, runPacker, selected, validate } from "./template.js"
+import { init, inspect, place, runPacker, selected, validate } from "./template.js"
 
 /** Build mode: runs Packer from a template, and keeps the image. */
 export const build = (plan: BuildPlan): Effect.Effect<Provisioned, RecipeError, RecipeServices> =>
   Effect.gen(function* () {
     const packer = yield* preflight(plan)
-    const prepared = yield* prepare(plan)
     const template = yield* place(plan)
     yield* init(plan, packer, template)
-    const request = yield* validate(plan, template, prepared)
+    const inspection = yield* inspect(plan, template)
+    const prepared = yield* prepare(plan)
+    const request = yield* validate(plan, template, inspection, prepared)
     yield* refuseExisting(plan, stems(plan, selected(plan, request.builds)))
     const made = yield* runPacker(request)
     const images = yield* collect(plan, template, made)

@@ -40,6 +40,36 @@ export const init = Effect.fn(function* (plan: BuildPlan, version: Version, temp
 const asText = (value: unknown) =>
   typeof value === "object" && value !== null ? JSON.stringify(value) : String(value)
 
+const Inspected = Schema.Struct({
+  variables: Schema.Array(Schema.Struct({ name: Schema.String, hasDefault: Schema.Boolean })),
+  builds: Schema.Array(Schema.Struct({ name: Schema.String, type: Schema.String }))
+})
+
+/**
+ * Has Packer read the template: what it declares. That it declares what it is given is found out here, before any time
+ * is spent on `prepare`.
+ */
+export const inspect = Effect.fn(function* (plan: BuildPlan, template: Template) {
+  const packer = yield* Packer
+  const steps = yield* Steps
+  const inspection = yield* steps.step("inspect", Inspected, packer.inspect(template))
+  const declared = inspection.variables.map(({ name }) => name)
+  const given = [
+    ...Object.keys(plan.variables),
+    ...plan.secretVariables,
+    ...(plan.prepare === null ? [] : [plan.prepare.variable])
+  ]
+  const unknown = given.find((name) => !declared.includes(name))
+  if (unknown !== undefined) {
+    return yield* new ProvisionError({
+      reason: "input-invalid",
+      message: `the template ${plan.template} declares no variable ${unknown}`,
+      hint: didYouMean(unknown, declared, `its variables are ${declared.join(", ") || "none"}`)
+    })
+  }
+  return inspection
+})
+
 const Request = Schema.Struct({
   path: HostPathFromString,
   folder: HostPathFromString,
@@ -55,15 +85,26 @@ const Request = Schema.Struct({
  * Gives the template its variables and has Packer check it: what `packer build` is to be asked. Journaled, since a
  * template is not valid any more once its output is there.
  */
-export const validate = (plan: BuildPlan, template: Template, prepared: Prepared | undefined) =>
-  Effect.flatMap(Steps, (steps) => steps.step("validate", Request, validated(plan, template, prepared)))
+export const validate = (
+  plan: BuildPlan,
+  template: Template,
+  inspection: Inspection,
+  prepared: Prepared | undefined
+) =>
+  Effect.flatMap(Steps, (steps) =>
+    steps.step("validate", Request, validated(plan, template, inspection, prepared))
+  )
 
-const validated = Effect.fn(function* (plan: BuildPlan, template: Template, prepared: Prepared | undefined) {
+const validated = Effect.fn(function* (
+  plan: BuildPlan,
+  template: Template,
+  { builds, variables }: Inspection,
+  prepared: Prepared | undefined
+) {
   const host = yield* Host
   const packer = yield* Packer
   const steps = yield* Steps
   const { secrets } = yield* Provision
-  const { builds, variables } = yield* packer.inspect(template)
   const declared = variables.map(({ name }) => name)
   const secret = plan.secretVariables.map(
     (name) => [name, Redacted.value(secrets[name] ?? Redacted.make(""))] as const
@@ -72,14 +113,6 @@ const validated = Effect.fn(function* (plan: BuildPlan, template: Template, prep
     ...plan.variables,
     ...Object.fromEntries(secret),
     ...(prepared === undefined ? {} : { [prepared.variable]: prepared.file })
-  }
-  const unknown = Object.keys(given).find((name) => !declared.includes(name))
-  if (unknown !== undefined) {
-    return yield* new ProvisionError({
-      reason: "input-invalid",
-      message: `the template ${plan.template} declares no variable ${unknown}`,
-      hint: didYouMean(unknown, declared, `its variables are ${declared.join(", ") || "none"}`)
-    })
   }
   // By the build machines' conventions; a folder of its own, so that no two runs meet.
   const conventions = { vm_name: plan.vmName, output_directory: outputFolder(steps.folder) }

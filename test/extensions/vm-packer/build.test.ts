@@ -515,7 +515,18 @@ describe("what a template builds on", () => {
         message: "./make.sh base failed with exit code 3",
         logTail: ["making it"]
       })
-      expect(questions()).toEqual(["Version"])
+      expect(questions()).toEqual(["Version", "Inspect"])
+    }).pipe(Effect.provide(platform))
+  )
+
+  it.scoped("is not made for a template that has no variable for it", () =>
+    Effect.gen(function* () {
+      const { failure, host } = yield* failing({ script: images, prepare, program: flock(0) })
+      expect(failure).toMatchObject({
+        reason: "input-invalid",
+        message: expect.stringContaining("declares no variable base_image")
+      })
+      expect(host.commands.map(({ program }) => program)).not.toContain("flock")
     }).pipe(Effect.provide(platform))
   )
 })
