@@ -94,6 +94,14 @@ demo: dist/bin.js ## Builds and boots a tiny Linux image
 bench: dist/bin.js ## Runs the benchmarks
 	@node test/bench/bench.js
 
+N ?= 200
+SEED ?= 1
+
+.PHONY: chaos
+chaos: dist/bin.js ## Hits N (200) real builds at random points, by SEED (1), and looks that nothing is lost or left
+	@scripts/setup.sh check
+	@node test/chaos/chaos.js --machines --bare --rounds='$(N)' --seed='$(SEED)' $(if $(ROUND),--round='$(ROUND)')
+
 .PHONY: install
 install: dist/bin.js ## Installs the command under PREFIX (/usr/local), whole: it needs this folder no more
 	@rm -rf '$(lib).new'

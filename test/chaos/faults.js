@@ -1,0 +1,224 @@
+/** What happens to a build, each at a point of time that is chosen at random. */
+import { existsSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import Database from "better-sqlite3"
+import { kill, pause } from "./lab.js"
+
+/**
+ * @typedef {object} Round
+ * @property {import("./lab.js").Lab} lab
+ * @property {import("./lab.js").Started} command
+ * @property {import("./random.js").Random} random
+ */
+
+/**
+ * `ends`: the states that may come of it; a build that had ended before it came is `ready`, too.
+ * @typedef {object} Fault
+ * @property {string} name
+ * @property {ReadonlyArray<string>} ends
+ * @property {(lab: import("./lab.js").Lab) => void} [before]
+ * @property {(round: Round) => void | Promise<unknown>} strike
+ * @property {boolean} [quickOnly]
+ * @property {boolean} [rootOnly]
+ */
+
+/** @param {import("./lab.js").Lab} lab */
+const wrappers = (lab) => lab.jobProcesses().filter(({ command }) => command.includes("sandboxer-job"))
+
+/** @param {import("./lab.js").Lab} lab */
+const packers = (lab) => lab.jobProcesses().filter(({ command }) => /^\S*packer build /.test(command))
+
+/**
+ * @param {ReadonlyArray<import("./lab.js").Process>} processes
+ * @param {NodeJS.Signals} signal
+ */
+const strikeAll = (processes, signal) => {
+  for (const { pid } of processes) kill(pid, signal)
+}
+
+/**
+ * Files of the state directory whose names end so.
+ * @param {import("./lab.js").Lab} lab
+ * @param {string} ending
+ */
+const filesEnding = (lab, ending) =>
+  lab
+    .files()
+    .filter((name) => name.endsWith(ending))
+    .map((name) => join(lab.home, name))
+
+const survives = ["ready"]
+const interrupted = ["ready", "failed"]
+const cancels = ["ready", "cancelled"]
+
+/** Where Debian's package `libfaketime` has it. */
+const fakeTime = readdirSync("/usr/lib", { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => `/usr/lib/${name}/faketime/libfaketimeMT.so.1`)
+  .find((file) => existsSync(file))
+
+/** @type {ReadonlyArray<Fault>} */
+export const faults = [
+  {
+    name: "kill -9 of the command",
+    ends: survives,
+    strike: ({ command }) => kill(command.pid, "SIGKILL")
+  },
+  {
+    name: "closed terminal (SIGHUP to the command's group)",
+    ends: survives,
+    strike: ({ command }) => kill(-command.pid, "SIGHUP")
+  },
+  {
+    name: "kill -9 of the supervisor",
+    ends: survives,
+    strike: ({ lab }) => strikeAll(lab.supervisors(), "SIGKILL")
+  },
+  {
+    name: "kill -9 of the command and the supervisor",
+    ends: survives,
+    strike: ({ command, lab }) => {
+      kill(command.pid, "SIGKILL")
+      strikeAll(lab.supervisors(), "SIGKILL")
+    }
+  },
+  {
+    name: "SIGTERM to the supervisor",
+    ends: survives,
+    strike: ({ lab }) => strikeAll(lab.supervisors(), "SIGTERM")
+  },
+  {
+    name: "kill -9 of the supervisor, three times",
+    ends: survives,
+    strike: async ({ lab, random }) => {
+      for (let times = 0; times < 3; times++) {
+        strikeAll(lab.supervisors(), "SIGKILL")
+        await pause(random.between(0.2, 1.5))
+      }
+    }
+  },
+  {
+    name: "SIGSTOP and SIGCONT of the supervisor",
+    ends: survives,
+    strike: async ({ lab, random }) => {
+      const stopped = lab.supervisors()
+      strikeAll(stopped, "SIGSTOP")
+      await pause(random.between(0.5, 4))
+      strikeAll(stopped, "SIGCONT")
+    }
+  },
+  {
+    name: "kill -9 of the group",
+    ends: interrupted,
+    strike: ({ lab }) => {
+      for (const { group } of wrappers(lab)) kill(-group, "SIGKILL")
+    }
+  },
+  {
+    name: "kill -9 of Packer",
+    ends: interrupted,
+    strike: ({ lab }) => strikeAll(packers(lab), "SIGKILL")
+  },
+  {
+    name: "kill -9 of the machine, or of what Packer runs",
+    ends: interrupted,
+    strike: ({ lab }) => {
+      const machines = lab.jobProcesses().filter(({ command }) => command.includes("qemu-system"))
+      const others = lab
+        .jobProcesses()
+        .filter(({ command }) => /packer-shell|plugin/.test(command) && !/^\S*packer build /.test(command))
+      strikeAll(machines.length > 0 ? machines : others, "SIGKILL")
+    }
+  },
+  {
+    name: "kill -9 of the wrapper",
+    ends: interrupted,
+    strike: ({ lab }) => strikeAll(wrappers(lab), "SIGKILL")
+  },
+  {
+    name: "SIGTERM to the command",
+    ends: cancels,
+    strike: ({ command }) => kill(command.pid, "SIGTERM")
+  },
+  {
+    name: "SIGINT to the command, twice",
+    ends: cancels,
+    strike: async ({ command, random }) => {
+      kill(command.pid, "SIGINT")
+      await pause(random.between(0, 0.5))
+      kill(command.pid, "SIGINT")
+    }
+  },
+  {
+    name: "a cancel, and kill -9 of the supervisor in the midst of it",
+    ends: cancels,
+    strike: async ({ command, lab, random }) => {
+      kill(command.pid, "SIGTERM")
+      await pause(random.between(0, 1))
+      strikeAll(lab.supervisors(), "SIGKILL")
+    }
+  },
+  {
+    name: "a locked database",
+    ends: survives,
+    strike: async ({ lab, random }) => {
+      const file = join(lab.home, "sandboxer.db")
+      if (!existsSync(file)) return
+      const database = new Database(file, { timeout: 5000 })
+      database.exec("BEGIN IMMEDIATE")
+      await pause(random.between(0.2, 6))
+      database.exec("ROLLBACK")
+      database.close()
+    }
+  },
+  {
+    name: "a truncated log",
+    ends: interrupted,
+    strike: ({ lab, random }) => {
+      const files = random.next() < 0.5 ? filesEnding(lab, "/raw.log") : filesEnding(lab, ".log")
+      for (const file of files) truncateSync(file, Math.floor(statSync(file).size / 2))
+    }
+  },
+  {
+    name: "a full disk",
+    ends: interrupted,
+    quickOnly: true,
+    rootOnly: true,
+    before: (lab) => lab.mountSmallDisk(),
+    strike: async ({ lab, random }) => {
+      const file = join(lab.home, "filler")
+      const mebibyte = Buffer.alloc(2 ** 20)
+      for (const piece of [mebibyte, mebibyte.subarray(0, 4096), mebibyte.subarray(0, 1)]) {
+        try {
+          for (;;) writeFileSync(file, piece, { flag: "a" })
+        } catch {
+          // Full, but for less than this.
+        }
+      }
+      await pause(random.between(0.5, 4))
+      rmSync(file, { force: true })
+    }
+  },
+  ...(fakeTime === undefined
+    ? []
+    : [
+        {
+          name: "a clock that jumps",
+          ends: survives,
+          before: (/** @type {import("./lab.js").Lab} */ lab) => {
+            const file = join(lab.folder, "clock")
+            writeFileSync(file, "+0")
+            Object.assign(lab.environment, {
+              LD_PRELOAD: fakeTime,
+              FAKETIME_TIMESTAMP_FILE: file,
+              FAKETIME_NO_CACHE: "1",
+              FAKETIME_DONT_FAKE_MONOTONIC: "1"
+            })
+          },
+          strike: async (/** @type {Round} */ { lab, random }) => {
+            writeFileSync(join(lab.folder, "clock"), random.pick(["-3h", "+9h", "-400d"]))
+            if (random.next() < 0.5) strikeAll(lab.supervisors(), "SIGKILL")
+          }
+        }
+      ])
+]
