@@ -11,6 +11,8 @@ lib := $(DESTDIR)$(PREFIX)/lib/sandboxer
 link := $(DESTDIR)$(PREFIX)/bin/sandboxer
 sqlite := node_modules/better-sqlite3
 
+include scripts/remote-build.mk
+
 # What dist/ is made of (folders too: they change where a file goes), and the scripts that sh or bash runs.
 sources := $(shell find src) scripts/build.js package.json tsconfig.json tsconfig.build.json
 shell_scripts := $(shell grep -rlE '^\#!/.*sh$$' scripts profiles .ci)
@@ -19,7 +21,7 @@ title = @printf '== %s\n' '$(1)'
 
 .PHONY: help
 help: ## Lists what can be made
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name what; do printf '  %-12s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile scripts/remote-build.mk | while IFS='	' read -r name what; do printf '  %-12s %s\n' "$$name" "$$what"; done
 
 .PHONY: setup
 setup: ## Installs what the checks and tests need (Debian packages, npm dependencies)
@@ -105,9 +107,10 @@ chaos: dist/bin.js ## Hits N (200) real builds at random points, by SEED (1), an
 .PHONY: install
 install: dist/bin.js ## Installs the command under PREFIX (/usr/local), whole: it needs this folder no more
 	@rm -rf '$(lib).new'
-	@mkdir -p '$(lib).new/dist' '$(lib).new/$(sqlite)/build/Release' '$(dir $(link))'
+	@mkdir -p '$(lib).new/dist' '$(lib).new/scripts' '$(lib).new/$(sqlite)/build/Release' '$(dir $(link))'
 	@cp dist/bin.js '$(lib).new/dist/'
 	@cp -R profiles runbooks docs package.json LICENSE '$(lib).new/'
+	@cp scripts/remote-build.mk scripts/remote-build.sh '$(lib).new/scripts/'
 	@cp -R node_modules/bindings node_modules/file-uri-to-path '$(lib).new/node_modules/'
 	@cp -R $(addprefix $(sqlite)/,package.json LICENSE lib) '$(lib).new/$(sqlite)/'
 	@cp $(sqlite)/build/Release/better_sqlite3.node '$(lib).new/$(sqlite)/build/Release/'
