@@ -7,11 +7,11 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type { Artifact } from "./domain/Artifact.js"
 import { NotFound, type UsageError } from "./domain/Errors.js"
+import type { HostPath } from "./domain/HostPath.js"
 import type { InputDeclarations } from "./domain/Input.js"
 import { didYouMean } from "./domain/Nearest.js"
 import type { Placement } from "./domain/Placement.js"
 import type { Lock } from "./domain/Plan.js"
-import type { HostPath } from "./domain/HostPath.js"
 import type { Hardware, Prepare } from "./domain/Profile.js"
 import type { Endpoint, SandboxId } from "./domain/Sandbox.js"
 import type { Host, HostError, Hosts, SyncChange } from "./Host.js"
@@ -139,7 +139,8 @@ export const mode = <P, I>(definition: Mode<P, I>): AnyMode => {
         }
       }),
     provision: (encoded) => Effect.flatMap(decode(encoded), definition.provision),
-    teardown: (encoded, request) => Effect.map(decode(encoded), (plan) => definition.teardown?.(plan, request)),
+    teardown: (encoded, request) =>
+      Effect.map(decode(encoded), (plan) => definition.teardown?.(plan, request)),
     sync: (encoded) => Effect.map(decode(encoded), (plan) => definition.sync?.(plan))
   }
 }

@@ -66,5 +66,6 @@ export const linksOut = (folder: string): Effect.Effect<ReadonlyArray<string>, H
 
 /** Where a local path lies below a folder; `undefined` where it does not. */
 export const below = (folder: string, path: string): string | undefined =>
-  path.startsWith(`${folder.replace(/\/+$/, "")}/`) ? path.slice(folder.replace(/\/+$/, "").length + 1) : undefined
-
+  path.startsWith(`${folder.replace(/\/+$/, "")}/`)
+    ? path.slice(folder.replace(/\/+$/, "").length + 1)
+    : undefined

@@ -21,7 +21,7 @@ import type { ProgressEvent } from "./domain/ProgressEvent.js"
 import { hasEnded, isLiving, Sandbox, SandboxId } from "./domain/Sandbox.js"
 import { Extensions, type PlanServices } from "./Extension.js"
 import { Holders } from "./Holders.js"
-import { type HostError, Hosts } from "./Host.js"
+import type { HostError, Hosts } from "./Host.js"
 import * as ProfileMode from "./ProfileMode.js"
 import { Profiles } from "./Profiles.js"
 import { tearDown } from "./Sandboxes/Teardown.js"
@@ -449,7 +449,10 @@ export const layer = Layer.effect(
       allEvents: store.allEvents,
       wait,
       cancel,
-      destroy: Effect.fn("Sandboxes.destroy")(function* (id, { deleteArtifacts, deleteWorkspace = false, force }) {
+      destroy: Effect.fn("Sandboxes.destroy")(function* (
+        id,
+        { deleteArtifacts, deleteWorkspace = false, force }
+      ) {
         const before = yield* get(id)
         if (!hasEnded(before.state)) {
           if (!force) {

@@ -12,9 +12,6 @@ export class Supervisors extends Context.Tag("sandboxer/Supervisors")<
      * Starts a supervisor, which gives way where there is one already. With `here` it is one of this program, that
      * ends with it: for what is done in a moment.
      */
-    readonly start: (
-      id: SandboxId,
-      options?: { readonly here?: boolean }
-    ) => Effect.Effect<void, StoreError>
+    readonly start: (id: SandboxId, options?: { readonly here?: boolean }) => Effect.Effect<void, StoreError>
   }
 >() {}

@@ -21,7 +21,11 @@ export const make = (staging: Staging) =>
     const host = yield* Host
     const { attempt, id, term } = yield* Provision
 
-    const artifact = (folder: string, { name, sha256, sizeBytes }: CollectedFile, primary: boolean): Artifact => ({
+    const artifact = (
+      folder: string,
+      { name, sha256, sizeBytes }: CollectedFile,
+      primary: boolean
+    ): Artifact => ({
       id: ArtifactId.make(randomBytes(6).toString("hex")),
       name,
       path: path.join(folder, name),
@@ -54,7 +58,10 @@ export const make = (staging: Staging) =>
       })
 
     return {
-      collect: (from: { readonly folder: HostPath; readonly names: ReadonlyArray<string> }, into: ResultsFolder) =>
+      collect: (
+        from: { readonly folder: HostPath; readonly names: ReadonlyArray<string> },
+        into: ResultsFolder
+      ) =>
         Effect.gen(function* () {
           const { folder, own } = into
           const staged = staging.in(folder)
@@ -94,7 +101,8 @@ export const make = (staging: Staging) =>
           const sha256 = yield* staging.digest(staged)
           const { size } = yield* fs.stat(staged)
           yield* fs.rename(staged, path.join(folder, receiptName))
-          if (own) yield* record([artifact(folder, { name: receiptName, sizeBytes: Number(size), sha256 }, false)])
+          if (own)
+            yield* record([artifact(folder, { name: receiptName, sizeBytes: Number(size), sha256 }, false)])
           yield* store.commit(
             { id, term },
             {

@@ -21,9 +21,7 @@ const cannotStart = (error: { readonly message: string }) =>
  * `executable` is the JavaScript file of the command line.
  * @category layers
  */
-export const layer = (
-  executable: string
-): Layer.Layer<Supervisors, never, Settings | SupervisionServices> =>
+export const layer = (executable: string): Layer.Layer<Supervisors, never, Settings | SupervisionServices> =>
   Layer.scoped(
     Supervisors,
     Effect.gen(function* () {

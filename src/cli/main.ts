@@ -21,8 +21,8 @@ import { create } from "./create.js"
 import { destroy, rm } from "./destroy.js"
 import { doctor } from "./doctor.js"
 import { events } from "./events.js"
-import { type CommandError, type Ending, ofDefect, ofError } from "./exit.js"
 import { exec } from "./exec.js"
+import { type CommandError, type Ending, ofDefect, ofError } from "./exit.js"
 import { extension } from "./extension.js"
 import { list, ls } from "./list.js"
 import { logs } from "./logs.js"
@@ -69,7 +69,9 @@ const application = (layers: CliLayers, globals: Globals) => {
   const full = <Name extends string, R, E, A>(command: Command.Command<Name, R, E, A>) =>
     Command.provide(command, fullLayer)
   return Command.make("sandboxer", globalOptions).pipe(
-    Command.withDescription("Build VM images with Packer, and on machines that exist: builds that cannot be lost"),
+    Command.withDescription(
+      "Build VM images with Packer, and on machines that exist: builds that cannot be lost"
+    ),
     Command.withSubcommands([
       full(create),
       full(list),

@@ -4,7 +4,7 @@ import * as Attached from "../Sandboxes/Attached.js"
 import { endAs } from "./exec.js"
 import { find, reference } from "./reference.js"
 
-const loginShell = { program: "sh", args: ["-c", 'exec "${SHELL:-/bin/sh}" -l'] }
+const loginShell = { program: "sh", args: ["-c", `exec "\${SHELL:-/bin/sh}" -l`] }
 
 export const ssh = Command.make("ssh", { id: reference }, ({ id }) =>
   Effect.gen(function* () {

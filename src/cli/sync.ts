@@ -28,4 +28,6 @@ export const sync = Command.make(
       const sandbox = yield* find(id)
       yield* printList(output, changes, yield* Attached.sync(sandbox, { dryRun }))
     })
-).pipe(Command.withDescription("Make the workspace the same as the project once more, and print what changed"))
+).pipe(
+  Command.withDescription("Make the workspace the same as the project once more, and print what changed")
+)

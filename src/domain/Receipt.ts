@@ -33,9 +33,7 @@ export class Receipt extends Schema.Class<Receipt>("sandboxer/Receipt")({
   sandboxId: SandboxId,
   attempt: Schema.Int,
   /** A local path; null where no project was brought along. `revision` is null where it is under no version control. */
-  project: Schema.NullOr(
-    Schema.Struct({ path: Schema.String, revision: Schema.NullOr(Revision) })
-  ),
+  project: Schema.NullOr(Schema.Struct({ path: Schema.String, revision: Schema.NullOr(Revision) })),
   host: Schema.Struct({
     host: Schema.String,
     port: Schema.Number,
@@ -60,4 +58,5 @@ export const print = (receipt: Receipt): string =>
   `${JSON.stringify({ apiVersion: "sandboxer/v1", kind: "Receipt", ...Schema.encodeSync(Receipt)(receipt) }, null, 2)}\n`
 
 /** Whether a file's text is a receipt's: it may be replaced. */
-export const isReceipt = (text: string): boolean => /^\{\s*"apiVersion": "sandboxer\/v1",\s*"kind": "Receipt",/.test(text)
+export const isReceipt = (text: string): boolean =>
+  /^\{\s*"apiVersion": "sandboxer\/v1",\s*"kind": "Receipt",/.test(text)

@@ -22,7 +22,8 @@ export const inputs: InputDeclarations = {
   host: {
     type: "string",
     pattern: "[A-Za-z0-9_\\[][A-Za-z0-9._:%\\]-]*",
-    description: "The machine: a host of the configuration, a name or address, an alias of OpenSSH's, or local"
+    description:
+      "The machine: a host of the configuration, a name or address, an alias of OpenSSH's, or local"
   },
   port: { type: "integer", description: "Its SSH port, where OpenSSH's configuration does not say" },
   user: {
@@ -55,7 +56,10 @@ export const inputs: InputDeclarations = {
     type: "list",
     description: "What of the workspace is brought back: paths, folders or globs; each with its relative path"
   },
-  into: { type: "path", description: "Where that goes; by default a folder of its own in the state directory" },
+  into: {
+    type: "path",
+    description: "Where that goes; by default a folder of its own in the state directory"
+  },
   tools: { type: "list", description: "Commands whose --version goes into the receipt" }
 }
 
@@ -95,7 +99,10 @@ const hasNul = (value: string) => value.includes("\0")
 const isHome = /^(?:|\/|~|\$HOME|\$\{HOME\})$/
 
 const checkWorkdir = (workdir: string) => {
-  const steps = workdir.trim().split("/").filter((step) => step !== "" && step !== ".")
+  const steps = workdir
+    .trim()
+    .split("/")
+    .filter((step) => step !== "" && step !== ".")
   const plain = `${workdir.trim().startsWith("/") ? "/" : ""}${steps.join("/")}`
   return isHome.test(plain) || hasNul(workdir)
     ? wrong(
@@ -112,9 +119,14 @@ const checkPattern = (pattern: string) => {
   const outside = "what is collected lies in the workspace: give a path relative to it"
   if (pattern === "" || hasNul(pattern)) return wrong("collect", "a path is empty", outside)
   if (/^[/~]/.test(pattern)) return wrong("collect", `${pattern} is not relative to the workspace`, outside)
-  if (pattern.split("/").includes("..")) return wrong("collect", `${pattern} leads out of the workspace`, outside)
+  if (pattern.split("/").includes(".."))
+    return wrong("collect", `${pattern} leads out of the workspace`, outside)
   if (pattern.includes("**")) {
-    return wrong("collect", `${pattern}: ** means nothing here`, "name the folder: all that is in it is collected")
+    return wrong(
+      "collect",
+      `${pattern}: ** means nothing here`,
+      "name the folder: all that is in it is collected"
+    )
   }
   return pattern === receiptName
     ? wrong("collect", `${receiptName} is what the receipt is called`, "give the file another name")
@@ -134,7 +146,11 @@ const checkInto = Effect.fn(function* (into: string) {
   const path = yield* Path.Path
   const { home } = yield* Settings
   if (into === home || below(home, into) !== undefined) {
-    return yield* wrong("into", `${into} is in sandboxer's own folder`, "leave it out, or name a folder of yours")
+    return yield* wrong(
+      "into",
+      `${into} is in sandboxer's own folder`,
+      "leave it out, or name a folder of yours"
+    )
   }
   if ((yield* isFolder(into)) === false) {
     return yield* wrong("into", `${into} is no folder`, "name a folder, which may yet have to be made")
@@ -142,7 +158,11 @@ const checkInto = Effect.fn(function* (into: string) {
   const receipt = path.join(into, receiptName)
   const there = yield* Effect.orElseSucceed(fs.readFileString(receipt), () => undefined)
   if (there !== undefined && !isReceipt(there)) {
-    yield* wrong("into", `${receipt} is no receipt of sandboxer's, and would be replaced`, "name another folder")
+    yield* wrong(
+      "into",
+      `${receipt} is no receipt of sandboxer's, and would be replaced`,
+      "name another folder"
+    )
   }
 })
 
@@ -165,14 +185,20 @@ const readEnvironment = Effect.fn(function* ({ inputs: given, secrets, variables
 })
 
 /** A text as part of a name. */
-export const safe = (name: string) => name.replaceAll(/[^A-Za-z0-9._-]+/g, "-").replaceAll(/^[^A-Za-z0-9]+/g, "").slice(0, 64)
+export const safe = (name: string) =>
+  name
+    .replaceAll(/[^A-Za-z0-9._-]+/g, "-")
+    .replaceAll(/^[^A-Za-z0-9]+/g, "")
+    .slice(0, 64)
 
 /** Checks that what is asked for fits together, and finds out which machine is meant. */
 export const plan = Effect.fn(function* (request: PlanRequest) {
   const { inputs: given } = request
   const path = yield* Path.Path
   const { home } = yield* Settings
-  const [command, project, workdir, into] = [given.command, given.project, given.workdir, given.into].map(text)
+  const [command, project, workdir, into] = [given.command, given.project, given.workdir, given.into].map(
+    text
+  )
   const [collect, tools] = [texts(given.collect), texts(given.tools)]
   const vmName = text(given.vm_name)
   const identityFile = text(given.identity_file)
@@ -189,7 +215,11 @@ export const plan = Effect.fn(function* (request: PlanRequest) {
   }
   if (workdir !== undefined) yield* checkWorkdir(workdir)
   if (workdir !== undefined && given.workspace === "fresh") {
-    return yield* wrong("workspace", "a workdir that is given is not fresh", "give one of workspace and workdir")
+    return yield* wrong(
+      "workspace",
+      "a workdir that is given is not fresh",
+      "give one of workspace and workdir"
+    )
   }
   yield* Effect.forEach(collect, checkPattern, { discard: true })
   if (into !== undefined) yield* checkInto(into)
@@ -197,7 +227,11 @@ export const plan = Effect.fn(function* (request: PlanRequest) {
     return yield* wrong("project", `there is no folder ${project}`, "name a folder that can be read")
   }
   if (identityFile !== undefined && (yield* isFolder(identityFile)) !== false) {
-    return yield* wrong("identity_file", `there is no file ${identityFile}`, "name a private key that can be read")
+    return yield* wrong(
+      "identity_file",
+      `there is no file ${identityFile}`,
+      "name a private key that can be read"
+    )
   }
   const placement = yield* placementOf(
     {
@@ -217,7 +251,10 @@ export const plan = Effect.fn(function* (request: PlanRequest) {
     workdir: workdir ?? null,
     workspace: given.workspace === "fresh" ? "fresh" : "kept",
     project: project ?? null,
-    exclude: [...(state === undefined ? [] : [`/${state.replaceAll(/[*?[\\]/g, "\\$&")}`]), ...texts(given.exclude)],
+    exclude: [
+      ...(state === undefined ? [] : [`/${state.replaceAll(/[*?[\\]/g, "\\$&")}`]),
+      ...texts(given.exclude)
+    ],
     gitignore: given.gitignore === true,
     command: command ?? null,
     ...(yield* readEnvironment(request)),
@@ -229,7 +266,8 @@ export const plan = Effect.fn(function* (request: PlanRequest) {
 })
 
 /** Whether anything is done in a workspace; else the machine is only looked at. */
-export const hasWorkspace = ({ command, project }: AttachPlan): boolean => command !== null || project !== null
+export const hasWorkspace = ({ command, project }: AttachPlan): boolean =>
+  command !== null || project !== null
 
 const where = ({ connection, host }: Placement) =>
   connection === undefined

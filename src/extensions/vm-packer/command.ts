@@ -43,7 +43,12 @@ export const runCommand = Effect.fn(function* (plan: AttachPlan, workspace: Host
         (error) => error._tag === "ProvisionError" && error.reason === "interrupted",
         () => Effect.succeed(null)
       ),
-      Effect.zipWith(Clock.currentTimeMillis, (exitCode, endedAt) => ({ command, startedAt, endedAt, exitCode }))
+      Effect.zipWith(Clock.currentTimeMillis, (exitCode, endedAt) => ({
+        command,
+        startedAt,
+        endedAt,
+        exitCode
+      }))
     )
   )
 })

@@ -20,7 +20,8 @@ export const vmPacker: Extension = {
       provision: build
     }),
     attach: mode({
-      description: "Uses a machine that exists: takes a project there, runs a command, brings the results back",
+      description:
+        "Uses a machine that exists: takes a project there, runs a command, brings the results back",
       inputs: AttachPlan.inputs,
       schema: AttachPlan.AttachPlan,
       plan: AttachPlan.plan,

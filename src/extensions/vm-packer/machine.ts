@@ -72,7 +72,9 @@ export const placementOf = Effect.fn(function* (given: GivenMachine, fallback: s
   if (host === undefined) {
     const names = Object.keys(hosts)
     return yield* inputError(
-      given.vmName === undefined ? "input host is missing" : `input host: the registry has none for ${given.vmName}`,
+      given.vmName === undefined
+        ? "input host is missing"
+        : `input host: the registry has none for ${given.vmName}`,
       `give it: -i host=…${names.length === 0 ? "" : `; the configuration has ${names.join(", ")}`}`
     )
   }

@@ -80,7 +80,8 @@ const find = Effect.fn(function* (plan: AttachPlan, workspace: HostPath) {
   if (items.at(-1) !== "E") {
     return yield* collectFailed("there are too many files to collect", "have the command pack them into one")
   }
-  const of = (letter: string) => items.filter((item) => item.startsWith(letter)).map((item) => plain(item.slice(1)))
+  const of = (letter: string) =>
+    items.filter((item) => item.startsWith(letter)).map((item) => plain(item.slice(1)))
   const [none] = of("N")
   if (none !== undefined) {
     return yield* collectFailed(
@@ -179,7 +180,11 @@ export const writeReceipt = Effect.fn(function* (
     files
   })
   const folder = plan.into ?? artifacts.defaultFolder(plan.name)
-  yield* steps.step("receipt", Schema.Null, Effect.as(artifacts.receipt(receipt, { folder, own: plan.into === null }), null))
+  yield* steps.step(
+    "receipt",
+    Schema.Null,
+    Effect.as(artifacts.receipt(receipt, { folder, own: plan.into === null }), null)
+  )
 })
 
 /** Fails as the command did. */

@@ -133,8 +133,9 @@ export const sync = Effect.fn(function* (plan: AttachPlan, workspace: HostPath |
         `links that lead out of the project are sent as links, and may lead to something else there: ${named}${more}`
       )
     }
-    const deleted = changes.filter(({ kind }) => kind === "deleted").length
-    return { sent: changes.length - deleted, deleted }
+    const files = changes.filter(({ path }) => !path.endsWith("/"))
+    const deleted = files.filter(({ kind }) => kind === "deleted").length
+    return { sent: files.length - deleted, deleted }
   })
   const { deleted, sent } = yield* steps.step("sync", Synced, synced)
   yield* reporter.note("synced", `sent ${sent} files, deleted ${deleted}`, { sent, deleted })
@@ -150,7 +151,10 @@ export const syncAgain = (plan: AttachPlan) => {
 }
 
 /** What goes when the sandbox ends: a workspace of its own; one that is kept on demand alone; never one that was given. */
-export const teardown = (plan: AttachPlan, { deleteWorkspace, id }: TeardownRequest): Teardown | undefined => {
+export const teardown = (
+  plan: AttachPlan,
+  { deleteWorkspace, id }: TeardownRequest
+): Teardown | undefined => {
   if (plan.workdir !== null || !hasWorkspace(plan)) return undefined
   if (plan.workspace !== "fresh" && !deleteWorkspace) return undefined
   return {
