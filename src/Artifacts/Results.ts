@@ -93,14 +93,18 @@ export const make = (staging: Staging) =>
         ),
       receipt: (receipt: Receipt, { folder, own }: ResultsFolder) =>
         Effect.gen(function* () {
+          const staged = path.join(staging.in(folder), receiptName)
+          if ((yield* staging.intended) === undefined) yield* staging.intend(folder, [])
           yield* fs.makeDirectory(folder, { recursive: true })
-          const staged = path.join(folder, `.${receiptName}.${id}.${term}`)
+          yield* staging.clear(folder)
+          yield* fs.makeDirectory(staging.in(folder), { mode: 0o700 })
           yield* fs.writeFileString(staged, print(receipt))
           // Whoever has lost the lease since does not replace what another one wrote.
           yield* store.commit({ id, term }, {})
           const sha256 = yield* staging.digest(staged)
           const { size } = yield* fs.stat(staged)
           yield* fs.rename(staged, path.join(folder, receiptName))
+          yield* staging.clear(folder)
           if (own)
             yield* record([artifact(folder, { name: receiptName, sizeBytes: Number(size), sha256 }, false)])
           yield* store.commit(
