@@ -4,6 +4,7 @@ import type * as Effect from "effect/Effect"
 import type { Artifact } from "./domain/Artifact.js"
 import type { ProvisionError } from "./domain/Failure.js"
 import type { HostPath } from "./domain/HostPath.js"
+import type { CollectedFile, Receipt } from "./domain/Receipt.js"
 import type { HostError } from "./Host.js"
 import type { StoreError } from "./SandboxStore.js"
 
@@ -19,6 +20,12 @@ export interface Publication {
 export interface Destination {
   readonly folder: string
   readonly replace: boolean
+}
+
+/** Where files go that were collected: a folder of the user's, or with `own` one of the sandbox. */
+export interface ResultsFolder {
+  readonly folder: string
+  readonly own: boolean
 }
 
 /** @category services */
@@ -37,6 +44,20 @@ export class Artifacts extends Context.Tag("sandboxer/Artifacts")<
       files: ReadonlyArray<Publication>,
       destination: Destination
     ) => Effect.Effect<ReadonlyArray<Artifact>, ProvisionError | HostError | StoreError>
+    /**
+     * Brings files of a folder on the host here, by their names relative to it, and once all are whole puts each in
+     * its place, where it replaces what is there. In a folder of the sandbox's own they are its artifacts; in one of
+     * the user's they are the user's.
+     */
+    readonly collect: (
+      from: { readonly folder: HostPath; readonly names: ReadonlyArray<string> },
+      into: ResultsFolder
+    ) => Effect.Effect<ReadonlyArray<CollectedFile>, ProvisionError | HostError | StoreError>
+    /** Puts a receipt where results go. */
+    readonly receipt: (
+      receipt: Receipt,
+      into: ResultsFolder
+    ) => Effect.Effect<void, ProvisionError | StoreError>
     /** Takes away again what this provision published: it did not end well. */
     readonly withdraw: Effect.Effect<void, ProvisionError | StoreError>
   }

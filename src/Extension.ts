@@ -7,12 +7,14 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type { Artifact } from "./domain/Artifact.js"
 import { NotFound, type UsageError } from "./domain/Errors.js"
+import type { HostPath } from "./domain/HostPath.js"
 import type { InputDeclarations } from "./domain/Input.js"
 import { didYouMean } from "./domain/Nearest.js"
 import type { Placement } from "./domain/Placement.js"
 import type { Lock } from "./domain/Plan.js"
 import type { Hardware, Prepare } from "./domain/Profile.js"
-import type { Endpoint } from "./domain/Sandbox.js"
+import type { Endpoint, SandboxId } from "./domain/Sandbox.js"
+import type { Host, HostError, Hosts, SyncChange } from "./Host.js"
 import type { RecipeError, RecipeServices } from "./Recipe.js"
 import type { Settings } from "./Settings.js"
 
@@ -42,6 +44,24 @@ export interface Provisioned {
   readonly endpoint: typeof Endpoint.Type | null
 }
 
+/** What a sandbox left on its machine and takes along when it ends: what that is, for people, and its removal. */
+export interface Teardown {
+  readonly what: string
+  readonly remove: Effect.Effect<void, HostError, Host | Hosts>
+}
+
+export interface TeardownRequest {
+  readonly id: SandboxId
+  /** Whether what would stay for the next sandbox goes, too. */
+  readonly deleteWorkspace: boolean
+}
+
+/** Brings what a sandbox was made from to its machine once more. */
+export type Sync = (
+  workspace: HostPath,
+  options: { readonly dryRun: boolean }
+) => Effect.Effect<ReadonlyArray<SyncChange>, HostError | UsageError, Host>
+
 /**
  * One way of provisioning. `P` is its plan: a value with a schema, kept with the sandbox, so that any supervisor
  * can run the recipe from it.
@@ -65,6 +85,10 @@ export interface Mode<P, I = unknown> {
   readonly locks?: (plan: P) => ReadonlyArray<Lock>
   /** The recipe: run from the top by each supervisor that takes the provision over. */
   readonly provision: (plan: P) => Effect.Effect<Provisioned, RecipeError, RecipeServices>
+  /** What goes when the sandbox ends; nothing where it is left out, or gives nothing. Removing it again does no harm. */
+  readonly teardown?: (plan: P, request: TeardownRequest) => Teardown | undefined
+  /** How a sandbox that is ready is brought up to date; it cannot be where it is left out, or gives nothing. */
+  readonly sync?: (plan: P) => Sync | undefined
 }
 
 /** A mode whose plan is opaque: what the manager handles. */
@@ -73,6 +97,8 @@ export interface AnyMode {
   readonly inputs: InputDeclarations
   readonly plan: (request: PlanRequest) => Effect.Effect<PlannedMode, UsageError, PlanServices>
   readonly provision: (encoded: unknown) => Effect.Effect<Provisioned, RecipeError, RecipeServices>
+  readonly teardown?: (encoded: unknown, request: TeardownRequest) => Effect.Effect<Teardown | undefined>
+  readonly sync?: (encoded: unknown) => Effect.Effect<Sync | undefined>
 }
 
 export interface PlannedMode {
@@ -95,24 +121,29 @@ export interface Extension {
  * Makes a mode, sealing its plan's type.
  * @category constructors
  */
-export const mode = <P, I>(definition: Mode<P, I>): AnyMode => ({
-  description: definition.description,
-  inputs: definition.inputs,
-  plan: (request) =>
-    Effect.gen(function* () {
-      const plan = yield* definition.plan(request)
-      return {
-        encoded: yield* Effect.orDie(Schema.encode(definition.schema)(plan)),
-        description: definition.describe(plan),
-        defaultName: definition.defaultName(plan),
-        placement: definition.placement?.(plan),
-        quick: definition.quick?.(plan),
-        locks: definition.locks?.(plan)
-      }
-    }),
-  provision: (encoded) =>
-    Effect.flatMap(Effect.orDie(Schema.decodeUnknown(definition.schema)(encoded)), definition.provision)
-})
+export const mode = <P, I>(definition: Mode<P, I>): AnyMode => {
+  const decode = (encoded: unknown) => Effect.orDie(Schema.decodeUnknown(definition.schema)(encoded))
+  return {
+    description: definition.description,
+    inputs: definition.inputs,
+    plan: (request) =>
+      Effect.gen(function* () {
+        const plan = yield* definition.plan(request)
+        return {
+          encoded: yield* Effect.orDie(Schema.encode(definition.schema)(plan)),
+          description: definition.describe(plan),
+          defaultName: definition.defaultName(plan),
+          placement: definition.placement?.(plan),
+          quick: definition.quick?.(plan),
+          locks: definition.locks?.(plan)
+        }
+      }),
+    provision: (encoded) => Effect.flatMap(decode(encoded), definition.provision),
+    teardown: (encoded, request) =>
+      Effect.map(decode(encoded), (plan) => definition.teardown?.(plan, request)),
+    sync: (encoded) => Effect.map(decode(encoded), (plan) => definition.sync?.(plan))
+  }
+}
 
 /**
  * The extensions that there are.

@@ -12,6 +12,8 @@ export interface ProfileMode {
   readonly mode: AnyMode
   /** The inputs that the extension declares as the profile narrows them, and those that it adds. */
   readonly inputs: InputDeclarations
+  /** Inputs that only other modes of the extension have, and the mode that has each. */
+  readonly elsewhere: Readonly<Record<string, string>>
   /** What is wrong with the profile's own part in them. */
   readonly problems: ReadonlyArray<UsageError>
 }
@@ -30,7 +32,22 @@ export const profileError = (
   hint: string
 ): UsageError => new UsageError({ reason: "profile", message, hint, location: locationOf(profile, keys) })
 
-const narrow = (profile: Profile, extension: Extension, declared: InputDeclarations) => {
+const inputsElsewhere = ({ modes }: Extension, name: string, declared: InputDeclarations) =>
+  Object.fromEntries(
+    Object.entries(modes).flatMap(([other, { inputs }]) =>
+      Object.keys(inputs)
+        .filter((input) => other !== name && !Object.hasOwn(declared, input))
+        .map((input) => [input, other] as const)
+    )
+  )
+
+const narrow = (
+  profile: Profile,
+  extension: Extension,
+  declared: InputDeclarations,
+  elsewhere: Readonly<Record<string, string>>,
+  own: boolean
+) => {
   const inputs = new Map<string, InputDeclaration>(Object.entries(declared))
   const problems: Array<UsageError> = []
   for (const [name, input] of Object.entries<ProfileInput>(profile.document.inputs ?? {})) {
@@ -38,9 +55,12 @@ const narrow = (profile: Profile, extension: Extension, declared: InputDeclarati
     const type = input.type ?? below?.type
     const wrong = (message: string, hint: string, key: ReadonlyArray<string> = []) =>
       problems.push(profileError(profile, ["inputs", name, ...key], message, hint))
+    const there = Object.hasOwn(elsewhere, name) ? elsewhere[name] : undefined
+    // What the profile says for its own mode says nothing of another one.
+    if (there !== undefined && !own) continue
     if (below === undefined && input.variable !== true) {
       wrong(
-        `${extension.id} has no input ${name}`,
+        there === undefined ? `${extension.id} has no input ${name}` : `${name} is an input of ${there} mode`,
         didYouMean(name, Object.keys(declared), "a variable of the template needs `variable: true`")
       )
     } else if (type === undefined) {
@@ -79,7 +99,9 @@ export const find = (profile: Profile, wanted?: string): Effect.Effect<ProfileMo
         ? profileError(profile, ["mode"], message, hint)
         : new UsageError({ reason: "usage", message, hint })
     }
-    return { extension, name, mode, ...narrow(profile, extension, mode.inputs) }
+    const elsewhere = inputsElsewhere(extension, name, mode.inputs)
+    const own = name === (document.mode ?? modes[0])
+    return { extension, name, mode, elsewhere, ...narrow(profile, extension, mode.inputs, elsewhere, own) }
   })
 
 /** An input, and whom it is from, the most general one first: an extension's id, or a profile's and its file. */

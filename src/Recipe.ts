@@ -4,7 +4,7 @@ import type * as Layer from "effect/Layer"
 import type { Artifacts } from "./Artifacts.js"
 import type { ProvisionError } from "./domain/Failure.js"
 import type { Placement } from "./domain/Placement.js"
-import type { Host, HostError } from "./Host.js"
+import type { Host, HostError, Hosts } from "./Host.js"
 import type { Packer } from "./Packer.js"
 import type { Provision, ProvisionShape } from "./Provision.js"
 import type { Reporter } from "./Reporter.js"
@@ -15,7 +15,7 @@ import type { Steps } from "./Steps.js"
 export type RecipeError = ProvisionError | HostError | StoreError
 
 /** What a recipe may ask for: ports alone, so that layers decide what they are. */
-export type RecipeServices = Artifacts | Host | Packer | Provision | Reporter | Steps
+export type RecipeServices = Artifacts | Host | Hosts | Packer | Provision | Reporter | Steps
 
 /**
  * Gives a recipe its services: the Host of the placement, Packer on it, and those that hold the provision's lease.

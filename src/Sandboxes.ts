@@ -21,8 +21,10 @@ import type { ProgressEvent } from "./domain/ProgressEvent.js"
 import { hasEnded, isLiving, Sandbox, SandboxId } from "./domain/Sandbox.js"
 import { Extensions, type PlanServices } from "./Extension.js"
 import { Holders } from "./Holders.js"
+import type { HostError, Hosts } from "./Host.js"
 import * as ProfileMode from "./ProfileMode.js"
 import { Profiles } from "./Profiles.js"
+import { tearDown } from "./Sandboxes/Teardown.js"
 import { SandboxStore, StoreError } from "./SandboxStore.js"
 import { Secrets, type SecretValues } from "./Secrets.js"
 import { Supervisors } from "./Supervisors.js"
@@ -40,6 +42,8 @@ export interface CreateRequest {
   readonly workingDirectory: string
   /** Asks a person for a required secret that was not given; where it is left out, such an input is missing. */
   readonly askSecret?: AskSecret
+  /** Whether this program may end before the provision does; else it carries a quick one through itself. */
+  readonly detach?: boolean
 }
 
 /** Gives what a person typed for a secret input. */
@@ -73,18 +77,25 @@ export interface SandboxesShape {
   /** Asks for the provision to be cancelled, without waiting; one that has ended otherwise is a `Conflict`. */
   readonly cancel: (id: SandboxId) => Effect.Effect<void, StoreError | NotFound | Conflict>
   /**
-   * Ends a sandbox; its artifacts stay, unless told otherwise. One that is being provisioned is a `Conflict`, with
-   * `force` it is cancelled first.
+   * Ends a sandbox; its artifacts stay, and the workspace that it shares with others of its project, unless told
+   * otherwise. One that is being provisioned is a `Conflict`, with `force` it is cancelled first. A machine that is gone
+   * is forgotten with `force`: the last event's `left` says what may be left there.
    */
   readonly destroy: (
     id: SandboxId,
-    options: { readonly force: boolean; readonly deleteArtifacts: boolean }
-  ) => Effect.Effect<Sandbox, StoreError | NotFound | Conflict>
+    options: {
+      readonly force: boolean
+      readonly deleteArtifacts: boolean
+      readonly deleteWorkspace?: boolean
+    }
+  ) => Effect.Effect<Sandbox, StoreError | NotFound | Conflict | HostError>
 }
 
 /** @category services */
 export class Sandboxes extends Context.Tag("sandboxer/Sandboxes")<Sandboxes, SandboxesShape>() {}
 
+/** How long is waited for the next event: shortly at first, since some provisions are done in a moment. */
+const firstLook = Duration.millis(5)
 const lookEvery = Duration.millis(100)
 /** How often it is looked whether somebody supervises a sandbox, in seconds. */
 const lookForSupervisorEvery = 1
@@ -123,6 +134,7 @@ export const layer = Layer.effect(
   Sandboxes,
   Effect.gen(function* () {
     const services = yield* Effect.context<PlanServices>()
+    const machinery = yield* Effect.context<SandboxStore | Extensions | Hosts>()
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const store = yield* SandboxStore
@@ -135,7 +147,7 @@ export const layer = Layer.effect(
     const plan = Effect.fn("Sandboxes.plan")(function* (request: CreateRequest) {
       const profile = yield* profiles.get(request.profile)
       const { document } = profile
-      const { extension, inputs, mode, name, problems } = yield* ProfileMode.find(
+      const { elsewhere, extension, inputs, mode, name, problems } = yield* ProfileMode.find(
         profile,
         yield* modeOf(request)
       ).pipe(Effect.provideService(Extensions, extensions))
@@ -144,6 +156,7 @@ export const layer = Layer.effect(
       const { mode: _, ...given } = request.inputs
       const resolved = yield* resolveInputs({
         declarations: inputs,
+        elsewhere,
         given,
         environment: request.environment,
         absolute: {
@@ -331,6 +344,7 @@ export const layer = Layer.effect(
       Stream.unwrap(
         Effect.sync(() => {
           const watch = makeWatch(id)
+          let pause = firstLook
           return Stream.paginateChunkEffect(after, (seq) =>
             Effect.gen(function* () {
               // Read before the events: once it has ended, all of them are there.
@@ -339,7 +353,8 @@ export const layer = Layer.effect(
               const next = events.at(-1)?.seq ?? seq
               if (!hasEnded(state)) {
                 yield* watch
-                if (events.length === 0) yield* Effect.sleep(lookEvery)
+                pause = events.length > 0 ? firstLook : Duration.min(Duration.times(pause, 1.5), lookEvery)
+                if (events.length === 0) yield* Effect.sleep(pause)
               }
               return [
                 Chunk.fromIterable(events),
@@ -397,7 +412,7 @@ export const layer = Layer.effect(
             ? recordFree(planned.plan, id, planned.defaultName)
             : record(planned.plan, id, request.name)
         const sandbox = yield* Effect.onError(recorded, () => Effect.ignore(secrets.forget(id)))
-        yield* supervisors.start(id)
+        yield* supervisors.start(id, { here: planned.plan.quick && request.detach !== true })
         return sandbox
       }),
       list: store.list,
@@ -434,7 +449,10 @@ export const layer = Layer.effect(
       allEvents: store.allEvents,
       wait,
       cancel,
-      destroy: Effect.fn("Sandboxes.destroy")(function* (id, { deleteArtifacts, force }) {
+      destroy: Effect.fn("Sandboxes.destroy")(function* (
+        id,
+        { deleteArtifacts, deleteWorkspace = false, force }
+      ) {
         const before = yield* get(id)
         if (!hasEnded(before.state)) {
           if (!force) {
@@ -448,11 +466,17 @@ export const layer = Layer.effect(
           yield* Effect.catchTag(cancel(id), "Conflict", () => Effect.void)
         }
         const ended = yield* wait(id)
+        const left = yield* Effect.provide(tearDown(ended, { deleteWorkspace, force }), machinery)
         yield* store.transition(
           id,
           ["ready", "failed", "cancelled", "destroying"],
           { state: "destroyed" },
-          { identity: "destroyed", type: "destroyed", message: "destroyed" }
+          {
+            identity: "destroyed",
+            type: "destroyed",
+            message: left === undefined ? "destroyed" : `destroyed; ${left}`,
+            data: left === undefined ? {} : { left }
+          }
         )
         if (deleteArtifacts && ended.artifacts.length > 0) {
           yield* Effect.forEach(ended.artifacts, (artifact) => removeArtifact(id, artifact), {

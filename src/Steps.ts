@@ -52,7 +52,8 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
       const host = yield* Host
       const { attempt, id, term } = yield* Provision
       const folder = join(folderOf(host.home, id), String(attempt))
-      yield* host.makeFolder(folder)
+      // Without a job nothing comes into it: one errand less to a host that is far away.
+      if ((yield* store.plan(id))?.quick !== true) yield* host.makeFolder(folder)
       const done = new Map((yield* store.steps(id, attempt)).map((step) => [step.key, step]))
       const keep = <A, I>(key: string, schema: Schema.Schema<A, I>, result: A, job?: JobStep) =>
         Effect.gen(function* () {

@@ -275,7 +275,7 @@ const finish = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, end
     const proof = yield* stopJobs(lease, sandbox.attempt, host, asked ? grace : 0)
     if (end.state !== "ready") yield* artifacts.withdraw
     const told = end.state === "failed" ? yield* keepFiles(lease, sandbox.attempt, host, end) : end
-    yield* host.remove(folderOf(host.home, lease.id))
+    if (!plan.quick) yield* host.remove(folderOf(host.home, lease.id))
     yield* secrets.forget(lease.id)
     const { change, event } = yield* outcome(told, plan, proof)
     yield* store.commit(lease, { change, events: [{ ...event, identity: `${sandbox.attempt}/end` }] })

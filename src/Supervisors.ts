@@ -8,7 +8,10 @@ import type { StoreError } from "./SandboxStore.js"
 export class Supervisors extends Context.Tag("sandboxer/Supervisors")<
   Supervisors,
   {
-    /** Starts a supervisor, which gives way where there is one already. */
-    readonly start: (id: SandboxId) => Effect.Effect<void, StoreError>
+    /**
+     * Starts a supervisor, which gives way where there is one already. With `here` it is one of this program, that
+     * ends with it: for what is done in a moment.
+     */
+    readonly start: (id: SandboxId, options?: { readonly here?: boolean }) => Effect.Effect<void, StoreError>
   }
 >() {}

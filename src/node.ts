@@ -10,6 +10,7 @@ import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ArtifactsFiles from "./Artifacts/Files.js"
@@ -76,6 +77,7 @@ export const layerRecipes = (
               )
             ),
             Layer.provideMerge(Layer.succeed(Provision, provision)),
+            Layer.provideMerge(Layer.succeed(Hosts, Context.get(services, Hosts))),
             Layer.provide(Layer.succeedContext(services))
           )
       }

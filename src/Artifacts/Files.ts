@@ -1,31 +1,20 @@
 /** Artifacts as files of this machine. */
 import { randomBytes } from "node:crypto"
+import type { PlatformError } from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
 import { Artifacts, type Destination, type Publication } from "../Artifacts.js"
-import * as Digest from "../Digest.js"
-import { Artifact, ArtifactId } from "../domain/Artifact.js"
+import { type Artifact, ArtifactId } from "../domain/Artifact.js"
 import { ProvisionError } from "../domain/Failure.js"
 import { Host } from "../Host.js"
 import { Provision } from "../Provision.js"
 import { SandboxStore } from "../SandboxStore.js"
 import { Settings } from "../Settings.js"
-
-// What was put in its place, by name and digest, and where it was made ready.
-const publicationKey = "publication"
-const Publications = Schema.Struct({ folder: Schema.String, artifacts: Schema.Array(Artifact) })
-
-const cannotWrite = (error: { readonly message: string }) =>
-  Effect.fail(
-    new ProvisionError({
-      reason: "disk-space",
-      message: `artifacts cannot be written: ${error.message}`,
-      hint: "check the space and the permissions of the folder that artifacts go to"
-    })
-  )
+import * as Results from "./Results.js"
+import * as Staging from "./Staging.js"
+import { cannotWrite } from "./Staging.js"
 
 /** @category layers */
 export const layer = Layer.effect(
@@ -38,36 +27,14 @@ export const layer = Layer.effect(
     const { home } = yield* Settings
     const { attempt, id, term } = yield* Provision
 
-    const digest = (file: string) => Effect.provideService(Digest.sha256(file), FileSystem.FileSystem, fs)
-    const isThere = (file: string) => Effect.orElseSucceed(fs.exists(file), () => false)
-    const stagingName = (ofTerm: number) => `.staging-${id}.${ofTerm}`
-    // Of this term and those before it; one that goes on although its lease was taken finds its own gone.
-    const clearStaging = (folder: string) =>
-      Effect.forEach(
-        Array.from({ length: term }, (_, index) => path.join(folder, stagingName(index + 1))),
-        (staging) => fs.remove(staging, { recursive: true, force: true }),
-        { discard: true }
-      )
-    const intended = Effect.flatMap(store.steps(id, attempt), (steps) => {
-      const value = steps.find(({ key }) => key === publicationKey)?.result?.value
-      return value === undefined
-        ? Effect.succeed(undefined)
-        : Effect.orDie(Schema.decodeUnknown(Publications)(value))
-    })
-    // Written down before anything is where users see it: a provision that does not end well takes it away again.
-    const intend = (folder: string, artifacts: ReadonlyArray<Artifact>) =>
-      Effect.gen(function* () {
-        const value = yield* Effect.orDie(Schema.encode(Publications)({ folder, artifacts }))
-        yield* store.commit(
-          { id, term },
-          { step: { attempt, key: publicationKey, job: null, result: { value } } }
-        )
-      })
+    const staging = yield* Staging.make
+    const results = yield* Results.make(staging)
+    const { digest, intend, intended, isThere } = staging
 
     // Under a name that no other term uses; it is whole before it gets the name that users see.
-    const stage = (file: Publication, staging: string) =>
+    const stage = (file: Publication, folder: string) =>
       Effect.gen(function* () {
-        const staged = path.join(staging, file.name)
+        const staged = path.join(folder, file.name)
         yield* host.get(file.source, staged)
         const sha256 = yield* digest(staged)
         const { size } = yield* fs.stat(staged)
@@ -91,6 +58,14 @@ export const layer = Layer.effect(
         })
       })
 
+    /** Folders within a folder of artifacts that have nothing in them. */
+    const removeEmpty = (folder: string, at: string): Effect.Effect<void, PlatformError> =>
+      Effect.gen(function* () {
+        if (!at.startsWith(`${folder}/`) || (yield* fs.readDirectory(at)).length > 0) return
+        yield* fs.remove(at, { recursive: true })
+        yield* removeEmpty(folder, path.dirname(at))
+      })
+
     return {
       defaultFolder: (vmName) => path.join(home, "artifacts", vmName, id),
       names: (folder) =>
@@ -100,12 +75,12 @@ export const layer = Layer.effect(
         }).pipe(Effect.catchTags({ BadArgument: cannotWrite, SystemError: cannotWrite })),
       publish: (files: ReadonlyArray<Publication>, { folder, replace }: Destination) =>
         Effect.gen(function* () {
-          const staging = path.join(folder, stagingName(term))
+          const ready = staging.in(folder)
           if ((yield* intended) === undefined) yield* intend(folder, [])
           yield* fs.makeDirectory(folder, { recursive: true })
-          yield* clearStaging(folder)
-          yield* fs.makeDirectory(staging, { mode: 0o700 })
-          const staged = yield* Effect.forEach(files, (file) => stage(file, staging))
+          yield* staging.clear(folder)
+          yield* fs.makeDirectory(ready, { mode: 0o700 })
+          const staged = yield* Effect.forEach(files, (file) => stage(file, ready))
           const made = staged.map(
             ({ format, name, primary, sha256, sizeBytes }): Artifact => ({
               id: ArtifactId.make(randomBytes(6).toString("hex")),
@@ -119,8 +94,8 @@ export const layer = Layer.effect(
           )
           yield* intend(folder, made)
           for (const { name } of made) {
-            yield* put(path.join(staging, name), path.join(folder, name), replace)
-            yield* put(path.join(staging, `${name}.sha256`), path.join(folder, `${name}.sha256`), replace)
+            yield* put(path.join(ready, name), path.join(folder, name), replace)
+            yield* put(path.join(ready, `${name}.sha256`), path.join(folder, `${name}.sha256`), replace)
           }
           yield* store.commit(
             { id, term },
@@ -134,22 +109,28 @@ export const layer = Layer.effect(
               }))
             }
           )
-          yield* clearStaging(folder)
+          yield* staging.clear(folder)
           return made
         }).pipe(Effect.catchTags({ BadArgument: cannotWrite, SystemError: cannotWrite })),
+      ...results,
       withdraw: Effect.gen(function* () {
         const publication = yield* intended
         if (publication === undefined) return
         const { artifacts, folder } = publication
-        yield* clearStaging(folder)
+        yield* staging.clear(folder)
         for (const { path: file, sha256 } of artifacts) {
           // One that was there before us is not ours to take away.
           if (!(yield* isThere(file)) || (yield* digest(file)) !== sha256) continue
           // Last, as it tells that there is something to take away.
           yield* fs.remove(`${file}.sha256`, { force: true })
           yield* fs.remove(file)
+          yield* removeEmpty(folder, path.dirname(file))
         }
-        yield* store.commit({ id, term }, { change: { artifacts: [] } })
+        // A receipt tells of what failed, too.
+        const others = ((yield* store.get(id))?.artifacts ?? []).filter(
+          (one) => !artifacts.some((withdrawn) => withdrawn.name === one.name)
+        )
+        yield* store.commit({ id, term }, { change: { artifacts: others } })
         // A folder of its own has its id for a name; any other is the user's.
         if (path.basename(folder) === id && (yield* isThere(folder))) {
           if ((yield* fs.readDirectory(folder)).length === 0) yield* fs.remove(folder, { recursive: true })

@@ -1,11 +1,14 @@
 /** Supervisors as processes of their own: `sandboxer supervise ID`, which outlives the one who started it. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { SandboxId } from "../domain/Sandbox.js"
 import { cookie } from "../Host.js"
 import { detach } from "../Processes.js"
 import { StoreError } from "../SandboxStore.js"
 import { Settings } from "../Settings.js"
+import type { SupervisionServices } from "../Supervision.js"
 import { Supervisors } from "../Supervisors.js"
+import * as InProcess from "./InProcess.js"
 
 const cannotStart = (error: { readonly message: string }) =>
   new StoreError({
@@ -18,11 +21,13 @@ const cannotStart = (error: { readonly message: string }) =>
  * `executable` is the JavaScript file of the command line.
  * @category layers
  */
-export const layer = (executable: string): Layer.Layer<Supervisors, never, Settings> =>
-  Layer.effect(
+export const layer = (executable: string): Layer.Layer<Supervisors, never, Settings | SupervisionServices> =>
+  Layer.scoped(
     Supervisors,
-    Effect.map(Settings, ({ home, namedConfiguration }) => ({
-      start: (id) =>
+    Effect.gen(function* () {
+      const { home, namedConfiguration } = yield* Settings
+      const fork = yield* InProcess.makeFork
+      const start = (id: SandboxId) =>
         detach({
           program: process.execPath,
           args: [executable, "supervise", id],
@@ -35,5 +40,6 @@ export const layer = (executable: string): Layer.Layer<Supervisors, never, Setti
             [cookie]: ""
           }
         }).pipe(Effect.asVoid, Effect.mapError(cannotStart))
-    }))
+      return { start: (id, options) => (options?.here === true ? fork(id) : start(id)) }
+    })
   )

@@ -1,4 +1,5 @@
 import * as Command from "@effect/cli/Command"
+import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Effect from "effect/Effect"
 import type { Plan } from "../domain/Plan.js"
 import { Profiles } from "../Profiles.js"
@@ -96,6 +97,7 @@ export const create = Command.make(
         inputs: over(mode === undefined ? inFile : withoutMode, yield* parseInputs(inputs)),
         environment: process.env,
         workingDirectory: process.cwd(),
+        detach,
         ...(askSecret === undefined ? {} : { askSecret }),
         ...(mode === undefined ? {} : { mode }),
         ...(name === undefined ? {} : { name }),
@@ -110,4 +112,20 @@ export const create = Command.make(
       yield* printOne(output, output === "table" ? sandboxInFull : sandboxes, ended)
       yield* conclude(ended)
     })
-).pipe(Command.withDescription("Provision a sandbox from a profile, and follow it to its end"))
+).pipe(
+  Command.withDescription(
+    HelpDoc.blocks([
+      HelpDoc.p("Provision a sandbox from a profile, and follow it to its end"),
+      HelpDoc.p(
+        "build mode runs Packer from a template (-i packer_template=…) and keeps the image. " +
+          "attach mode uses a machine that exists (-i host=… or a vm_name of the port registry): alone it is ready to use " +
+          "with exec and ssh; with -i project=… and -i command=… it takes the project there, runs the command, " +
+          "and with -i collect=… brings results back."
+      ),
+      HelpDoc.p(
+        "The profile says which mode it is; --mode, or -i mode=…, chooses the other one. " +
+          "`sandboxer profile explain PROFILE --mode MODE` shows the inputs of each."
+      )
+    ])
+  )
+)

@@ -5,6 +5,7 @@ import { Sandboxes } from "../Sandboxes.js"
 import * as options from "./options.js"
 import { printList, sandboxes } from "./output.js"
 import { find } from "./reference.js"
+import { say } from "./say.js"
 
 const make = (name: string, description: string) =>
   Command.make(
@@ -14,18 +15,23 @@ const make = (name: string, description: string) =>
         Args.withDescription("Sandboxes: ids, beginnings of ids, or names"),
         Args.atLeast(1)
       ),
-      force: options.flag("force", "Cancel a provision that runs"),
+      force: options.flag("force", "Cancel a provision that runs; forget a machine that is gone"),
       deleteArtifacts: options.flag("delete-artifacts", "Delete what it made, too"),
+      deleteWorkspace: options.flag("delete-workspace", "Delete its project's workspace on the machine, too"),
       output: options.output
     },
-    ({ deleteArtifacts, force, ids, output }) =>
+    ({ deleteArtifacts, deleteWorkspace, force, ids, output }) =>
       Effect.gen(function* () {
         const manager = yield* Sandboxes
         // All of them are there before the first one goes.
         const found = yield* Effect.forEach(ids, find)
         const destroyed = yield* Effect.forEach(found, ({ id }) =>
-          manager.destroy(id, { force, deleteArtifacts })
+          manager.destroy(id, { force, deleteArtifacts, deleteWorkspace })
         )
+        for (const { id, name } of destroyed) {
+          const last = (yield* manager.events(id, 0)).find(({ type }) => type === "destroyed")
+          if (typeof last?.data.left === "string") yield* say(`warning: ${name}: ${last.data.left}`)
+        }
         yield* printList(output, sandboxes, destroyed)
       })
   ).pipe(Command.withDescription(description))

@@ -21,6 +21,7 @@ import { create } from "./create.js"
 import { destroy, rm } from "./destroy.js"
 import { doctor } from "./doctor.js"
 import { events } from "./events.js"
+import { exec } from "./exec.js"
 import { type CommandError, type Ending, ofDefect, ofError } from "./exit.js"
 import { extension } from "./extension.js"
 import { list, ls } from "./list.js"
@@ -29,7 +30,9 @@ import { globals as globalOptions } from "./options.js"
 import { profile } from "./profile.js"
 import { sayAll } from "./say.js"
 import { show } from "./show.js"
+import { ssh } from "./ssh.js"
 import { supervise } from "./supervise.js"
+import { sync } from "./sync.js"
 import { wait } from "./wait.js"
 import { watch } from "./watch.js"
 
@@ -51,6 +54,9 @@ const verbs: Verbs = {
   cancel: [],
   destroy: [],
   rm: [],
+  exec: [],
+  ssh: [],
+  sync: [],
   profile: ["list", "show", "explain", "validate", "init"],
   artifact: ["list", "show", "path", "verify"],
   extension: ["list", "show"],
@@ -63,7 +69,9 @@ const application = (layers: CliLayers, globals: Globals) => {
   const full = <Name extends string, R, E, A>(command: Command.Command<Name, R, E, A>) =>
     Command.provide(command, fullLayer)
   return Command.make("sandboxer", globalOptions).pipe(
-    Command.withDescription("Build VM images with Packer, and keep them: builds that cannot be lost"),
+    Command.withDescription(
+      "Build VM images with Packer, and on machines that exist: builds that cannot be lost"
+    ),
     Command.withSubcommands([
       full(create),
       full(list),
@@ -76,6 +84,9 @@ const application = (layers: CliLayers, globals: Globals) => {
       full(cancel),
       full(destroy),
       full(rm),
+      full(exec),
+      full(ssh),
+      full(sync),
       Command.provide(profile, settledLayer),
       full(artifact),
       Command.provide(extension, settledLayer),

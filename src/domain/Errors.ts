@@ -30,7 +30,7 @@ export class NotFound extends Schema.TaggedError<NotFound>("sandboxer/NotFound")
  * @category errors
  */
 export class Conflict extends Schema.TaggedError<Conflict>("sandboxer/Conflict")("Conflict", {
-  reason: Schema.Literal("name-taken", "running", "ended", "exists"),
+  reason: Schema.Literal("name-taken", "running", "ended", "exists", "not-ready"),
   message: Schema.String,
   hint: Schema.String
 }) {}

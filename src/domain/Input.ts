@@ -279,20 +279,24 @@ export const resolveInputs = (options: {
     readonly profile: (path: string, input: string) => string
   }
   readonly asks?: boolean
+  /** Inputs of other modes, by their names, and the mode that has each. */
+  readonly elsewhere?: Readonly<Record<string, string>>
 }): Either.Either<ResolvedInputs, UsageError> =>
   Either.gen(function* () {
-    const { absolute, asks = false, declarations, environment, given } = options
+    const { absolute, asks = false, declarations, elsewhere = {}, environment, given } = options
     const unknown = Object.keys(given).find((name) => !Object.hasOwn(declarations, name))
     if (unknown !== undefined) {
+      const there = Object.hasOwn(elsewhere, unknown) ? elsewhere[unknown] : undefined
+      const names = Object.keys(declarations)
       return yield* Either.left(
         new UsageError({
           reason: "input",
-          message: `unknown input ${unknown}`,
-          hint: didYouMean(
-            unknown,
-            Object.keys(declarations),
-            `inputs are ${Object.keys(declarations).join(", ")}`
-          ),
+          message:
+            there === undefined ? `unknown input ${unknown}` : `${unknown} is an input of ${there} mode`,
+          hint:
+            there === undefined
+              ? didYouMean(unknown, names, `inputs are ${names.join(", ")}`)
+              : `leave it out, or choose that mode: --mode ${there}`,
           location: given[unknown] && locationOf(given[unknown])
         })
       )

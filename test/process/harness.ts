@@ -143,8 +143,12 @@ export class Lab {
   }
 
   /** As `start`, on a terminal of its own, whose output is stdout. */
-  startOnTerminal(args: ReadonlyArray<string>): Started {
-    const line = [process.execPath, executable, ...args].map((word) => `'${word}'`).join(" ")
+  startOnTerminal(args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}): Started {
+    // script(1) would run a SHELL of its own environment.
+    const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`)
+    const line = ["env", ...variables, process.execPath, executable, ...args]
+      .map((word) => `'${word}'`)
+      .join(" ")
     return this.startProgram("script", ["-qefc", line, "/dev/null"], { TERM: "xterm" })
   }
 

@@ -1,11 +1,14 @@
-/** `ext.vm-packer`: images of virtual machines, built with Packer. */
+/** `ext.vm-packer`: images of virtual machines, built with Packer; and build machines that exist, used over SSH. */
 import { type Extension, mode } from "../../Extension.js"
+import * as AttachPlan from "./AttachPlan.js"
+import { attach } from "./attach.js"
 import * as BuildPlan from "./BuildPlan.js"
 import { build } from "./build.js"
+import { syncAgain, teardown } from "./workspace.js"
 
 export const vmPacker: Extension = {
   id: "ext.vm-packer",
-  description: "Builds images of virtual machines with Packer",
+  description: "Builds images of virtual machines with Packer, and uses machines that exist",
   modes: {
     build: mode({
       description: "Runs Packer from a template and keeps the image",
@@ -15,6 +18,21 @@ export const vmPacker: Extension = {
       describe: BuildPlan.describe,
       defaultName: ({ vmName }) => vmName,
       provision: build
+    }),
+    attach: mode({
+      description:
+        "Uses a machine that exists: takes a project there, runs a command, brings the results back",
+      inputs: AttachPlan.inputs,
+      schema: AttachPlan.AttachPlan,
+      plan: AttachPlan.plan,
+      describe: AttachPlan.describe,
+      defaultName: ({ name }) => name,
+      placement: ({ placement }) => placement,
+      quick: ({ command }) => command === null,
+      locks: AttachPlan.locks,
+      provision: attach,
+      teardown,
+      sync: syncAgain
     })
   }
 }

@@ -1,0 +1,62 @@
+/** What both ways of publishing have in common: a place to make files ready in, and word of what will be published. */
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Digest from "../Digest.js"
+import { Artifact } from "../domain/Artifact.js"
+import { ProvisionError } from "../domain/Failure.js"
+import { Provision } from "../Provision.js"
+import { SandboxStore } from "../SandboxStore.js"
+
+// What was put in its place, by name and digest, and where it was made ready.
+const publicationKey = "publication"
+const Publications = Schema.Struct({ folder: Schema.String, artifacts: Schema.Array(Artifact) })
+
+export const cannotWrite = (error: { readonly message: string }) =>
+  Effect.fail(
+    new ProvisionError({
+      reason: "disk-space",
+      message: `artifacts cannot be written: ${error.message}`,
+      hint: "check the space and the permissions of the folder that artifacts go to"
+    })
+  )
+
+/** For one provision. */
+export const make = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const store = yield* SandboxStore
+  const { attempt, id, term } = yield* Provision
+  const nameOf = (ofTerm: number) => `.staging-${id}.${ofTerm}`
+  return {
+    digest: (file: string) => Effect.provideService(Digest.sha256(file), FileSystem.FileSystem, fs),
+    isThere: (file: string) => Effect.orElseSucceed(fs.exists(file), () => false),
+    /** The staging folder of this term. */
+    in: (folder: string) => path.join(folder, nameOf(term)),
+    /** Of this term and those before it; one that goes on although its lease was taken finds its own gone. */
+    clear: (folder: string) =>
+      Effect.forEach(
+        Array.from({ length: term }, (_, index) => path.join(folder, nameOf(index + 1))),
+        (staging) => fs.remove(staging, { recursive: true, force: true }),
+        { discard: true }
+      ),
+    intended: Effect.flatMap(store.steps(id, attempt), (steps) => {
+      const value = steps.find(({ key }) => key === publicationKey)?.result?.value
+      return value === undefined
+        ? Effect.succeed(undefined)
+        : Effect.orDie(Schema.decodeUnknown(Publications)(value))
+    }),
+    /** Written down before anything is where users see it: a provision that does not end well takes it away again. */
+    intend: (folder: string, artifacts: ReadonlyArray<Artifact>) =>
+      Effect.gen(function* () {
+        const value = yield* Effect.orDie(Schema.encode(Publications)({ folder, artifacts }))
+        yield* store.commit(
+          { id, term },
+          { step: { attempt, key: publicationKey, job: null, result: { value } } }
+        )
+      })
+  }
+})
+
+export type Staging = Effect.Effect.Success<typeof make>
