@@ -61,9 +61,9 @@ rsync_shell() {
   [ -z "${BUILD_IDENTITY:-}" ] || printf ' -i "%s"' "$BUILD_IDENTITY"
 }
 
-legacy_command='if [ -f stack.yaml ]; then stack build --copy-bins --local-bin-path=build-results/bin
-else cabal build all && mkdir -p build-results/bin &&
-  find dist-newstyle -type f -path "*/x/*" -perm -u+x ! -name "*.*" -exec cp -p {} build-results/bin/ \;
+legacy_command='if [ -f stack.yaml ]; then stack build --copy-bins --local-bin-path=haskell-build/bin
+else cabal build all && mkdir -p haskell-build/bin &&
+  find dist-newstyle -type f -path "*/x/*" -perm -u+x ! -name "*.*" -exec cp -p {} haskell-build/bin/ \;
 fi'
 
 by_rsync() {
@@ -80,10 +80,10 @@ by_rsync() {
   RSYNC_RSH=$(rsync_shell)
   over_ssh "mkdir -p -- $there" &&
     rsync -a --delete --protect-args --exclude=/.git --exclude=dist-newstyle --exclude=.stack-work \
-      --exclude=/build-results -- "${project%/}/" "$target:$folder/" &&
+      --exclude=/haskell-build --exclude=/build-results -- "${project%/}/" "$target:$folder/" &&
     over_ssh "cd -- $there || exit; ${BUILD_COMMAND:-$legacy_command}" &&
     mkdir -p -- "$results" &&
-    rsync -a --protect-args --relative -- "$target:$folder/./${BUILD_COLLECT:-build-results}" "$results/"
+    rsync -a --protect-args --relative -- "$target:$folder/./${BUILD_COLLECT:-haskell-build}" "$results/"
 }
 
 # --- How it went ---

@@ -117,14 +117,14 @@ check 'at the port' told 2222
 check 'the project is sent' told "$work/pro ject/"
 check 'into the folder' told 'me@builder:the dir/'
 check 'over ssh at the port' grep -qxF '  rsh [ssh -p 2222]' "$work/record"
-check 'the results come back' told 'me@builder:the dir/./build-results'
+check 'the results come back' told 'me@builder:the dir/./haskell-build'
 check 'the result says which way' wrote '"way":"legacy","exitCode":0,"sandbox":null'
 
 run "$without" FAILS=ssh=7 make remote-build PROJECT='pro ject' BUILD_HOST=builder
 check 'what fails there is an error of make' ended 2
 check 'its exit code is said' said 'exit code 7'
 check 'and written down' wrote '"exitCode":7'
-check 'nothing is done after it' not_told './build-results'
+check 'nothing is done after it' not_told './haskell-build'
 
 run "$without" make remote-build PROJECT='pro ject'
 check 'the old way needs a host' said 'BUILD_HOST is missing'
