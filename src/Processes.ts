@@ -5,6 +5,8 @@ import { constants } from "node:os"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 
 /** @category errors */
 export class ProcessError extends Schema.TaggedError<ProcessError>("sandboxer/ProcessError")("ProcessError", {
@@ -100,6 +102,70 @@ const end = (child: ChildProcess): Effect.Effect<void> =>
       )
     )
   })
+
+/** A child that is read while it runs. */
+export interface PipedProcess {
+  /** What it prints, as fast as it is read. */
+  readonly stdout: Stream.Stream<Uint8Array, ProcessError>
+  /** How it ended; all of stdout has to be read by then. `tail` are the last characters of stderr. */
+  readonly ended: Effect.Effect<Omit<ProcessResult, "stdout"> & { readonly tail: string }>
+}
+
+const tailLength = 4096
+
+/**
+ * Starts a command that reads `input`, and then the end of its stdin unless that is to be `held` open; it ends with the
+ * scope.
+ */
+export const piped = (
+  command: ProcessCommand,
+  options: { readonly input: string; readonly held: boolean }
+): Effect.Effect<PipedProcess, ProcessError, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      started<{ readonly child: ChildProcess; readonly ended: PipedProcess["ended"] }>(
+        command,
+        { detached: true, stdio: ["pipe", "pipe", "pipe"] },
+        (child, resume) => {
+          const chunks: Array<Buffer> = []
+          let size = 0
+          let tail = Buffer.alloc(0)
+          child.stderr?.on("data", (chunk: Buffer) => {
+            if (size < kept) chunks.push(chunk.subarray(0, kept - size))
+            size += chunk.length
+            tail = Buffer.concat([tail, chunk]).subarray(-tailLength)
+          })
+          // One that ends without reading it all tells by its exit code what it thinks of it.
+          child.stdin?.on("error", () => undefined)
+          child.stdin?.write(options.input)
+          if (!options.held) child.stdin?.end()
+          const closed = new Promise<number>((resolve) =>
+            child.once("close", (code, by) => resolve(exitCodeOf(code, by)))
+          )
+          const ended = Effect.map(
+            Effect.promise(() => closed),
+            (exitCode) => ({
+              exitCode,
+              stderr: Buffer.concat(chunks).toString("utf8"),
+              tail: tail.toString("utf8")
+            })
+          )
+          child.once("spawn", () => resume(Effect.succeed({ child, ended })))
+          return undefined
+        }
+      ),
+      ({ child }) => (child.exitCode === null && child.signalCode === null ? end(child) : Effect.void)
+    ),
+    ({ child, ended }) => ({
+      stdout:
+        child.stdout === null
+          ? Stream.empty
+          : Stream.fromAsyncIterable<Uint8Array, ProcessError>(child.stdout, (cause) =>
+              processError(command, cause as NodeJS.ErrnoException)
+            ),
+      ended
+    })
+  )
 
 /**
  * Runs a command to its end with stdin closed and keeps the first MiB of each output. Interruption and the timeout

@@ -20,7 +20,7 @@ import type { UsageError } from "./domain/Errors.js"
 import { type Extensions, layerExtensions } from "./Extension.js"
 import { vmPacker } from "./extensions/vm-packer/index.js"
 import * as HoldersProc from "./Holders/Proc.js"
-import * as HostLocal from "./Host/Local.js"
+import * as HostLive from "./Host/Live.js"
 import { Host, Hosts } from "./Host.js"
 import * as PackerCommand from "./Packer/Command.js"
 import type { Packer } from "./Packer.js"
@@ -42,7 +42,7 @@ import * as SupervisorsDetached from "./Supervisors/Detached.js"
 import * as SupervisorsInProcess from "./Supervisors/InProcess.js"
 import type { Supervisors } from "./Supervisors.js"
 
-export { layer as layerHosts } from "./Host/Local.js"
+export { layer as layerHosts } from "./Host/Live.js"
 export { layer as layerPacker } from "./Packer/Command.js"
 export { layer as layerProfiles } from "./Profiles/Directory.js"
 export { layer as layerStore } from "./SandboxStore/Sql.js"
@@ -117,7 +117,7 @@ const supervision = ({ extensions, hosts, packer, settings, stateHub }: LayerOpt
     stateHub ?? layerHubNoop,
     ProfilesDirectory.layer
   ).pipe(
-    Layer.provideMerge(Layer.merge(hosts ?? HostLocal.layer, layerSandboxStore)),
+    Layer.provideMerge(Layer.merge(hosts ?? HostLive.layer, layerSandboxStore)),
     Layer.provideMerge(layerSettings(settings)),
     Layer.provideMerge(platform)
   )
@@ -134,7 +134,7 @@ const layerDoctor = (packer: Layer.Layer<Packer, never, Host>) =>
         )
       )
     ),
-    Layer.provide(HostLocal.layer)
+    Layer.provide(HostLive.layer)
   )
 
 /**

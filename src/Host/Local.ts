@@ -7,23 +7,13 @@ import { dirname } from "node:path"
 import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { HostPath, join } from "../domain/HostPath.js"
-import {
-  type Command,
-  cookie,
-  HostError,
-  type HostShape,
-  Hosts,
-  type JobOutput,
-  type JobStatus
-} from "../Host.js"
+import { type Command, cookie, HostError, type HostShape, type JobOutput, type JobStatus } from "../Host.js"
 import { bootId, processesWith, processInfo } from "../Proc.js"
 import * as Processes from "../Processes.js"
-import { Settings } from "../Settings.js"
 import { jobWrapper } from "./JobWrapper.js"
 import * as Rsync from "./Rsync.js"
 
@@ -281,7 +271,11 @@ const rsync = (args: ReadonlyArray<string>) =>
           })
   )
 
-const makeHost = (home: HostPath): HostShape => ({
+/**
+ * The host that this machine is, its state directory being `home`.
+ * @category constructors
+ */
+export const make = (home: HostPath): HostShape => ({
   name,
   home,
   run: (command, options) => Effect.mapError(Processes.run(processCommand(command), options), processError),
@@ -361,27 +355,3 @@ const makeHost = (home: HostPath): HostShape => ({
     keyFingerprint: null
   }))
 })
-
-/**
- * The local host alone.
- * @category layers
- */
-export const layer: Layer.Layer<Hosts, never, Settings> = Layer.effect(
-  Hosts,
-  Effect.map(Settings, ({ home }) => {
-    const local = makeHost(HostPath(home))
-    return {
-      get: ({ host }) =>
-        host === name
-          ? Effect.succeed(local)
-          : Effect.fail(
-              new HostError({
-                reason: "unreachable",
-                host,
-                message: `no host is called ${host}`,
-                hint: `the only host is ${name}`
-              })
-            )
-    }
-  })
-)

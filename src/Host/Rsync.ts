@@ -1,15 +1,8 @@
 /** Copying folders with rsync: what it is told, and what it says that it did. */
 import type { SyncChange, SyncOptions } from "../Host.js"
 
-/**
- * Arguments that make the folder `to` the same as `from`; both are as rsync takes them. Owners are not kept: they are
- * others there. What is excluded is not deleted either.
- */
-export const syncArguments = (
-  from: string,
-  to: string,
-  { dryRun, exclude, gitignore }: SyncOptions
-): ReadonlyArray<string> => [
+/** Makes a folder the same as another. Owners are not kept: they are others there. What is excluded is not deleted. */
+export const syncOptions = ({ dryRun, exclude, gitignore }: SyncOptions): ReadonlyArray<string> => [
   "--recursive",
   "--links",
   "--perms",
@@ -18,7 +11,12 @@ export const syncArguments = (
   "--out-format=%o %n",
   ...(dryRun ? ["--dry-run"] : []),
   ...exclude.map((pattern) => `--exclude=${pattern}`),
-  ...(gitignore ? ["--filter=:- .gitignore"] : []),
+  ...(gitignore ? ["--filter=:- .gitignore"] : [])
+]
+
+/** Arguments that make the local folder `to` the same as `from`. */
+export const syncArguments = (from: string, to: string, options: SyncOptions): ReadonlyArray<string> => [
+  ...syncOptions(options),
   "--",
   `${from.replace(/\/+$/, "")}/`,
   to

@@ -1,0 +1,77 @@
+/** rsync over the connection that all commands to a host share. */
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import type { HostPath } from "../domain/HostPath.js"
+import { HostError } from "../Host.js"
+import * as Processes from "../Processes.js"
+import { fileError, linkLost, missingProgram } from "./SshErrors.js"
+import { backoff, type Link, processError } from "./SshLink.js"
+
+/** A word for rsync's `--rsh`, which knows quotes, and a quote in them by doubling it. */
+const word = (text: string) => `'${text.replaceAll("'", "''")}'`
+
+/** Ends that speak of the connection: no start, broken protocol, socket, timeout, ssh's own. */
+const ofConnection = [5, 10, 12, 30, 35, 255]
+
+export const rsyncOver = (link: Link) => {
+  const rsh = ["ssh", ...link.arguments.map(word), "-T", "--"].join(" ")
+  const at = (path: HostPath) =>
+    `${link.destination.includes(":") ? `[${link.destination}]` : link.destination}:${path}`
+
+  const failure = (exitCode: number, stderr: string): HostError => {
+    const said = stderr
+      .trim()
+      .split("\n")
+      .filter((line) => !/^rsync error:/.test(line))
+    if (
+      /rsync: (command )?not found|rsync: not found|Unknown command: rsync/.test(stderr) ||
+      exitCode === 127
+    ) {
+      return missingProgram(link.name, "rsync")
+    }
+    const found = fileError(link.name, "rsync", said[0] ?? "")
+    return found.reason === "other" && ofConnection.includes(exitCode) && !/protocol version/.test(stderr)
+      ? linkLost(link.name)
+      : new HostError({
+          ...found,
+          message: `rsync with ${link.name} failed: ${said[0] ?? `exit code ${exitCode}`}`
+        })
+  }
+
+  const run = (args: ReadonlyArray<string>, input: string) =>
+    Effect.gen(function* () {
+      yield* link.connect
+      return yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { ended, stdout } = yield* Processes.piped(
+            { program: "rsync", args: [`--rsh=${rsh}`, "--protect-args", ...args] },
+            { input, held: false }
+          )
+          const decoder = new TextDecoder()
+          const text = yield* Stream.runFold(
+            stdout,
+            "",
+            (before, piece) => before + decoder.decode(piece, { stream: true })
+          )
+          const { exitCode, stderr } = yield* ended
+          return exitCode === 0 ? text : yield* failure(exitCode, stderr)
+        })
+      ).pipe(Effect.catchTag("ProcessError", (error) => processError(link.name)(error)))
+    }).pipe(
+      // It goes on where it was; a host that cannot be reached at all was waited for already.
+      Effect.retry({
+        while: ({ reason }) => reason === "unreachable",
+        schedule: Schedule.intersect(backoff, Schedule.recurs(20))
+      })
+    )
+
+  return {
+    /** Sends what is at a local path, as rsync takes it. */
+    push: (options: ReadonlyArray<string>, from: string, to: HostPath) =>
+      run([...options, "--", from, at(to)], ""),
+    /** Brings what is at a path there. */
+    pull: (options: ReadonlyArray<string>, from: HostPath, to: string, input = "") =>
+      run([...options, "--", at(from), to], input)
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * Programs for the POSIX shell of a machine behind SSH, and what they answer.
+ *
+ * The login shell there may be any: the one line that it gets is always the same, and means the same to all. It has
+ * sh read the program from stdin, so that nothing of it stands on a command line, where others could see it.
+ */
+
+/** Begins what a program prints: a login shell may have greeted before. */
+const begin = "sandboxer-begin\n"
+/** Ends it, with its exit code: by this the end of the program is told from that of the connection. */
+const end = "\nsandboxer-end "
+
+/** Reads the number of the program's lines and these lines, and runs them; what follows on stdin is theirs. */
+export const bootstrap = `exec /bin/sh -c '${[
+  'sbx_n=$(printf "\\nx")',
+  "sbx_n=${sbx_n%x}",
+  "sbx_s=",
+  "IFS= read -r sbx_c || exit 97",
+  'while [ "$sbx_c" -gt 0 ]; do IFS= read -r sbx_l || exit 97; sbx_s=$sbx_s$sbx_l$sbx_n sbx_c=$((sbx_c-1)); done',
+  'eval "$sbx_s"'
+].join("; ")}'`
+
+/** A word as sh reads it back, whatever is in it. */
+export const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`
+
+/** What is sent for a program: itself, its arguments being `$1` and so on. */
+export const program = (text: string, args: ReadonlyArray<string>): string => {
+  const lines = [
+    `printf '%s\\n' ${quote(begin.trim())}`,
+    `trap 'sbx_c=$?; printf "\\nsandboxer-end %s\\n" "$sbx_c" >&2' EXIT`,
+    `set -- ${args.map(quote).join(" ")}`,
+    text.trim(),
+    "exit 0"
+  ]
+    .join("\n")
+    .split("\n")
+  return `${lines.length}\n${lines.join("\n")}\n`
+}
+
+/** Takes away what came before the program began; `begun` tells whether it has. */
+export const afterBegin = () => {
+  let before: Uint8Array | undefined = new Uint8Array()
+  const mark = Buffer.from(begin)
+  return {
+    begun: () => before === undefined,
+    take: (piece: Uint8Array): Uint8Array => {
+      if (before === undefined) return piece
+      const all = Buffer.concat([before, piece])
+      const at = all.indexOf(mark)
+      before = at === -1 ? all : undefined
+      return at === -1 ? new Uint8Array() : all.subarray(at + mark.length)
+    }
+  }
+}
+
+/** The program's exit code, if it came to its end, and what it printed to stderr. */
+export const parseEnd = (stderr: string, tail: string) => {
+  const code = /\nsandboxer-end (\d+)\n/.exec(tail.slice(Math.max(0, tail.lastIndexOf(end))))?.[1]
+  const at = stderr.lastIndexOf(end)
+  return {
+    exitCode: code === undefined ? undefined : Number(code),
+    stderr: at === -1 ? stderr : stderr.slice(0, at)
+  }
+}
