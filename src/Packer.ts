@@ -67,6 +67,8 @@ export interface PackerShape {
     job: JobRef,
     request: BuildRequest
   ) => Stream.Stream<BuildRecord, ProvisionError | HostError>
+  /** What plugins last wrote to Packer's own log of a build: some of it Packer never says. */
+  readonly plugins: (job: JobRef) => Effect.Effect<ReadonlyArray<string>>
 }
 
 /** @category services */

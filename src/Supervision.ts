@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { Artifacts } from "./Artifacts.js"
-import { Failure, type FailureReason, ProvisionError } from "./domain/Failure.js"
+import { Failure, type FailureReason, ProvisionError, runbookOf } from "./domain/Failure.js"
 import type { Plan } from "./domain/Plan.js"
 import type { NewEvent } from "./domain/ProgressEvent.js"
 import { Endpoint, expiry, hasEnded, type Sandbox, type SandboxId } from "./domain/Sandbox.js"
@@ -53,36 +53,30 @@ const ofHost: Partial<Record<HostError["reason"], FailureReason>> = {
   refused: "host-refused",
   "key-changed": "host-key-changed",
   "program-missing": "command-missing",
-  "disk-full": "disk-space"
+  "disk-full": "disk-full"
+}
+
+const reasonOf = (error: RecipeError): FailureReason => {
+  switch (error._tag) {
+    case "ProvisionError":
+      return error.reason
+    case "HostError":
+      return ofHost[error.reason] ?? "host-files"
+    case "StoreError":
+      return error.reason === "not-writable" ? "disk-space" : "internal"
+  }
 }
 
 /** The failure that is kept in the record for whatever went wrong. */
 const failureOf = (error: RecipeError, logTail: ReadonlyArray<string>): Failure => {
-  switch (error._tag) {
-    case "ProvisionError":
-      return {
-        reason: error.reason,
-        message: error.message,
-        hint: error.hint,
-        logTail: error.logTail.length > 0 ? error.logTail : logTail,
-        runbook: null
-      }
-    case "HostError":
-      return {
-        reason: ofHost[error.reason] ?? "host-files",
-        message: error.message,
-        hint: error.hint,
-        logTail,
-        runbook: null
-      }
-    case "StoreError":
-      return {
-        reason: error.reason === "not-writable" ? "disk-space" : "internal",
-        message: error.message,
-        hint: error.hint,
-        logTail,
-        runbook: null
-      }
+  const reason = reasonOf(error)
+  const own = error._tag === "ProvisionError" ? error.logTail : []
+  return {
+    reason,
+    message: error.message,
+    hint: error.hint,
+    logTail: own.length > 0 ? own : logTail,
+    runbook: runbookOf(reason)
   }
 }
 

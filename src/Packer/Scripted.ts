@@ -123,6 +123,7 @@ export const layer = (script: Script): Layer.Layer<Packer, never, Host> =>
           { discard: true }
         )
       return {
+        plugins: () => Effect.succeed([]),
         version: Effect.as(when({ _tag: "Version" }), version),
         init: (_, template) => Effect.zipRight(find(template), when({ _tag: "Init", template })),
         inspect: (template) =>
