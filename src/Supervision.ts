@@ -7,6 +7,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { Artifacts } from "./Artifacts.js"
 import { Failure, type FailureReason, ProvisionError, runbookOf } from "./domain/Failure.js"
+import { join } from "./domain/HostPath.js"
 import type { Plan } from "./domain/Plan.js"
 import type { NewEvent } from "./domain/ProgressEvent.js"
 import { Endpoint, expiry, hasEnded, type Sandbox, type SandboxId } from "./domain/Sandbox.js"
@@ -275,6 +276,33 @@ const finish = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, end
     yield* store.commit(lease, { change, events: [{ ...event, identity: `${sandbox.attempt}/end` }] })
   })
 
+/** What tells of a Job that it was started: it never starts again. */
+const traces = ["claim", "identity", "exit"]
+
+/**
+ * On a disk that is full the end cannot be journaled before what filled it is gone. What ran is over in any case; that
+ * it ran stays known, should this not be enough.
+ */
+const makeRoom = (lease: Lease, attempt: number, host: HostShape) =>
+  Effect.gen(function* () {
+    const store = yield* SandboxStore
+    yield* stopJobs(lease, attempt, host, 0)
+    const folder = join(folderOf(host.home, lease.id), String(attempt))
+    const jobs = (yield* store.steps(lease.id, attempt)).flatMap(({ job }) => job?.folder ?? [])
+    const inFolders = Effect.forEach([folder, ...jobs], (one) =>
+      Effect.map(
+        Effect.orElseSucceed(host.list(one), () => []),
+        (names) => names.map((name) => join(one, name))
+      )
+    )
+    const kept = new Set([...jobs, ...jobs.flatMap((job) => traces.map((name) => join(job, name)))])
+    yield* Effect.forEach(
+      (yield* inFolders).flat().filter((path) => !kept.has(path)),
+      host.remove,
+      { discard: true }
+    )
+  })
+
 const provision = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, since: number) =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
@@ -287,9 +315,14 @@ const provision = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, 
         : yield* Effect.gen(function* () {
             const result = yield* runRecipe(plan, lease.id, since)
             const value = yield* Effect.orDie(Schema.encode(End)(result))
-            yield* store.commit(lease, {
+            const journal = store.commit(lease, {
               step: { attempt: sandbox.attempt, key: endKey, job: null, result: { value } }
             })
+            yield* Effect.catchIf(
+              journal,
+              ({ reason }) => reason === "not-writable",
+              () => Effect.zipRight(makeRoom(lease, sandbox.attempt, host), journal)
+            )
             return result
           })
     // Half of an end is none: what was begun is finished, also when this process is told to leave.
@@ -338,7 +371,13 @@ export const supervise = (id: SandboxId): Effect.Effect<void, StoreError, Superv
       )
     })
     // Fails when the lease is lost, which ends the work.
-    const beats = Effect.schedule(store.commit(lease, { beat: true }), Schedule.spaced(beatEvery))
+    const beat = Effect.catchIf(
+      store.commit(lease, { beat: true }),
+      // A disk that is full, or a database that is locked, may be so for a moment.
+      ({ reason }) => reason !== "lease-lost",
+      () => Effect.void
+    )
+    const beats = Effect.schedule(beat, Schedule.spaced(beatEvery))
     yield* Effect.raceFirst(carryThrough, Effect.zipRight(beats, Effect.never)).pipe(
       Effect.ensuring(Effect.ignore(store.releaseLease(lease)))
     )

@@ -276,8 +276,7 @@ export const causes: ReadonlyArray<Cause> = [
     reason: "packer-crashed",
     pattern: /^panic: .*|PACKER CRASH/m,
     message: ({ match: [text] }) => `Packer crashed: ${text}`,
-    hint: ({ folder }) =>
-      `Packer leaves a crash.log in ${folder}; secrets may be in it: remove it when you have read it.`
+    hint: ({ folder }) => `See what it says of the panic, and the crash.log in ${folder}.`
   },
   {
     reason: "build-failed",

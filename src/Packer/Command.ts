@@ -115,14 +115,15 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
 
     const logOf = (job: JobRef) => join(job.folder, "packer.log")
     /** What plugins last wrote to Packer's own log; nothing where there is none. */
-    const plugins = (job: JobRef) =>
-      host.run({ program: "tail", args: ["-c", String(logKept), logOf(job)] }).pipe(
+    const plugins = (job: JobRef, bytes: number) =>
+      host.run({ program: "tail", args: ["-c", String(bytes), logOf(job)] }).pipe(
         Effect.map(({ stdout }) => PluginLog.read(stdout)),
         Effect.orElseSucceed((): ReadonlyArray<string> => [])
       )
 
     return {
-      plugins,
+      machineSaid: (job) => Effect.map(plugins(job, logKept), PluginLog.qemuSaid),
+      portWaitedFor: (job) => Effect.map(plugins(job, 4096), PluginLog.portWaitedFor),
       version: Effect.gen(function* () {
         const { exitCode, stdout } = yield* run(["version", "-machine-readable"], {
           timeoutSeconds: 20,
@@ -191,7 +192,7 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
             const ended = Effect.flatMap(conclude(host, job, "leader"), (exitCode) => {
               const failed = exitCode !== 0 || diagnose(last, 0) !== undefined
               return failed
-                ? Effect.flatMap(plugins(job), (said) =>
+                ? Effect.flatMap(plugins(job, logKept), (said) =>
                     failure(last, exitCode, request, request.builds, said)
                   )
                 : Effect.void

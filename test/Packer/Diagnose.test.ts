@@ -356,7 +356,7 @@ describe("diagnose", () => {
       {
         reason: "packer-crashed",
         message: "Packer crashed: panic: runtime error: index out of range",
-        hint: "Packer leaves a crash.log in /t; secrets may be in it: remove it when you have read it."
+        hint: "See what it says of the panic, and the crash.log in /t."
       }
     ],
     [
