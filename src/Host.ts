@@ -67,6 +67,12 @@ export type JobStatus =
   /** It was started, and is neither running nor did it leave an exit code: the machine went down, or it was killed. */
   | { readonly _tag: "Interrupted" }
 
+/** A living process of a job; `name` is that of its program, its first 15 bytes. */
+export interface JobProcess {
+  readonly pid: number
+  readonly name: string
+}
+
 /** A piece of a job's output; `end` is the offset behind its last byte. */
 export interface JobOutput {
   readonly bytes: Uint8Array
@@ -121,6 +127,8 @@ export interface HostShape {
   /** Starts a job in its folder, which must exist, unless it was started before; any number may try at once. */
   readonly startJob: (job: Job) => Effect.Effect<void, HostError>
   readonly jobStatus: (folder: HostPath) => Effect.Effect<JobStatus, HostError>
+  /** What lives of a job: processes with its cookie or in its group, zombies aside; none where it is not there. */
+  readonly jobProcesses: (folder: HostPath) => Effect.Effect<ReadonlyArray<JobProcess>, HostError>
   /** What a job printed from an offset on, as it comes; ends when the job has ended and all was read. */
   readonly followJob: (folder: HostPath, from: number) => Stream.Stream<JobOutput, HostError>
   /** Asks a job to end, waits, kills what is left, and proves that nothing is. One not yet started never will be. */

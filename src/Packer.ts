@@ -67,6 +67,10 @@ export interface PackerShape {
     job: JobRef,
     request: BuildRequest
   ) => Stream.Stream<BuildRecord, ProvisionError | HostError>
+  /** The last words of a build's QEMU, from Packer's own log; they are printed nowhere. */
+  readonly machineSaid: (job: JobRef) => Effect.Effect<string | undefined>
+  /** The port that a build waits for, where that is what it does. */
+  readonly portWaitedFor: (job: JobRef) => Effect.Effect<string | undefined>
 }
 
 /** @category services */

@@ -3,6 +3,8 @@ import { readdirSync, readFileSync } from "node:fs"
 
 export interface ProcessInfo {
   readonly pid: number
+  /** Of its program, the first 15 bytes. */
+  readonly name: string
   readonly group: number
   /** Clock ticks since boot: with the pid it tells a process from a later one. */
   readonly startTime: number
@@ -18,6 +20,7 @@ export const processInfo = (pid: number): ProcessInfo | undefined => {
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
     return {
       pid,
+      name: stat.slice(stat.indexOf("(") + 1, stat.lastIndexOf(")")),
       zombie: fields[0] === "Z" || fields[0] === "X",
       group: Number(fields[2]),
       startTime: Number(fields[19])

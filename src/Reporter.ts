@@ -39,6 +39,8 @@ export interface ReporterShape {
   ) => Effect.Effect<void, StoreError>
   /** Output for the log, redacted on the way; lines that the log has already are passed over. */
   readonly output: (lines: ReadonlyArray<OutputLine>) => Effect.Effect<void, StoreError>
+  /** Keeps a text beside the log, redacted, under this name; gives its path. */
+  readonly keep: (name: string, text: string) => Effect.Effect<string, StoreError>
   /** The last lines of the log, redacted, oldest first. */
   readonly tail: Effect.Effect<ReadonlyArray<string>>
   /** Takes secrets out of a text. */

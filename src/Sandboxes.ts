@@ -27,6 +27,7 @@ import { Profiles } from "./Profiles.js"
 import { tearDown } from "./Sandboxes/Teardown.js"
 import { SandboxStore, StoreError } from "./SandboxStore.js"
 import { Secrets, type SecretValues } from "./Secrets.js"
+import { Settings } from "./Settings.js"
 import { Supervisors } from "./Supervisors.js"
 
 /** What is asked for. `environment` is where `env:NAME` and inputs with `env` are read from. */
@@ -143,6 +144,7 @@ export const layer = Layer.effect(
     const secrets = yield* Secrets
     const supervisors = yield* Supervisors
     const holders = yield* Holders
+    const { home } = yield* Settings
 
     const plan = Effect.fn("Sandboxes.plan")(function* (request: CreateRequest) {
       const profile = yield* profiles.get(request.profile)
@@ -301,6 +303,24 @@ export const layer = Layer.effect(
           : Effect.succeed(sandbox)
       )
 
+    /** Where nothing can be written, no supervisor gets anywhere, nor can it say why. */
+    const writable = Effect.gen(function* () {
+      const file = path.join(home, ".space")
+      yield* Effect.ensuring(
+        fs.writeFile(file, new Uint8Array(64 * 1024)),
+        Effect.ignore(fs.remove(file, { force: true }))
+      )
+    }).pipe(
+      Effect.mapError(
+        ({ message }) =>
+          new StoreError({
+            reason: "not-writable",
+            message: `the state directory ${home} cannot be written: ${message}`,
+            hint: `free some space there (\`df -h '${home}'\`) or mend its permissions, then run this again: nothing is lost`
+          })
+      )
+    )
+
     /** Watches over the supervisor of one sandbox, on the clock of this process. */
     const makeWatch = (id: SandboxId) => {
       let lookedAt = Number.NEGATIVE_INFINITY
@@ -334,6 +354,7 @@ export const layer = Layer.effect(
             hint: `run \`sandboxer supervise ${id} --log-level debug\` to see why`
           })
         }
+        yield* writable
         startAgainAt = now + firstPatience * 2 ** starts
         starts++
         yield* supervisors.start(id)

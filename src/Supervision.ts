@@ -6,7 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { Artifacts } from "./Artifacts.js"
-import { Failure, type FailureReason, ProvisionError } from "./domain/Failure.js"
+import { Failure, type FailureReason, ProvisionError, runbookOf } from "./domain/Failure.js"
+import { join } from "./domain/HostPath.js"
 import type { Plan } from "./domain/Plan.js"
 import type { NewEvent } from "./domain/ProgressEvent.js"
 import { Endpoint, expiry, hasEnded, type Sandbox, type SandboxId } from "./domain/Sandbox.js"
@@ -53,36 +54,30 @@ const ofHost: Partial<Record<HostError["reason"], FailureReason>> = {
   refused: "host-refused",
   "key-changed": "host-key-changed",
   "program-missing": "command-missing",
-  "disk-full": "disk-space"
+  "disk-full": "disk-full"
+}
+
+const reasonOf = (error: RecipeError): FailureReason => {
+  switch (error._tag) {
+    case "ProvisionError":
+      return error.reason
+    case "HostError":
+      return ofHost[error.reason] ?? "host-files"
+    case "StoreError":
+      return error.reason === "not-writable" ? "disk-space" : "internal"
+  }
 }
 
 /** The failure that is kept in the record for whatever went wrong. */
 const failureOf = (error: RecipeError, logTail: ReadonlyArray<string>): Failure => {
-  switch (error._tag) {
-    case "ProvisionError":
-      return {
-        reason: error.reason,
-        message: error.message,
-        hint: error.hint,
-        logTail: error.logTail.length > 0 ? error.logTail : logTail,
-        runbook: null
-      }
-    case "HostError":
-      return {
-        reason: ofHost[error.reason] ?? "host-files",
-        message: error.message,
-        hint: error.hint,
-        logTail,
-        runbook: null
-      }
-    case "StoreError":
-      return {
-        reason: error.reason === "not-writable" ? "disk-space" : "internal",
-        message: error.message,
-        hint: error.hint,
-        logTail,
-        runbook: null
-      }
+  const reason = reasonOf(error)
+  const own = error._tag === "ProvisionError" ? error.logTail : []
+  return {
+    reason,
+    message: error.message,
+    hint: error.hint,
+    logTail: own.length > 0 ? own : logTail,
+    runbook: runbookOf(reason)
   }
 }
 
@@ -281,6 +276,33 @@ const finish = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, end
     yield* store.commit(lease, { change, events: [{ ...event, identity: `${sandbox.attempt}/end` }] })
   })
 
+/** What tells of a Job that it was started: it never starts again. */
+const traces = ["claim", "identity", "exit"]
+
+/**
+ * On a disk that is full the end cannot be journaled before what filled it is gone. What ran is over in any case; that
+ * it ran stays known, should this not be enough.
+ */
+const makeRoom = (lease: Lease, attempt: number, host: HostShape) =>
+  Effect.gen(function* () {
+    const store = yield* SandboxStore
+    yield* stopJobs(lease, attempt, host, 0)
+    const folder = join(folderOf(host.home, lease.id), String(attempt))
+    const jobs = (yield* store.steps(lease.id, attempt)).flatMap(({ job }) => job?.folder ?? [])
+    const inFolders = Effect.forEach([folder, ...jobs], (one) =>
+      Effect.map(
+        Effect.orElseSucceed(host.list(one), () => []),
+        (names) => names.map((name) => join(one, name))
+      )
+    )
+    const kept = new Set([...jobs, ...jobs.flatMap((job) => traces.map((name) => join(job, name)))])
+    yield* Effect.forEach(
+      (yield* inFolders).flat().filter((path) => !kept.has(path)),
+      host.remove,
+      { discard: true }
+    )
+  })
+
 const provision = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, since: number) =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
@@ -293,9 +315,14 @@ const provision = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, 
         : yield* Effect.gen(function* () {
             const result = yield* runRecipe(plan, lease.id, since)
             const value = yield* Effect.orDie(Schema.encode(End)(result))
-            yield* store.commit(lease, {
+            const journal = store.commit(lease, {
               step: { attempt: sandbox.attempt, key: endKey, job: null, result: { value } }
             })
+            yield* Effect.catchIf(
+              journal,
+              ({ reason }) => reason === "not-writable",
+              () => Effect.zipRight(makeRoom(lease, sandbox.attempt, host), journal)
+            )
             return result
           })
     // Half of an end is none: what was begun is finished, also when this process is told to leave.
@@ -344,7 +371,13 @@ export const supervise = (id: SandboxId): Effect.Effect<void, StoreError, Superv
       )
     })
     // Fails when the lease is lost, which ends the work.
-    const beats = Effect.schedule(store.commit(lease, { beat: true }), Schedule.spaced(beatEvery))
+    const beat = Effect.catchIf(
+      store.commit(lease, { beat: true }),
+      // A disk that is full, or a database that is locked, may be so for a moment.
+      ({ reason }) => reason !== "lease-lost",
+      () => Effect.void
+    )
+    const beats = Effect.schedule(beat, Schedule.spaced(beatEvery))
     yield* Effect.raceFirst(carryThrough, Effect.zipRight(beats, Effect.never)).pipe(
       Effect.ensuring(Effect.ignore(store.releaseLease(lease)))
     )

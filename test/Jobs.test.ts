@@ -128,6 +128,7 @@ const running = (
       note: () => Effect.void,
       warning: () => Effect.void,
       output: (lines) => Effect.sync(() => void said.push(...lines)),
+      keep: (name) => Effect.succeed(name),
       tail: Effect.succeed([]),
       redact: (text) => text
     })

@@ -361,7 +361,7 @@ describe("a provision that fails", () => {
   it.effect.each([
     ["unreachable", "host-unreachable"],
     ["program-missing", "command-missing"],
-    ["disk-full", "disk-space"],
+    ["disk-full", "disk-full"],
     ["not-permitted", "host-files"]
   ] as const)("names what is wrong with the host: %s", ([reason, expected]) =>
     Effect.scoped(

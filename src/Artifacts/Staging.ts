@@ -16,7 +16,7 @@ const Publications = Schema.Struct({ folder: Schema.String, artifacts: Schema.Ar
 export const cannotWrite = (error: { readonly message: string }) =>
   Effect.fail(
     new ProvisionError({
-      reason: "disk-space",
+      reason: /ENOSPC|EDQUOT|no space left/i.test(error.message) ? "disk-full" : "disk-space",
       message: `artifacts cannot be written: ${error.message}`,
       hint: "check the space and the permissions of the folder that artifacts go to"
     })

@@ -291,6 +291,8 @@ export const make = (home: HostPath): HostShape => ({
       )
     ),
   jobStatus,
+  jobProcesses: (folder) =>
+    Effect.map(census(folder), (living) => living.map(({ name: of, pid }) => ({ pid, name: of }))),
   followJob,
   stopJob,
   place: (local) => Effect.succeed(HostPath(local)),

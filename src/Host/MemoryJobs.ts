@@ -90,6 +90,17 @@ export const make = (options: {
   const jobStatus: HostShape["jobStatus"] = (folder) =>
     Effect.sync(() => jobs.get(folder)?.status ?? { _tag: "Absent" })
 
+  // The wrapper that a real job has is none here: its command is its one process.
+  const jobProcesses: HostShape["jobProcesses"] = (folder) =>
+    Effect.sync(() =>
+      [...jobs.keys()].flatMap((at, index) => {
+        const { job, status } = jobs.get(at) ?? {}
+        return at === folder && job !== undefined && status?._tag === "Running"
+          ? [{ pid: index + 1, name: job.program.slice(0, 15) }]
+          : []
+      })
+    )
+
   const followJob: HostShape["followJob"] = (folder, from) =>
     Stream.paginateChunkEffect(from, (at) =>
       Effect.suspend(() => {
@@ -122,6 +133,7 @@ export const make = (options: {
   return {
     startJob,
     jobStatus,
+    jobProcesses,
     followJob,
     stopJob,
     /** Forgets the jobs that have ended below a folder: their files are gone. */

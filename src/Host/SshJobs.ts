@@ -10,7 +10,9 @@ import { exporting } from "./SshRun.js"
 /** The connection broke while a job was followed: the job goes on, and so does whoever follows it. */
 const lost = "lost" as const
 
-export const make = (link: Link): Pick<HostShape, "startJob" | "jobStatus" | "followJob" | "stopJob"> => {
+export const make = (
+  link: Link
+): Pick<HostShape, "startJob" | "jobStatus" | "jobProcesses" | "followJob" | "stopJob"> => {
   const failed = (what: string, stderr: string) => fileError(link.name, what, stderr)
 
   const startJob: HostShape["startJob"] = ({ args, cwd, env, folder, program }) =>
@@ -46,6 +48,14 @@ export const make = (link: Link): Pick<HostShape, "startJob" | "jobStatus" | "fo
             return failed(`the job in ${folder} cannot be looked at`, stderr)
         }
       }
+    )
+
+  const jobProcesses: HostShape["jobProcesses"] = (folder) =>
+    Effect.map(link.ask({ program: Programs.processes, args: [folder] }), ({ stdout }) =>
+      [...stdout.toString("utf8").matchAll(/^(\d+) (.*)$/gm)].map(([, pid, name = ""]) => ({
+        pid: Number(pid),
+        name
+      }))
     )
 
   const followJob: HostShape["followJob"] = (folder, from) => {
@@ -107,5 +117,5 @@ export const make = (link: Link): Pick<HostShape, "startJob" | "jobStatus" | "fo
       }
     )
 
-  return { startJob, jobStatus, followJob, stopJob }
+  return { startJob, jobStatus, jobProcesses, followJob, stopJob }
 }

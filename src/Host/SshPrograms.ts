@@ -133,6 +133,18 @@ if [ -n "$left" ]; then echo Running; exit; fi
 if exited; then echo "Exited $code"; else echo Interrupted; fi
 `
 
+/** `FOLDER`: prints the pid and the program's name of each process that lives of a job. */
+export const processes = `
+${aboutJob}
+if [ ! -e "$folder/claim" ]; then exit; fi
+census
+for one in $left; do
+  name=
+  { read -r name <"/proc/$one/comm"; } 2>/dev/null
+  [ -z "$name" ] || printf '%s %s\\n' "$one" "$name"
+done
+`
+
 /**
  * `FOLDER FROM`: prints what a job printed from an offset on, until it has ended, or whoever asked is gone. What was
  * there before its end was seen has been printed by the end.

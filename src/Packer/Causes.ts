@@ -10,6 +10,14 @@ export type Reason = Extract<
   | "plugin-missing"
   | "template-invalid"
   | "output-exists"
+  | "port-taken"
+  | "boot-failed"
+  | "no-scp"
+  | "shutdown-timeout"
+  | "disk-full"
+  | "out-of-memory"
+  | "kvm-unusable"
+  | "packer-crashed"
   | "connect-timeout"
   | "connect-refused"
   | "provisioner-failed"
@@ -51,6 +59,14 @@ export const gist = (text: string): string => {
 /** The plugin that most likely brings a component: its type up to the first hyphen, as Packer's own advice has it. */
 const pluginOf = (type: string | undefined): string => `github.com/hashicorp/${type?.split("-")[0]}`
 
+export const diskHint =
+  "Free some space there; `df -h` says how full it is, and profiles can ask for it: freeDisk."
+export const portTaken = (port: string | undefined): string =>
+  port === undefined
+    ? "No port is free of those that the template allows"
+    : `Port ${port} is taken, and the template allows no other that is free`
+export const portHint =
+  "Give the template a range of ports (host_port_min and host_port_max, vnc_port_min), or end what has it: `ss -ltnp`."
 export const provisionerHint = "The log says what the provisioner printed before it failed."
 const correctType = "Correct its name in the template, or install the plugin that brings it."
 const chooseBuilds = "Check only and except, and that the template has builds."
@@ -130,6 +146,21 @@ export const causes: ReadonlyArray<Cause> = [
     hint: () => "Move it away, or build with force."
   },
   {
+    // What runs in the guest fills the guest's disk: of its scripts and uploads this is not said.
+    reason: "disk-full",
+    pattern:
+      /^(?![\s\S]*(?:scp:|sftp|upload))[\s\S]*(?:no space left on device|disk quota exceeded|VERR_DISK_FULL)/i,
+    message: ({ match: { input } }) => `The disk is full: ${gist(input)}`,
+    hint: () => diskHint
+  },
+  {
+    reason: "port-taken",
+    pattern:
+      /[Pp]ort (\d+) (?:cannot be opened|is file locked)|Error finding (?:available )?(?:VNC |HTTP )?port: no/,
+    message: ({ match: [, port] }) => portTaken(port),
+    hint: () => portHint
+  },
+  {
     reason: "checksum-mismatch",
     pattern: /Checksums did not match for (.+?)\.?\s+Expected: (\S+)\s+Got: (\S+)/,
     message: ({ match: [, file, expected, got] }) => `${file} has the checksum ${got}, not ${expected}`,
@@ -156,6 +187,26 @@ export const causes: ReadonlyArray<Cause> = [
       `The guest refused the connection: ${oneLine(/original error: ([\s\S]+)/.exec(input)?.[1] ?? input)}`,
     hint: () =>
       "Check the user, password and key in the template against those that the guest is installed with."
+  },
+  {
+    reason: "no-scp",
+    pattern: /SCP failed to start|sftpSession error|subsystem request failed/,
+    message: () => "The guest takes no files: it has no scp, or none that works",
+    hint: () =>
+      'Install scp in the guest (openssh-client), or have Packer use sftp: ssh_file_transfer_method = "sftp".'
+  },
+  {
+    reason: "shutdown-timeout",
+    pattern: /Timeout while waiting for machine to shut ?down/i,
+    message: () => "The guest did not shut down in time",
+    hint: () =>
+      "See whether shutdown_command waits for a password; if it is only slow, raise shutdown_timeout."
+  },
+  {
+    reason: "kvm-unusable",
+    pattern: /(VERR_(?:VMX|SVM|VM)_\w+|(?:VT-x|AMD-V) is (?:disabled|not available|being used)[^\n]*)/,
+    message: ({ match: [, why] }) => `VirtualBox cannot use the processor's virtualisation: ${why}`,
+    hint: () => "Enable it in the firmware, and see that no other hypervisor (KVM) has it."
   },
   {
     reason: "build-failed",
@@ -222,11 +273,10 @@ export const causes: ReadonlyArray<Cause> = [
         : "Correct the template, or the variables that it is given."
   },
   {
-    reason: "build-failed",
+    reason: "packer-crashed",
     pattern: /^panic: .*|PACKER CRASH/m,
     message: ({ match: [text] }) => `Packer crashed: ${text}`,
-    hint: ({ folder }) =>
-      `Packer leaves a crash.log in ${folder}; secrets may be in it: remove it when you have read it.`
+    hint: ({ folder }) => `See what it says of the panic, and the crash.log in ${folder}.`
   },
   {
     reason: "build-failed",

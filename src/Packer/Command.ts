@@ -7,15 +7,20 @@ import { type HostPath, join } from "../domain/HostPath.js"
 import { type CommandResult, Host, type HostError } from "../Host.js"
 import { conclude, lines } from "../Jobs.js"
 import { Packer, type Selection, type Template } from "../Packer.js"
+import type { JobRef } from "../Steps.js"
 import { initial, overallPhase, step } from "./BuildEvents.js"
 import { diagnose } from "./Diagnose.js"
 import * as Inspect from "./Inspect.js"
+import * as PluginLog from "./PluginLog.js"
 import * as Version from "./Version.js"
 import * as Wire from "./Wire.js"
 
 /** Lines kept to tell why a build failed: Packer says that last. */
 const linesKept = 1000
 const charactersKept = 4000
+
+/** Bytes of Packer's own log that are looked at for why a build failed. */
+const logKept = 1000 * 1024
 
 /** A path below which plugins can make sockets, whose names have at most 107 bytes. */
 const longestTmpdir = 75
@@ -79,9 +84,15 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
       output: ReadonlyArray<string>,
       exitCode: number,
       template: Template,
-      builds: ReadonlyArray<string> = []
+      builds: ReadonlyArray<string> = [],
+      plugins: ReadonlyArray<string> = []
     ) => {
-      const found = diagnose(output, exitCode, { template: template.path, folder: template.folder, builds })
+      const found = diagnose(output, exitCode, {
+        template: template.path,
+        folder: template.folder,
+        builds,
+        plugins
+      })
       return new ProvisionError({
         reason: found?.reason ?? "build-failed",
         message: found?.message ?? `packer ended with exit code ${exitCode}`,
@@ -102,7 +113,17 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
         result.exitCode === 0 ? Effect.succeed(result) : refused(result, template)
       )
 
+    const logOf = (job: JobRef) => join(job.folder, "packer.log")
+    /** What plugins last wrote to Packer's own log; nothing where there is none. */
+    const plugins = (job: JobRef, bytes: number) =>
+      host.run({ program: "tail", args: ["-c", String(bytes), logOf(job)] }).pipe(
+        Effect.map(({ stdout }) => PluginLog.read(stdout)),
+        Effect.orElseSucceed((): ReadonlyArray<string> => [])
+      )
+
     return {
+      machineSaid: (job) => Effect.map(plugins(job, logKept), PluginLog.qemuSaid),
+      portWaitedFor: (job) => Effect.map(plugins(job, 4096), PluginLog.portWaitedFor),
       version: Effect.gen(function* () {
         const { exitCode, stdout } = yield* run(["version", "-machine-readable"], {
           timeoutSeconds: 20,
@@ -146,7 +167,12 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
                 request.path
               ],
               cwd: request.folder,
-              env: { ...environment, ...(tmp.length <= longestTmpdir ? { TMPDIR: tmp } : {}) }
+              env: {
+                ...environment,
+                PACKER_LOG: "1",
+                PACKER_LOG_PATH: logOf(job),
+                ...(tmp.length <= longestTmpdir ? { TMPDIR: tmp } : {})
+              }
             })
             const last: Array<string> = []
             const records = lines(host.followJob(job.folder, 0)).pipe(
@@ -165,7 +191,11 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
             )
             const ended = Effect.flatMap(conclude(host, job, "leader"), (exitCode) => {
               const failed = exitCode !== 0 || diagnose(last, 0) !== undefined
-              return failed ? failure(last, exitCode, request, request.builds) : Effect.void
+              return failed
+                ? Effect.flatMap(plugins(job, logKept), (said) =>
+                    failure(last, exitCode, request, request.builds, said)
+                  )
+                : Effect.void
             })
             return Stream.concat(records, Stream.execute(ended))
           })

@@ -1,4 +1,16 @@
-import { type Cause, causes, type Found, gist, noBuilds, provisionerHint, type Reason } from "./Causes.js"
+import {
+  type Cause,
+  causes,
+  diskHint,
+  type Found,
+  gist,
+  noBuilds,
+  portHint,
+  provisionerHint,
+  type Reason
+} from "./Causes.js"
+import { splitBuild } from "./Phases.js"
+import * as PluginLog from "./PluginLog.js"
 import * as Wire from "./Wire.js"
 
 /** Why Packer failed. Both texts are of one line; Packer's words in `message` are not redacted. */
@@ -12,14 +24,19 @@ export interface Diagnosis {
 /**
  * Why `packer` ended with `exitCode`, from the lines that it printed, machine-readable or not; `undefined` where it
  * did what it was told. `template` is its path as the user knows it, `folder` Packer's working
- * directory, and `builds` are the names of its builds.
+ * directory, and `builds` are the names of its builds; `plugins` is what these wrote to Packer's own log.
  *
  * Only Packer's own words count: its error records, and texts without a build's prefix, which a guest's always have.
  */
 export const diagnose = (
   lines: ReadonlyArray<string>,
   exitCode: number,
-  options?: { readonly template?: string; readonly folder?: string; readonly builds?: ReadonlyArray<string> }
+  options?: {
+    readonly template?: string
+    readonly folder?: string
+    readonly builds?: ReadonlyArray<string>
+    readonly plugins?: ReadonlyArray<string>
+  }
 ): Diagnosis | undefined => {
   const records = lines.map((line) => Wire.parse(line))
   const words = wordsOf(records)
@@ -29,10 +46,77 @@ export const diagnose = (
     builds: options?.builds ?? [],
     said: allOf(words)
   }
-  return exitCode === 0
-    ? nothingRun(known)
-    : (fromCauses(words, known) ?? provisionerOf(records, words) ?? unknown(words, exitCode))
+  if (exitCode === 0) return nothingRun(known)
+  const found = fromCauses(words, known) ?? provisionerOf(records, words) ?? unknown(words, exitCode)
+  const build = words.find((said) => said.build !== undefined)?.build
+  return toldMore(found, sayingsOf(records, build, known.builds), options?.plugins ?? [])
 }
+
+/** What a build says with its prefix; a guest's lines are among it. */
+const sayingsOf = (
+  records: ReadonlyArray<Wire.WireRecord>,
+  build: string | undefined,
+  builds: ReadonlyArray<string>
+): ReadonlyArray<string> =>
+  records.flatMap((record) => {
+    if (record._tag !== "Ui") return []
+    const said = splitBuild(record.text, builds)
+    return said.build !== undefined && said.build === build ? said.lines : []
+  })
+
+const provisioner =
+  /^(?:Provisioning with |Running local )((?:shell script|powershell script|[A-Z]\w+|\w+).*?)(?:\.\.\.)?$/
+
+/** What the build said before it failed, and what its plugin wrote to the log, tell some failures apart. */
+const toldMore = (
+  found: Diagnosis,
+  sayings: ReadonlyArray<string>,
+  plugins: ReadonlyArray<string>
+): Diagnosis => {
+  const qemu = PluginLog.qemuSaid(plugins)
+  const refusal = PluginLog.refusal(plugins)
+  if (found.reason === "connect-timeout" && refusal !== undefined) {
+    return {
+      reason: "connect-refused",
+      message: `${found.message.replace(/The guest did not.*$/, "")}The guest answered, and did not let Packer in: ${refusal}`,
+      hint: "Check the user, password and key in the template against those that the guest is installed with."
+    }
+  }
+  if (found.reason === "connect-timeout" && PluginLog.typed(plugins)) {
+    return {
+      reason: "boot-failed",
+      message: found.message.replace(
+        /did not answer by (\w+) in time$/,
+        "never answered by $1 after the boot command"
+      ),
+      hint: "See on its console where the boot command went: boot_wait may be too short, or the boot loader another one."
+    }
+  }
+  if (found.reason === "provisioner-failed") {
+    const name = sayings.flatMap((line) => provisioner.exec(line)?.[1] ?? []).at(-1)
+    return name === undefined
+      ? found
+      : { ...found, message: `${found.message} (${name.replace(/\S*\/packer-shell\d+$/, "inline")})` }
+  }
+  if (found.reason === "build-failed" && /Build was halted\.$/.test(found.message) && qemu !== undefined) {
+    const reason = PluginLog.reasonOfQemu(qemu) ?? "build-failed"
+    return {
+      reason,
+      message: found.message.replace(/Build was halted\.$/, `QEMU did not start: ${qemu}`),
+      hint: hintOfQemu[reason]
+    }
+  }
+  return found
+}
+
+const hintOfQemu = {
+  "kvm-unusable":
+    '`sandboxer doctor` says what KVM lacks here; without it: accelerator = "tcg" in the template.',
+  "out-of-memory": "Lower the machine's memory in the template, or free some here.",
+  "disk-full": diskHint,
+  "port-taken": portHint,
+  "build-failed": "Check what the template gives QEMU: qemuargs, machine_type, cpu_model."
+} as const
 
 type Known = Omit<Found, "match">
 

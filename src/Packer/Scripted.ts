@@ -123,6 +123,8 @@ export const layer = (script: Script): Layer.Layer<Packer, never, Host> =>
           { discard: true }
         )
       return {
+        machineSaid: () => Effect.succeed(undefined),
+        portWaitedFor: () => Effect.succeed(undefined),
         version: Effect.as(when({ _tag: "Version" }), version),
         init: (_, template) => Effect.zipRight(find(template), when({ _tag: "Init", template })),
         inspect: (template) =>

@@ -74,6 +74,8 @@ const openLog = Effect.gen(function* () {
 export const layer = Layer.scoped(
   Reporter,
   Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
     const store = yield* SandboxStore
     const { attempt, id, secrets, term } = yield* Provision
     const {
@@ -221,6 +223,11 @@ export const layer = Layer.scoped(
             yield* store.commit({ id, term }, { log: position })
           })
         ),
+      keep: (name, text) =>
+        Effect.suspend(() => {
+          const file = path.join(path.dirname(begun.path), `${id}.${name}`)
+          return Effect.as(fs.writeFileString(file, redactor.text(text), { mode: 0o600 }), file)
+        }).pipe(Effect.mapError(logError)),
       tail: Effect.sync(() => tail.map((line) => line.slice(0, longestTailLine))),
       redact: redactor.text
     }

@@ -1,5 +1,6 @@
 /** What a command ends with: its exit code, and what it says when it failed. */
 
+import { join } from "node:path"
 import { stripVTControlCharacters } from "node:util"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import type * as ValidationError from "@effect/cli/ValidationError"
@@ -9,6 +10,7 @@ import type { Conflict, NotFound, UsageError } from "../domain/Errors.js"
 import { exitCodeOf, type Failure } from "../domain/Failure.js"
 import type { Sandbox } from "../domain/Sandbox.js"
 import type { HostError } from "../Host.js"
+import { installed } from "../installed.js"
 import type { StoreError } from "../SandboxStore.js"
 import { printable } from "./output.js"
 
@@ -98,7 +100,8 @@ const failed = (name: string, failure: Failure): ReadonlyArray<string> => [
     ? []
     : ["", ...failure.logTail.map((line) => `  | ${printable(line)}`), ""]),
   `error: ${name}: ${printable(failure.message)}`,
-  `hint: ${printable(failure.hint)}`
+  `hint: ${printable(failure.hint)}`,
+  ...(failure.runbook === null ? [] : [`see: ${join(installed, failure.runbook)}`])
 ]
 
 /** How `create`, `wait` and `watch` end for a provision that has ended. */

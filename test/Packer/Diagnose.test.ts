@@ -42,8 +42,14 @@ const expected: Readonly<Record<string, Partial<Diagnosis> | Readonly<Record<Ver
       }
     },
     "hcl2-provisioner-fails": {
-      "1.6.6": { ...provisioner, message: "demo.null.n: A provisioner's script ended with exit code 4" },
-      "1.16.0": { ...provisioner, message: "demo.file.f: A provisioner's script ended with exit code 4" }
+      "1.6.6": {
+        ...provisioner,
+        message: "demo.null.n: A provisioner's script ended with exit code 4 (shell script: inline)"
+      },
+      "1.16.0": {
+        ...provisioner,
+        message: "demo.file.f: A provisioner's script ended with exit code 4 (shell script: inline)"
+      }
     },
     "hcl2-variable-missing": {
       reason: "template-invalid",
@@ -92,7 +98,7 @@ const expected: Readonly<Record<string, Partial<Diagnosis> | Readonly<Record<Ver
     "qemu-output-exists-validate": exists,
     "qemu-provisioner-fails": {
       ...provisioner,
-      message: "qemu: A provisioner's script ended with exit code 3"
+      message: "qemu: A provisioner's script ended with exit code 3 (shell script: inline)"
     },
     "qemu-ssh-refused": {
       reason: "connect-timeout",
@@ -348,10 +354,76 @@ describe("diagnose", () => {
       "a crash",
       ["panic: runtime error: index out of range", "", "goroutine 1 [running]:"],
       {
-        reason: "build-failed",
+        reason: "packer-crashed",
         message: "Packer crashed: panic: runtime error: index out of range",
-        hint: "Packer leaves a crash.log in /t; secrets may be in it: remove it when you have read it."
+        hint: "See what it says of the panic, and the crash.log in /t."
       }
+    ],
+    [
+      "a port that is taken, once Packer gives up",
+      failed(
+        "qemu",
+        "Error finding port: port 8933 cannot be opened: listen tcp 127.0.0.1:8933: bind: address already in use",
+        59
+      ),
+      {
+        reason: "port-taken",
+        message: "qemu: Port 8933 is taken, and the template allows no other that is free"
+      }
+    ],
+    [
+      "a port for VNC",
+      failed("qemu", "Error finding VNC port: Port 5900 is file locked"),
+      { reason: "port-taken" }
+    ],
+    [
+      "a guest without scp",
+      failed(
+        "qemu",
+        "Error uploading script: SCP failed to start. This usually means that SCP is not\\nproperly installed on the remote system."
+      ),
+      { reason: "no-scp", message: "qemu: The guest takes no files: it has no scp, or none that works" }
+    ],
+    [
+      "a guest without sftp",
+      failed("qemu", "Error uploading script: sftpSession error: ssh: subsystem request failed"),
+      { reason: "no-scp" }
+    ],
+    [
+      "a guest that does not shut down, of qemu",
+      failed("qemu", "Timeout while waiting for machine to shut down."),
+      { reason: "shutdown-timeout", message: "qemu: The guest did not shut down in time" }
+    ],
+    [
+      "a guest that does not shut down, of virtualbox",
+      failed("virtualbox-iso", "Timeout while waiting for machine to shutdown."),
+      { reason: "shutdown-timeout" }
+    ],
+    [
+      "a full disk, while it downloads",
+      failed("qemu", "error downloading ISO: [write /cache/x.iso: no space left on device]"),
+      { reason: "disk-full" }
+    ],
+    [
+      "a full disk, while it converts",
+      failed(
+        "qemu",
+        "Error converting hard drive: QemuImg error: qemu-img: error while writing at byte 2097152: No space left on device"
+      ),
+      { reason: "disk-full" }
+    ],
+    [
+      "a full disk of the guest, which is not ours",
+      failed("qemu", "Error uploading script: scp: /tmp/script.sh: No space left on device"),
+      { reason: "build-failed" }
+    ],
+    [
+      "a VirtualBox that has no virtualisation",
+      failed(
+        "virtualbox-iso",
+        "Error starting VM: VBoxManage error: VBoxManage: error: VT-x is not available (VERR_VMX_NO_VMX)"
+      ),
+      { reason: "kvm-unusable" }
     ],
     [
       "lines that are not machine-readable",

@@ -106,9 +106,10 @@ describe("create", { timeout: 30_000 }, () => {
         failure: { reason, message: "it went wrong", hint: "mend it" }
       })
       expect(sandbox.failure.logTail.at(-1)).toBe("now: export")
-      expect(printed.stderr.trim().split("\n").slice(-2)).toEqual([
+      expect(printed.stderr.trim().split("\n").slice(-3)).toEqual([
         "error: demo: it went wrong",
-        "hint: mend it"
+        "hint: mend it",
+        expect.stringMatching(new RegExp(`^see: /.*/runbooks/failures/${reason}\\.md$`))
       ])
       expect(printed.stderr).toContain("  | now: export\n")
       expect(existsSync(`${home}/artifacts/demo/${sandbox.id}`)).toBe(false)

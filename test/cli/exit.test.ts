@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
 import { describe, expect, it } from "@effect/vitest"
@@ -6,7 +7,7 @@ import * as DateTime from "effect/DateTime"
 import * as FiberId from "effect/FiberId"
 import { type CommandError, Ended, ofDefect, ofError, ofSandbox } from "../../src/cli/exit.js"
 import { Conflict, NotFound, UsageError } from "../../src/domain/Errors.js"
-import { exitCodeOf, type Failure, failureReasons } from "../../src/domain/Failure.js"
+import { exitCodeOf, type Failure, failureReasons, runbookOf } from "../../src/domain/Failure.js"
 import { change, Sandbox, SandboxId } from "../../src/domain/Sandbox.js"
 import { HostError } from "../../src/Host.js"
 import { StoreError } from "../../src/SandboxStore.js"
@@ -131,6 +132,16 @@ describe("a provision that has ended", () => {
       exitCode: exitCodeOf(reason),
       message: ["error: demo: it is wrong", "hint: mend it"]
     })
+  })
+
+  it.each(failureReasons)("with %s names its page, which is there", (reason) => {
+    const failed = change(sandbox, {
+      state: "failed",
+      failure: { ...failure, reason, runbook: runbookOf(reason) }
+    })
+    const see = ofSandbox(failed).message.at(-1) ?? ""
+    expect(see).toMatch(/^see: \//)
+    expect(existsSync(see.slice("see: ".length))).toBe(true)
   })
 
   it("badly shows the last that was printed, first", () => {

@@ -1,6 +1,16 @@
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
-import { exitCodeOf, FailureReason, failureReasons, ProvisionError } from "../../src/domain/Failure.js"
+import {
+  exitCodeOf,
+  FailureReason,
+  failureReasons,
+  ProvisionError,
+  runbookOf,
+  titleOf
+} from "../../src/domain/Failure.js"
+import { root } from "../documents.js"
 
 describe("failure reasons", () => {
   it("belong to one exit code each, of those that are documented", () => {
@@ -15,7 +25,11 @@ describe("failure reasons", () => {
     ["interrupted", 10],
     ["artifact-damaged", 10],
     ["timed-out", 11],
+    ["hypervisor-died", 10],
+    ["disk-full", 10],
     ["output-exists", 13],
+    ["port-taken", 13],
+    ["kvm-unusable", 15],
     ["host-unreachable", 14],
     ["packer-missing", 15],
     ["plugin-missing", 15],
@@ -29,6 +43,34 @@ describe("failure reasons", () => {
     const is = Schema.is(FailureReason)
     expect(failureReasons.every((reason) => is(reason))).toBe(true)
     expect(["constructor", "toString", "done"].filter((reason) => is(reason))).toEqual([])
+  })
+})
+
+const text = (file: string) => readFileSync(join(root, file), "utf8")
+
+describe("the page of a failure reason", () => {
+  it.each(failureReasons)("%s says its cause, what to look at and what to do", (reason) => {
+    const page = text(runbookOf(reason))
+    expect(page.split("\n", 3)).toEqual([
+      `# \`${reason}\`: ${titleOf(reason)}`,
+      "",
+      `Exit code ${exitCodeOf(reason)}.`
+    ])
+    const parts = page.split(/^## /m).slice(1)
+    expect(parts.map((part) => part.split("\n", 1)[0])).toEqual(["Cause", "What to look at", "What to do"])
+    for (const part of parts) expect(part.split("\n").slice(1).join("").length).toBeGreaterThan(20)
+  })
+
+  it("is one of those that there are, and the index names each", () => {
+    expect(readdirSync(join(root, "runbooks/failures")).sort()).toEqual(
+      failureReasons.map((reason) => `${reason}.md`).sort()
+    )
+    const index = text("runbooks/README.md")
+    for (const reason of failureReasons) {
+      expect(index).toContain(
+        `| [\`${reason}\`](failures/${reason}.md) | ${exitCodeOf(reason)} | ${titleOf(reason)} |`
+      )
+    }
   })
 })
 

@@ -1,6 +1,6 @@
 /** What is wrong from the beginning, or goes wrong on the way: how it ends, and that nothing is left behind. */
 import { execFileSync, spawnSync } from "node:child_process"
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect } from "@effect/vitest"
 import BetterSqlite3 from "better-sqlite3"
@@ -111,7 +111,7 @@ describe.concurrent("a Packer that is of no use", () => {
     lab.expectNothingLeft(sandbox.id)
   })
 
-  it("panics: its crash.log, which has secrets, stays where it is and is copied nowhere", async ({ lab }) => {
+  it("panics: its crash.log is kept beside the log, without the secrets in it", async ({ lab }) => {
     const secret = "correct-horse-battery"
     lab.write("template/tiny.json", {
       variables: { output_directory: "output-tiny", vm_name: "tiny", token: "" }
@@ -122,18 +122,34 @@ describe.concurrent("a Packer that is of no use", () => {
       .creating({ TOKEN: secret }, "-i", "vm_name=demo", "-i", "token=env:TOKEN", "--progress", "plain")
       .outcome()
     const folder = join(lab.template, "..")
+    const kept = join(lab.home, "logs", `${sandbox.id}.crash.log`)
     expect(exitCode, stderr).toBe(10)
     expect(sandbox.failure).toMatchObject({
-      reason: "build-failed",
+      reason: "packer-crashed",
       message: "Packer crashed: panic: no use for [redacted]",
-      hint: `Packer leaves a crash.log in ${folder}; secrets may be in it: remove it when you have read it.`
+      hint: `Packer's crash.log is kept, redacted, in ${kept}.`,
+      runbook: "runbooks/failures/packer-crashed.md"
     })
     expect(stderr).not.toContain(secret)
-    expect(readFileSync(join(folder, "crash.log"), "utf8")).toContain(secret)
+    expect(stderr).toMatch(/^see: \/.*\/runbooks\/failures\/packer-crashed\.md$/m)
+    expect(readFileSync(kept, "utf8")).toContain("panic: no use for [redacted]\n\ngoroutine 1")
+    expect(statSync(kept).mode & 0o777).toBe(0o600)
+    expect(existsSync(join(folder, "crash.log"))).toBe(false)
     lab.expectNothingLeft(sandbox.id)
     await lab.quiet()
     const telling = lab.files(lab.home).filter((name) => readFileSync(join(lab.home, name)).includes(secret))
     expect(telling).toEqual([])
+  })
+
+  it("panics where there was a crash.log before: that name stays taken", async ({ lab }) => {
+    lab.speak({ version: "1.6.6", crashes: "panic: again\n" })
+    const file = lab.write("template/crash.log", "of another day")
+    const { sandbox } = await lab.create("demo").outcome()
+    expect(sandbox.failure).toMatchObject({
+      reason: "packer-crashed",
+      hint: expect.stringContaining("was there before")
+    })
+    expect(existsSync(file)).toBe(true)
   })
 })
 
@@ -289,18 +305,16 @@ describe.concurrent("a state directory on a disk that is full", () => {
       const supervisor = await lab.supervisor()
       const free = fill(lab)
       lab.release("Provisioning with")
-      // Who cannot write down what happened has nothing to go on with.
       await waitFor("the end of the supervisor", () => !lives(supervisor))
       await waitFor("the end of the build", () => lab.jobCommands().length === 0)
       free()
       expectWholeDatabase(lab)
-      // The one who waits has another supervisor clean up.
       const { exitCode, sandbox, stderr } = await creating.outcome()
       expect(exitCode, stderr).toBe(10)
       expect(sandbox).toMatchObject({
         state: "failed",
         artifacts: [],
-        failure: { reason: "interrupted", hint: expect.stringContaining("disk was full") }
+        failure: { reason: "disk-full", message: expect.stringContaining(`disk of ${lab.home}`) }
       })
       lab.expectNothingLeft(sandbox.id)
     })

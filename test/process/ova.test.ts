@@ -84,6 +84,7 @@ const collected = (
     note: (_, message) => Effect.sync(() => void notes.push(message)),
     warning: (_, message) => Effect.sync(() => void warnings.push(message)),
     output: (lines) => Effect.sync(() => void log.push(...lines.map(({ text }) => text))),
+    keep: (name) => Effect.succeed(name),
     tail: Effect.sync(() => log),
     redact: (text) => text
   })

@@ -17,7 +17,7 @@ export const build = (plan: BuildPlan): Effect.Effect<Provisioned, RecipeError, 
     const prepared = yield* prepare(plan)
     const request = yield* validate(plan, template, inspection, prepared)
     yield* refuseExisting(plan, stems(plan, selected(plan, request.builds)))
-    const made = yield* runPacker(request)
+    const made = yield* runPacker(plan, request)
     const images = yield* collect(plan, template, made)
     const artifacts = yield* record(plan, images)
     return { artifacts, endpoint: null }

@@ -8,18 +8,14 @@ import { didYouMean } from "../../domain/Nearest.js"
 import { Host } from "../../Host.js"
 import * as Jobs from "../../Jobs.js"
 import { keepOnFailure } from "../../Kept.js"
-import {
-  type BuildRecord,
-  type BuildRequest,
-  type Inspection,
-  Packer,
-  type Template,
-  type Version
-} from "../../Packer.js"
+import { type BuildRecord, type Inspection, Packer, type Template, type Version } from "../../Packer.js"
 import { Provision } from "../../Provision.js"
+import type { RecipeError } from "../../Recipe.js"
 import { type OutputLine, Reporter } from "../../Reporter.js"
+import type { StoreError } from "../../SandboxStore.js"
 import { Steps } from "../../Steps.js"
 import type { BuildPlan } from "./BuildPlan.js"
+import { guard } from "./guard.js"
 import type { Prepared } from "./prepare.js"
 
 /** Makes the template's folder available on the host. */
@@ -71,6 +67,8 @@ export const inspect = Effect.fn(function* (plan: BuildPlan, template: Template)
 })
 
 const Request = Schema.Struct({
+  /** Builds whose machine is a process of the Job; a plan that an older program journaled has none. */
+  machines: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] }),
   path: HostPathFromString,
   folder: HostPathFromString,
   variableFiles: Schema.Array(HostPathFromString),
@@ -128,7 +126,8 @@ const validated = Effect.fn(function* (
         : values
     )
   )
-  const request: BuildRequest = {
+  const request = {
+    machines: builds.flatMap(({ name, type }) => (type === "qemu" ? [name] : [])),
     ...template,
     variableFiles: [...(yield* Effect.forEach(plan.varFiles, host.place)), file],
     only: plan.only,
@@ -136,7 +135,7 @@ const validated = Effect.fn(function* (
     force: plan.force,
     onError: yield* onError(plan, builds, "output_directory" in Object.fromEntries(taken)),
     builds: builds.map(({ name }) => name)
-  }
+  } satisfies typeof Request.Type
   // It cannot be told to replace what is there, as the build will be.
   yield* packer.validate(request).pipe(
     Effect.catchIf(
@@ -208,8 +207,45 @@ const logLines = (
   return texts.map((text, index) => ({ job, end, text, complete: complete || index < texts.length - 1 }))
 }
 
+const isProvisionError = (error: RecipeError): error is ProvisionError => error._tag === "ProvisionError"
+
+const withTail = (error: ProvisionError, logTail: ReadonlyArray<string>) =>
+  new ProvisionError({ reason: error.reason, message: error.message, hint: error.hint, logTail })
+
+/** What was printed up to where a provisioner failed: its last lines. */
+const beforeCleanUp = (tail: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const at = tail.findIndex((line) => /Provisioning step had errors|Step "StepProvision" failed/.test(line))
+  return at > 0 ? tail.slice(0, at) : tail
+}
+
+/** The crash.log that a Packer that panics leaves in its folder: it is kept, redacted, and what was made by it goes. */
+const crashLog = Effect.fn(function* (folder: HostPath) {
+  const host = yield* Host
+  const reporter = yield* Reporter
+  const steps = yield* Steps
+  const file = join(folder, "crash.log")
+  const before = yield* steps.step(
+    "crash-log",
+    Schema.Boolean,
+    Effect.map(host.info(file), (info) => info !== undefined)
+  )
+  return (error: ProvisionError): Effect.Effect<never, ProvisionError | StoreError> =>
+    Effect.gen(function* () {
+      const read = yield* Effect.option(host.run({ program: "cat", args: ["--", file] }))
+      if (read._tag === "None" || read.value.exitCode !== 0) return yield* error
+      const kept = yield* reporter.keep("crash.log", read.value.stdout)
+      if (!before) yield* Effect.ignore(host.remove(file))
+      return yield* new ProvisionError({
+        reason: error.reason,
+        message: error.message,
+        hint: `Packer's crash.log is kept, redacted, in ${kept}${before ? `; the one in ${folder} was there before, and may have secrets in it` : ""}.`
+      })
+    })
+})
+
 /** Runs Packer to its end. */
-export const runPacker = Effect.fn(function* (request: BuildRequest) {
+export const runPacker = Effect.fn(function* (plan: BuildPlan, request: typeof Request.Type) {
+  const host = yield* Host
   const packer = yield* Packer
   const reporter = yield* Reporter
   const steps = yield* Steps
@@ -219,6 +255,12 @@ export const runPacker = Effect.fn(function* (request: BuildRequest) {
     { schema: Made, stop: "leader" },
     Effect.fn(function* (job) {
       const files: Array<MadeFile> = []
+      const crash = yield* crashLog(request.folder)
+      const { explain, saw, watch } = yield* guard(job, {
+        machines: request.machines,
+        folders: [host.home, request.folder],
+        freeDisk: plan.requires.freeDisk
+      })
       yield* packer.build(job, request).pipe(
         Jobs.grouped,
         Stream.runForEach(
@@ -242,7 +284,17 @@ export const runPacker = Effect.fn(function* (request: BuildRequest) {
               }
             }
             yield* reporter.output(lines)
+            yield* saw(records)
           })
+        ),
+        Effect.raceFirst(watch),
+        Effect.catchAll(explain),
+        Effect.catchIf(isProvisionError, (error) =>
+          error.reason === "packer-crashed"
+            ? crash(error)
+            : error.reason === "provisioner-failed"
+              ? Effect.flatMap(reporter.tail, (tail) => withTail(error, beforeCleanUp(tail)))
+              : error
         )
       )
       return { builds: request.builds, files }

@@ -11,6 +11,8 @@ import { join } from "node:path"
  * @property {string} [crashes] Its build panics behind these words, and leaves them in crash.log
  * @property {string} [linksTo] The files that it tells of are links to this one
  * @property {boolean} [makesNothing] It tells of its files, and there are none
+ * @property {string} [machine] What its machine's program is called; it has no other name by itself
+ * @property {boolean} [fills] Its image grows until the disk is full
  * @property {boolean} [leavesOrphans] Its machine runs on, and so does a process in a session of its own
  */
 

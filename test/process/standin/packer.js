@@ -3,7 +3,15 @@
  * and the time that it is, makes the files that it tells of, and treats signals and children as Packer does.
  */
 import { spawn } from "node:child_process"
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { basename, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { guest, point, record, settings } from "./common.js"
@@ -77,7 +85,7 @@ const build = async () => {
   let machine
   /** @param {boolean} detached */
   const start = (detached) => {
-    const child = spawn("sleep", ["600"], { stdio: "ignore", detached })
+    const child = spawn(settings.machine ?? "sleep", ["600"], { stdio: "ignore", detached })
     record(["machine"], child.pid)
     return child
   }
@@ -100,6 +108,7 @@ const build = async () => {
       mkdirSync(output, { recursive: true })
       writeFileSync(join(output, name), "half of an image")
       machine = start(false)
+      if (settings.fills) for (;;) appendFileSync(join(output, name), Buffer.alloc(64 * 1024))
       if (settings.leavesOrphans) start(true)
     }
     if (/ virtual machine\.\.\.|Deleting output directory/.test(line) && !settings.leavesOrphans)

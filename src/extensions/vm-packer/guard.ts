@@ -1,0 +1,203 @@
+/**
+ * Watches what Packer does not, while it runs: whether its machine lives, whether it waits for a port for ever, and the
+ * disk; and finds out from these what a failure came of.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import { ProvisionError } from "../../domain/Failure.js"
+import type { HostPath } from "../../domain/HostPath.js"
+import type { PhaseName } from "../../domain/Phase.js"
+import { formatSize } from "../../domain/Units.js"
+import { Host } from "../../Host.js"
+import { type BuildRecord, Packer } from "../../Packer.js"
+import type { RecipeError } from "../../Recipe.js"
+import { Reporter } from "../../Reporter.js"
+import { type JobRef, Steps } from "../../Steps.js"
+import * as blame from "./blame.js"
+
+const lookEvery = Duration.seconds(2)
+const repeatedly = Schedule.spaced(lookEvery)
+/** How long Packer may take to end by itself, in seconds: it deletes what it made. */
+const grace = 60
+/** How long a machine has to be gone, in seconds, by the phase of its build. */
+const longestGone: Partial<Record<PhaseName, number>> = { boot: 5, connect: 5, provision: 30 }
+/** How long Packer has to wait for one port, and to say nothing, in seconds. */
+const longestForPort = 10
+/** With so little left nothing can be written any more. */
+const nothing = 1024 * 1024
+const usualReserve = 1024 ** 3
+
+/** What QEMU's processes are called. */
+const isHypervisor = ({ name }: { readonly name: string }) => /^(?:qemu-system|qemu-kvm|kvm$)/.test(name)
+
+/** A provisioner that runs here may go on without a machine. */
+const here = /^(?:Running local shell script: |Provisioning with shell-local|Executing )/
+
+export interface Guarded {
+  /** Builds whose machine is a process of the Job. */
+  readonly machines: ReadonlyArray<string>
+  /** Where Packer writes. */
+  readonly folders: ReadonlyArray<HostPath>
+  /** What the profile asks to be free, in bytes. */
+  readonly freeDisk: number | null
+}
+
+const now = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos) / 1e9)
+
+/** Watches over a Job of Packer. */
+export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, machines }: Guarded) {
+  const host = yield* Host
+  const packer = yield* Packer
+  const reporter = yield* Reporter
+  const steps = yield* Steps
+  const phases = new Map<string, PhaseName | undefined>()
+  const told = { at: yield* now, here: false }
+  let verdict: ProvisionError | undefined
+  let lowest: { readonly path: HostPath; readonly free: number } | undefined
+  const oomKills = yield* steps.step("oom-kills", Schema.Number, blame.oomKills(host))
+
+  const saw = (records: Iterable<BuildRecord>) =>
+    Effect.map(now, (at) => {
+      for (const { events } of records) {
+        told.at = at
+        for (const event of events) {
+          if (event._tag === "Phase") phases.set(event.build, event.phase)
+          else if (event._tag === "BuildFinished" || event._tag === "BuildErrored") phases.delete(event.build)
+          else if (event._tag === "Line" && event.build !== undefined) {
+            if (!phases.has(event.build)) phases.set(event.build, undefined)
+            if (/^(?:Provisioning with|Running local|Executing)/.test(event.text)) {
+              told.here = here.test(event.text)
+            }
+          }
+        }
+      }
+    })
+
+  // It cleans up, and its last words are read, before it is said what was wrong.
+  const stop = (error: ProvisionError) =>
+    Effect.suspend(() => {
+      verdict = error
+      return host.stopJob(job.folder, { stop: "leader", graceSeconds: grace })
+    })
+
+  const hypervisors = Effect.map(host.jobProcesses(job.folder), (all) => all.filter(isHypervisor).length)
+
+  /** The seconds that the machines of all builds that go on may be gone; undefined where one needs none. */
+  const mayBeGone = () => {
+    const running = [...phases]
+    const limits = running.map(([build, phase = "fetch"]) =>
+      machines.includes(build) && !(phase === "provision" && told.here) ? longestGone[phase] : undefined
+    )
+    return limits.length === 0 || limits.includes(undefined)
+      ? undefined
+      : Math.max(...limits.map((limit) => limit ?? 0))
+  }
+
+  /** Fails a build that waits for a machine that is there no more: Packer would wait until its timeout. */
+  const machine = Effect.gen(function* () {
+    // A machine that nobody saw may be called otherwise. Journaled, for whoever takes over.
+    yield* steps.step(
+      "machine-seen",
+      Schema.Boolean,
+      Effect.repeat(
+        Effect.zipRight(
+          Effect.sleep(lookEvery),
+          Effect.map(hypervisors, (count) => count > 0)
+        ),
+        { until: (seen) => seen }
+      )
+    )
+    let goneSince: number | undefined
+    yield* Effect.gen(function* () {
+      const at = yield* now
+      const limit = mayBeGone()
+      if (limit === undefined || (yield* hypervisors) > 0) {
+        goneSince = undefined
+        return
+      }
+      goneSince ??= at
+      const gone = at - goneSince
+      // What is printed while it is being provisioned says that Packer goes on.
+      if (gone < limit || (limit > 5 && at - told.at < limit)) return
+      const said = yield* packer.machineSaid(job)
+      const [build, phase] = [...phases][0] ?? []
+      yield* stop(
+        new ProvisionError({
+          reason: "hypervisor-died",
+          message: `${build}: the virtual machine ended while Packer was still in phase ${phase}${said === undefined ? "" : `; it said: ${said}`}`,
+          hint: "see whether the kernel killed it (`dmesg`), or the guest powers itself off; else create it again"
+        })
+      )
+    }).pipe(Effect.repeat({ schedule: repeatedly }))
+  })
+
+  /** Fails a build that waits for a port that another program has: Packer would try on for ever. */
+  const port = Effect.suspend(() => {
+    let since: number | undefined
+    return Effect.gen(function* () {
+      const at = yield* now
+      const early = [...phases.values()].every(
+        (phase) => phase === undefined || /^(fetch|create)$/.test(phase)
+      )
+      const waits = early && at - told.at >= longestForPort / 2 ? yield* packer.portWaitedFor(job) : undefined
+      since = waits === undefined ? undefined : (since ?? at)
+      if (since === undefined || at - since < longestForPort) return
+      yield* stop(
+        new ProvisionError({
+          reason: "port-taken",
+          message: `Packer waits for port ${waits}, which another program has`,
+          hint: "give the template a range of ports (host_port_min and host_port_max, vnc_port_min), or end what has it: `ss -ltnp`"
+        })
+      )
+    }).pipe(Effect.repeat({ schedule: repeatedly }))
+  })
+
+  const reserve = freeDisk === null ? usualReserve : Math.min(freeDisk / 10, usualReserve)
+  const disk = Effect.gen(function* () {
+    for (const path of folders) {
+      const free = yield* host.freeBytes(path)
+      if (lowest === undefined || free < lowest.free) lowest = { path, free }
+      if (free >= reserve) continue
+      yield* reporter.warning(
+        `low-disk/${path}`,
+        `low disk: ${formatSize(free)} free for ${path} on ${host.name}`
+      )
+    }
+  })
+
+  const looks = [
+    ...(machines.length > 0 ? [machine] : []),
+    port,
+    Effect.repeat(
+      Effect.catchTag(disk, "HostError", () => Effect.void),
+      { schedule: repeatedly }
+    )
+  ]
+  return {
+    saw,
+    /** Never ends; what cannot be looked at is looked at again. */
+    watch: Effect.all(
+      looks.map((look) =>
+        Effect.zipRight(
+          Effect.retry(look, { schedule: repeatedly, while: ({ _tag }) => _tag === "HostError" }),
+          Effect.never
+        )
+      ),
+      { concurrency: "unbounded" }
+    ),
+    /** What a failure of the build came of, as far as it is known here. */
+    explain: (error: RecipeError): Effect.Effect<never, RecipeError> =>
+      Effect.gen(function* () {
+        yield* Effect.ignore(disk)
+        const said = error._tag === "ProvisionError" ? (verdict ?? error) : error
+        return yield* lowest !== undefined && lowest.free < nothing && blame.mayBeOfDisk(said)
+          ? blame.diskFull(host, lowest.path, said)
+          : blame.mayBeOfMemory(said) && (yield* blame.oomKills(host)) > oomKills
+            ? blame.outOfMemory(host, said)
+            : said
+      })
+  }
+})

@@ -1,0 +1,270 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import type * as Schema from "effect/Schema"
+import * as TestClock from "effect/TestClock"
+import { ProvisionError } from "../../../src/domain/Failure.js"
+import { HostPath } from "../../../src/domain/HostPath.js"
+import type { PhaseName } from "../../../src/domain/Phase.js"
+import { guard } from "../../../src/extensions/vm-packer/guard.js"
+import { Host } from "../../../src/Host.js"
+import { Packer, type PackerEvent } from "../../../src/Packer.js"
+import { Reporter } from "../../../src/Reporter.js"
+import { Steps } from "../../../src/Steps.js"
+
+const folder = HostPath("/jobs/build")
+const gib = 1024 ** 3
+
+/** A guard over builds whose machines are processes of the Job, and what it sees and does. */
+const guarding = (machines: ReadonlyArray<string>, freeDisk: number | null = null) =>
+  Effect.gen(function* () {
+    const world = {
+      processes: ["packer", ...machines.map(() => "qemu-system-x86")],
+      free: 100 * gib,
+      port: undefined as string | undefined,
+      oomKills: 0,
+      stopped: 0,
+      warnings: [] as Array<string>
+    }
+    const journal = new Map<string, unknown>()
+    const services = Layer.mergeAll(
+      Layer.mock(Host, {
+        name: "local",
+        home: HostPath("/home"),
+        jobProcesses: () =>
+          Effect.sync(() => world.processes.map((name, index) => ({ pid: index + 1, name }))),
+        freeBytes: () => Effect.sync(() => world.free),
+        run: () => Effect.sync(() => ({ exitCode: 0, stdout: `${world.oomKills}\n`, stderr: "" })),
+        stopJob: () =>
+          Effect.sync(() => {
+            world.stopped++
+            return { killed: 0, left: 0 } as const
+          })
+      }),
+      Layer.mock(Packer, {
+        machineSaid: () => Effect.succeed("terminating on signal 15"),
+        portWaitedFor: () => Effect.sync(() => world.port)
+      }),
+      Layer.mock(Reporter, {
+        redact: (text) => text,
+        warning: (_, message) => Effect.sync(() => void world.warnings.push(message))
+      }),
+      Layer.mock(Steps, {
+        folder,
+        step: <A, I, E, R>(key: string, _: Schema.Schema<A, I>, effect: Effect.Effect<A, E, R>) =>
+          journal.has(key)
+            ? Effect.succeed(journal.get(key) as A)
+            : Effect.tap(effect, (value) => Effect.sync(() => journal.set(key, value)))
+      })
+    )
+    const start = Effect.provide(
+      guard({ key: "build", folder }, { machines, folders: [folder], freeDisk }),
+      services
+    )
+    const made = yield* start
+    yield* Effect.fork(made.watch)
+    const saw = (...events: ReadonlyArray<PackerEvent>) =>
+      made.saw([{ end: 0, complete: true, events, overall: undefined }])
+    const error = new ProvisionError({ reason: "build-failed", message: "told to stop", hint: "" })
+    return {
+      world,
+      start,
+      enters: (build: string, phase: PhaseName) => saw({ _tag: "Phase", time: 0, build, phase }),
+      prints: (build: string, text: string) => saw({ _tag: "Line", time: 0, build, stream: "say", text }),
+      ends: (build: string) => saw({ _tag: "BuildFinished", time: 0, build }),
+      passes: (seconds: number) => TestClock.adjust(seconds * 1000),
+      /** What a failure is said to come of. */
+      explained: (given = error) => Effect.flip(made.explain(given)),
+      error
+    }
+  })
+
+describe("a machine", () => {
+  it.effect("that is gone while its guest is waited for ends the build", () =>
+    Effect.gen(function* () {
+      const { enters, explained, passes, world } = yield* guarding(["qemu"])
+      yield* enters("qemu", "connect")
+      yield* passes(10)
+      world.processes = ["packer"]
+      yield* passes(4)
+      expect(world.stopped).toBe(0)
+      yield* passes(6)
+      expect(world.stopped).toBe(1)
+      expect(yield* explained()).toMatchObject({
+        reason: "hypervisor-died",
+        message:
+          "qemu: the virtual machine ended while Packer was still in phase connect; it said: terminating on signal 15"
+      })
+    })
+  )
+
+  it.effect("that is back soon was started anew", () =>
+    Effect.gen(function* () {
+      const { enters, passes, world } = yield* guarding(["qemu"])
+      yield* enters("qemu", "boot")
+      yield* passes(10)
+      for (let times = 0; times < 5; times++) {
+        world.processes = ["packer"]
+        yield* passes(3)
+        world.processes = ["packer", "qemu-system-x86"]
+        yield* passes(3)
+      }
+      expect(world.stopped).toBe(0)
+    })
+  )
+
+  it.effect("that ends when its build shuts it down, or after it, is none that died", () =>
+    Effect.gen(function* () {
+      const { ends, enters, passes, world } = yield* guarding(["qemu"])
+      yield* enters("qemu", "connect")
+      yield* passes(10)
+      yield* enters("qemu", "shutdown")
+      world.processes = ["packer"]
+      yield* passes(40)
+      yield* ends("qemu")
+      yield* passes(40)
+      expect(world.stopped).toBe(0)
+    })
+  )
+
+  it.effect("that nobody ever saw may be called otherwise", () =>
+    Effect.gen(function* () {
+      const { enters, passes, world } = yield* guarding(["qemu"])
+      world.processes = ["packer", "my-emulator"]
+      yield* enters("qemu", "connect")
+      yield* passes(40)
+      expect(world.stopped).toBe(0)
+    })
+  )
+
+  it.effect(
+    "that is gone while it is provisioned may be so while Packer prints, or runs something here",
+    () =>
+      Effect.gen(function* () {
+        const { enters, passes, prints, world } = yield* guarding(["qemu"])
+        yield* enters("qemu", "provision")
+        yield* passes(10)
+        world.processes = ["packer"]
+        for (let times = 0; times < 3; times++) {
+          yield* prints("qemu", "still here")
+          yield* passes(20)
+        }
+        expect(world.stopped).toBe(0)
+        yield* prints("qemu", "Running local shell script: /tmp/packer-shell1")
+        yield* passes(40)
+        expect(world.stopped).toBe(0)
+        yield* prints("qemu", "Provisioning with shell script: next.sh")
+        yield* passes(60)
+        expect(world.stopped).toBeGreaterThan(0)
+      })
+  )
+
+  it.effect("that died waits for the other builds to end", () =>
+    Effect.gen(function* () {
+      const { ends, enters, passes, world } = yield* guarding(["one", "two"])
+      yield* enters("one", "connect")
+      yield* enters("two", "export")
+      yield* passes(10)
+      world.processes = ["packer"]
+      yield* passes(40)
+      expect(world.stopped).toBe(0)
+      yield* ends("two")
+      yield* passes(10)
+      expect(world.stopped).toBeGreaterThan(0)
+    })
+  )
+
+  it.effect("was killed for want of memory, where the kernel counted one more", () =>
+    Effect.gen(function* () {
+      const { enters, explained, passes, world } = yield* guarding(["qemu"])
+      yield* enters("qemu", "connect")
+      yield* passes(10)
+      world.processes = ["packer"]
+      world.oomKills = 1
+      yield* passes(10)
+      expect(yield* explained()).toMatchObject({
+        reason: "out-of-memory",
+        message: expect.stringContaining("the virtual machine ended")
+      })
+    })
+  )
+})
+
+describe("a port", () => {
+  it.effect("that is waited for in vain ends the build, for Packer would not", () =>
+    Effect.gen(function* () {
+      const { enters, explained, passes, world } = yield* guarding(["qemu"])
+      yield* enters("qemu", "create")
+      world.port = "8933"
+      yield* passes(10)
+      expect(world.stopped).toBe(0)
+      yield* passes(12)
+      expect(world.stopped).toBeGreaterThan(0)
+      expect(yield* explained()).toMatchObject({
+        reason: "port-taken",
+        message: "Packer waits for port 8933, which another program has"
+      })
+    })
+  )
+
+  it.effect("that became free is no failure", () =>
+    Effect.gen(function* () {
+      const { enters, explained, error, passes, world } = yield* guarding(["qemu"])
+      yield* enters("qemu", "create")
+      world.port = "8933"
+      yield* passes(10)
+      world.port = undefined
+      yield* passes(40)
+      expect(world.stopped).toBe(0)
+      expect(yield* explained()).toBe(error)
+    })
+  )
+})
+
+describe("the disk", () => {
+  it.effect("is warned of when it is low, by what the profile asks for", () =>
+    Effect.gen(function* () {
+      const { passes, world } = yield* guarding([], 2 * gib)
+      world.free = gib / 2
+      yield* passes(4)
+      expect(world.warnings).toEqual([])
+      world.free = gib / 10
+      yield* passes(4)
+      expect(world.warnings[0]).toBe("low disk: 102.4 MiB free for /jobs/build on local")
+    })
+  )
+
+  it.effect("explains a failure when it was full meanwhile, and no other", () =>
+    Effect.gen(function* () {
+      const { explained, passes, world } = yield* guarding([])
+      world.free = 4096
+      yield* passes(4)
+      world.free = gib
+      expect(yield* explained()).toMatchObject({ reason: "disk-full" })
+      const other = new ProvisionError({ reason: "checksum-mismatch", message: "wrong", hint: "" })
+      expect(yield* explained(other)).toBe(other)
+    })
+  )
+})
+
+it.effect("whoever takes over knows that the machine was seen", () =>
+  Effect.gen(function* () {
+    const { passes, start, world } = yield* guarding(["qemu"])
+    yield* passes(10)
+    world.processes = ["packer"]
+    const next = yield* start
+    const fiber = yield* Effect.fork(next.watch)
+    yield* next.saw([
+      {
+        end: 0,
+        complete: true,
+        overall: undefined,
+        events: [{ _tag: "Phase", time: 0, build: "qemu", phase: "connect" }]
+      }
+    ])
+    yield* passes(10)
+    expect(world.stopped).toBeGreaterThan(0)
+    yield* Fiber.interrupt(fiber)
+  })
+)
