@@ -95,8 +95,6 @@ export interface SandboxesShape {
 /** @category services */
 export class Sandboxes extends Context.Tag("sandboxer/Sandboxes")<Sandboxes, SandboxesShape>() {}
 
-/** How long is waited for the next event: shortly at first, since some provisions are done in a moment. */
-const firstLook = Duration.millis(5)
 const lookEvery = Duration.millis(100)
 /** How often it is looked whether somebody supervises a sandbox, in seconds. */
 const lookForSupervisorEvery = 1
@@ -365,7 +363,6 @@ export const layer = Layer.effect(
       Stream.unwrap(
         Effect.sync(() => {
           const watch = makeWatch(id)
-          let pause = firstLook
           return Stream.paginateChunkEffect(after, (seq) =>
             Effect.gen(function* () {
               // Read before the events: once it has ended, all of them are there.
@@ -374,8 +371,9 @@ export const layer = Layer.effect(
               const next = events.at(-1)?.seq ?? seq
               if (!hasEnded(state)) {
                 yield* watch
-                pause = events.length > 0 ? firstLook : Duration.min(Duration.times(pause, 1.5), lookEvery)
-                if (events.length === 0) yield* Effect.sleep(pause)
+                if (events.length === 0) {
+                  yield* Effect.raceFirst(Effect.sleep(lookEvery), supervisors.ended(id))
+                }
               }
               return [
                 Chunk.fromIterable(events),

@@ -13,5 +13,7 @@ export class Supervisors extends Context.Tag("sandboxer/Supervisors")<
      * ends with it: for what is done in a moment.
      */
     readonly start: (id: SandboxId, options?: { readonly here?: boolean }) => Effect.Effect<void, StoreError>
+    /** Waits until one of this program's own has come to its end; for ever where there is none. */
+    readonly ended: (id: SandboxId) => Effect.Effect<void>
   }
 >() {}

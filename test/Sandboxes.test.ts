@@ -337,6 +337,7 @@ describe("a supervisor", { timeout: 30_000 }, () => {
   const idle = () => {
     const starts: Array<number> = []
     const layer = Layer.succeed(Supervisors, {
+      ended: () => Effect.never,
       start: () => Effect.map(DateTime.now, (now) => void starts.push(DateTime.toEpochMillis(now) / 1000))
     })
     return { starts, layer }

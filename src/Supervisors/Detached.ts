@@ -26,7 +26,7 @@ export const layer = (executable: string): Layer.Layer<Supervisors, never, Setti
     Supervisors,
     Effect.gen(function* () {
       const { home, namedConfiguration } = yield* Settings
-      const fork = yield* InProcess.makeFork
+      const here = yield* InProcess.make
       const start = (id: SandboxId) =>
         detach({
           program: process.execPath,
@@ -40,6 +40,9 @@ export const layer = (executable: string): Layer.Layer<Supervisors, never, Setti
             [cookie]: ""
           }
         }).pipe(Effect.asVoid, Effect.mapError(cannotStart))
-      return { start: (id, options) => (options?.here === true ? fork(id) : start(id)) }
+      return {
+        start: (id, options) => (options?.here === true ? here.start(id) : start(id)),
+        ended: here.ended
+      }
     })
   )

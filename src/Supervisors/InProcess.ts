@@ -1,31 +1,41 @@
 /** Supervisors as fibers of this program: for those who embed sandboxer, for tests, and for what is done in a moment. */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import type { SandboxId } from "../domain/Sandbox.js"
 import { type SupervisionServices, supervise } from "../Supervision.js"
 import { Supervisors } from "../Supervisors.js"
 
-/** Starts such fibers: they live as long as the scope. */
-export const makeFork = Effect.gen(function* () {
+/** Such supervisors: they live as long as the scope. */
+export const make = Effect.gen(function* () {
   const services = yield* Effect.context<SupervisionServices>()
   const fork = yield* FiberSet.makeRuntime<never>()
-  return (id: SandboxId) =>
-    Effect.sync(() => {
-      fork(
-        supervise(id).pipe(
-          Effect.catchAllCause((cause) => Effect.logError("a supervisor failed", cause)),
-          Effect.provide(services)
+  const running = new Map<SandboxId, Fiber.RuntimeFiber<void>>()
+  return {
+    start: (id: SandboxId) =>
+      Effect.sync(() => {
+        const fiber = fork(
+          supervise(id).pipe(
+            Effect.catchAllCause((cause) => Effect.logError("a supervisor failed", cause)),
+            Effect.provide(services)
+          )
         )
-      )
-    })
+        // One that gives way leaves the one that is at it.
+        if (running.has(id)) return
+        running.set(id, fiber)
+        fiber.addObserver(() => running.delete(id))
+      }),
+    ended: (id: SandboxId) =>
+      Effect.suspend(() => {
+        const fiber = running.get(id)
+        return fiber === undefined ? Effect.never : Effect.asVoid(Fiber.await(fiber))
+      })
+  }
 })
 
 /**
- * They live as long as the layer; a provision that is not through by then can be taken over by another program.
+ * A provision that is not through when the layer is closed can be taken over by another program.
  * @category layers
  */
-export const layer: Layer.Layer<Supervisors, never, SupervisionServices> = Layer.scoped(
-  Supervisors,
-  Effect.map(makeFork, (fork) => ({ start: fork }))
-)
+export const layer: Layer.Layer<Supervisors, never, SupervisionServices> = Layer.scoped(Supervisors, make)

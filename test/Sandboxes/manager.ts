@@ -22,7 +22,7 @@ export const manager = (extension: Extension, profiles: Readonly<Record<string, 
     const settings = layerHome(made.home, { profileFolders: [{ path: folder, origin: "shipped" }] })
     const context = yield* Layer.build(
       Sandboxes.layer.pipe(
-        Layer.provide(Layer.succeed(Supervisors, { start: () => Effect.void })),
+        Layer.provide(Layer.succeed(Supervisors, { start: () => Effect.void, ended: () => Effect.never })),
         Layer.provide(Layer.provideMerge(ProfilesDirectory.layer, settings)),
         Layer.provide(made.services(1))
       )
