@@ -13,7 +13,7 @@ const end = "\nsandboxer-end "
 /** Reads the number of the program's lines and these lines, and runs them; what follows on stdin is theirs. */
 export const bootstrap = `exec /bin/sh -c '${[
   'sbx_n=$(printf "\\nx")',
-  "sbx_n=${sbx_n%x}",
+  `sbx_n=\${sbx_n%x}`,
   "sbx_s=",
   "IFS= read -r sbx_c || exit 97",
   'while [ "$sbx_c" -gt 0 ]; do IFS= read -r sbx_l || exit 97; sbx_s=$sbx_s$sbx_l$sbx_n sbx_c=$((sbx_c-1)); done',
