@@ -687,7 +687,7 @@ it.live("another host there is not", () =>
     expect(yield* Effect.flip(hosts.get({ host: "elsewhere" }))).toMatchObject({
       reason: "unreachable",
       host: "elsewhere",
-      hint: "the only host is local"
+      hint: "hosts are local; the configuration's `hosts` names more"
     })
   }).pipe(Effect.provide(layer))
 )

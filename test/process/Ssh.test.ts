@@ -1,0 +1,510 @@
+import { createHash, randomBytes } from "node:crypto"
+import * as fs from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "@effect/vitest"
+import * as Chunk from "effect/Chunk"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import { HostPath } from "../../src/domain/HostPath.js"
+import * as Live from "../../src/Host/Live.js"
+import { cookie, type HostShape, Hosts, type Job } from "../../src/Host.js"
+import { processesWith } from "../../src/Proc.js"
+import { layerHome } from "../../src/Settings.js"
+import { Sshd } from "./sshd.js"
+import { lives, until } from "./until.js"
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
+
+let sshd: Sshd
+let here: string
+let folder: HostPath
+beforeAll(async () => {
+  sshd = await Sshd.start()
+})
+afterAll(() => sshd.dispose())
+beforeEach(() => {
+  here = fs.mkdtempSync(join(tmpdir(), "sandboxer-ssh-"))
+  folder = HostPath(join(sshd.home, "work", randomBytes(4).toString("hex")))
+  fs.mkdirSync(folder, { recursive: true })
+})
+afterEach(async () => {
+  await sshd.cut()
+  fs.rmSync(here, { recursive: true, force: true })
+})
+
+const hostOf = (server: Sshd, more: Partial<Sshd["connection"]> = {}) =>
+  Hosts.pipe(
+    Effect.flatMap((hosts) => hosts.get({ host: "kvm1", connection: { ...server.connection, ...more } })),
+    Effect.provide(Live.layer),
+    Effect.provide(layerHome(here))
+  )
+
+const test = (use: (host: HostShape) => Effect.Effect<void, unknown>) => () =>
+  Effect.flatMap(
+    Effect.suspend(() => hostOf(sshd)),
+    use
+  )
+
+const at = (name: string) => HostPath(join(folder, name))
+const read = (name: string) => fs.readFileSync(at(name), "utf8")
+const appears = (name: string) => until(name, () => fs.existsSync(at(name)) && read(name) !== "")
+const sh = (line: string, ...args: ReadonlyArray<string>): Job => ({
+  folder,
+  program: "sh",
+  args: ["-c", line, "sh", ...args],
+  stop: "group"
+})
+const followed = (host: HostShape, from = 0) =>
+  Effect.map(Stream.runCollect(host.followJob(folder, from)), (pieces) =>
+    Buffer.concat(Chunk.toReadonlyArray(pieces).map(({ bytes }) => bytes)).toString()
+  )
+
+const nasty = [
+  "",
+  " ",
+  "a b",
+  "it's",
+  '"quoted"',
+  "two\nlines\n",
+  "\ttab\r",
+  "-n",
+  "--",
+  "$HOME `id` $(id) ; & | > <",
+  "!history \\ \\\\ %s \\n",
+  "*",
+  "~",
+  "ÁÈ ’ 漢字 \u{1f600}",
+  "sandboxer-end 0"
+]
+
+describe("a command over SSH", () => {
+  it.live(
+    "gets its arguments, its environment and its folder as they are",
+    test((host) =>
+      Effect.gen(function* () {
+        const where = at("a 'folder' of\nits own")
+        yield* host.makeFolder(where)
+        const told = yield* host.run({
+          program: "sh",
+          args: ["-c", 'pwd; printf "<%s>" "$@"; printf "[%s]" "$WORD"', "sh", ...nasty],
+          cwd: where,
+          env: { WORD: nasty.join("") }
+        })
+        expect(told).toEqual({
+          exitCode: 0,
+          stdout: `${where}\n${nasty.map((word) => `<${word}>`).join("")}[${nasty.join("")}]`,
+          stderr: ""
+        })
+      })
+    )
+  )
+
+  it.live(
+    "ends with its own exit code, 255 too, and both outputs are told apart",
+    test((host) =>
+      Effect.gen(function* () {
+        for (const exitCode of [0, 1, 97, 127, 254, 255]) {
+          expect(
+            yield* host.run({ program: "sh", args: ["-c", `echo out; echo err >&2; exit ${exitCode}`] })
+          ).toEqual({ exitCode, stdout: "out\n", stderr: "err\n" })
+        }
+        expect((yield* host.run({ program: "sh", args: ["-c", "kill -9 $$"] })).exitCode).toBe(137)
+        expect((yield* host.run({ program: "cat", args: [] })).stdout).toBe("")
+      })
+    )
+  )
+
+  it.live(
+    "may print more than is kept",
+    test((host) =>
+      Effect.gen(function* () {
+        const { exitCode, stdout } = yield* host.run({
+          program: "sh",
+          args: ["-c", "head -c 10000000 /dev/zero | tr '\\0' x; head -c 2000000 /dev/zero >&2; exit 9"]
+        })
+        expect([exitCode, stdout.length]).toEqual([9, 1024 * 1024])
+      })
+    )
+  )
+
+  it.live(
+    "that is not there is told from one that fails",
+    test((host) =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(host.run({ program: "no-such-program", args: [] }))
+        expect(error).toMatchObject({ reason: "program-missing", host: "kvm1" })
+      })
+    )
+  )
+
+  it.live(
+    "leaves nothing there when it is interrupted, or took too long",
+    test((host) =>
+      Effect.gen(function* () {
+        const line = `echo $$ >${at("pid")}; sleep 1000 & wait`
+        const running = yield* Effect.fork(host.run({ program: "sh", args: ["-c", line] }))
+        yield* appears("pid")
+        const pid = Number(read("pid"))
+        yield* Fiber.interrupt(running)
+        yield* until("its end", () => !lives(pid))
+        const late = yield* Effect.flip(host.run({ program: "sleep", args: ["1000"] }, { timeoutSeconds: 1 }))
+        expect(late.reason).toBe("no-answer")
+      })
+    )
+  )
+
+  it.live(
+    "shows no variable on a command line",
+    test((host) =>
+      Effect.gen(function* () {
+        const { stdout } = yield* host.run({
+          program: "sh",
+          args: ["-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"],
+          env: { SECRET: "open-sesame" }
+        })
+        expect(stdout).toContain("cmdline")
+        expect(stdout).not.toContain("open-sesame")
+      })
+    )
+  )
+
+  it.live("share one connection, and more of them than a server lets one have", () =>
+    Effect.acquireUseRelease(
+      Effect.promise(() => Sshd.start({ config: ["MaxSessions 2"] })),
+      (small) =>
+        Effect.gen(function* () {
+          const host = yield* hostOf(small)
+          const echo = (word: number) => host.run({ program: "echo", args: [String(word)] })
+          yield* echo(0)
+          yield* echo(1)
+          expect(small.sessions().length).toBe(1)
+          const lines = yield* Effect.forEach([1, 2, 3, 4, 5], echo, { concurrency: "unbounded" })
+          expect(lines.map(({ stdout }) => stdout.trim())).toEqual(["1", "2", "3", "4", "5"])
+        }),
+      (small) => Effect.promise(() => small.dispose())
+    )
+  )
+})
+
+describe("a host over SSH", () => {
+  it.live("tells who we are there and which key it has, and keeps the key", () =>
+    Effect.gen(function* () {
+      const host = yield* hostOf(sshd)
+      const { host: address, keyFingerprint, port, user } = yield* host.identity
+      expect([address, port, user]).toEqual(["127.0.0.1", sshd.port, sshd.connection.user])
+      expect(keyFingerprint).toBe(sshd.fingerprint)
+      expect(host.home).toBe(join(sshd.home, ".sandboxer"))
+      expect(fs.statSync(host.home).mode & 0o777).toBe(0o700)
+      expect(fs.statSync(join(here, "known_hosts")).mode & 0o777).toBe(0o600)
+      expect(fs.statSync(join(here, "ssh")).mode & 0o777).toBe(0o700)
+    })
+  )
+
+  it.live("that does not answer is unreachable", () =>
+    Effect.acquireUseRelease(
+      Effect.promise(() => Sshd.start()),
+      (other) =>
+        Effect.gen(function* () {
+          yield* Effect.promise(() => other.stop())
+          expect(yield* Effect.flip(hostOf(other))).toMatchObject({ reason: "unreachable", host: "kvm1" })
+          const named = yield* Effect.flip(hostOf(other, { host: "no-such-host.invalid" }))
+          expect(named.reason).toBe("unreachable")
+        }),
+      (other) => Effect.promise(() => other.dispose())
+    )
+  )
+
+  it.live("that does not take our key has refused us", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(hostOf(sshd, { identityFile: sshd.file("host_key") }))
+      expect(error.reason).toBe("refused")
+      const missing = yield* Effect.flip(hostOf(sshd, { identityFile: join(here, "none") }))
+      expect(missing.reason).toBe("refused")
+      expect(missing.message).toContain(join(here, "none"))
+    })
+  )
+
+  it.live("whose key has changed is not trusted: both fingerprints are told", () =>
+    Effect.acquireUseRelease(
+      Effect.promise(() => Sshd.start()),
+      (other) =>
+        Effect.gen(function* () {
+          yield* hostOf(other)
+          const before = other.fingerprint
+          yield* Effect.promise(() => other.changeKey())
+          const error = yield* Effect.flip(hostOf(other))
+          expect(error.reason).toBe("key-changed")
+          expect(error.message).toContain(before)
+          expect(error.message).toContain(other.fingerprint)
+          expect(error.hint).toContain(
+            `ssh-keygen -f '${join(here, "known_hosts")}' -R '[127.0.0.1]:${other.port}'`
+          )
+        }),
+      (other) => Effect.promise(() => other.dispose())
+    )
+  )
+})
+
+describe("a job over SSH", () => {
+  it.live(
+    "leaves its output, its exit code and who it was",
+    test((host) =>
+      Effect.gen(function* () {
+        expect(yield* host.jobStatus(folder)).toEqual({ _tag: "Absent" })
+        yield* host.startJob({
+          ...sh('printf "<%s>" "$@"; printf "[%s]" "$WORD"; echo err >&2; exit 255', ...nasty),
+          env: { WORD: nasty.join("") }
+        })
+        expect(yield* followed(host)).toBe(
+          `${nasty.map((word) => `<${word}>`).join("")}[${nasty.join("")}]err\n`
+        )
+        expect(yield* host.jobStatus(folder)).toEqual({ _tag: "Exited", exitCode: 255 })
+        expect(yield* followed(host, 3)).toBe((yield* followed(host)).slice(3))
+        expect(yield* host.stopJob(folder, { stop: "group", graceSeconds: 1 })).toEqual({
+          killed: 0,
+          left: 0
+        })
+      })
+    )
+  )
+
+  it.live(
+    "is started once, however many try",
+    test((host) =>
+      Effect.gen(function* () {
+        const job = sh("echo begun; exec sleep 0.2")
+        yield* Effect.all(
+          [1, 2, 3].map(() => host.startJob(job)),
+          { concurrency: "unbounded" }
+        )
+        expect(yield* followed(host)).toBe("begun\n")
+      })
+    )
+  )
+
+  it.live(
+    "goes on while the connection is cut, and while nobody answers; no byte is lost or doubled",
+    test((host) =>
+      Effect.gen(function* () {
+        yield* host.startJob(
+          sh(`i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo "line $i of the job"; sleep 0.02; done; exit 3`)
+        )
+        const following = yield* Effect.fork(followed(host))
+        const has = (line: number) =>
+          until(
+            `line ${line}`,
+            () => fs.existsSync(at("raw.log")) && read("raw.log").includes(`line ${line} `)
+          )
+        yield* has(30)
+        yield* Effect.promise(() => sshd.cut())
+        yield* has(80)
+        yield* Effect.promise(() => sshd.stop())
+        yield* has(150)
+        yield* Effect.promise(() => sshd.start())
+        yield* has(200)
+        yield* Effect.promise(() => sshd.cut())
+        const all = Array.from({ length: 300 }, (_, index) => `line ${index + 1} of the job\n`).join("")
+        expect(yield* Fiber.join(following)).toBe(all)
+        expect(yield* host.jobStatus(folder)).toEqual({ _tag: "Exited", exitCode: 3 })
+      })
+    )
+  )
+
+  it.live(
+    "may print 10 MB at once",
+    test((host) =>
+      Effect.gen(function* () {
+        yield* host.startJob(sh("head -c 10000000 /dev/urandom"))
+        const hash = createHash("sha256")
+        yield* Stream.runForEach(host.followJob(folder, 0), ({ bytes }) =>
+          Effect.sync(() => hash.update(bytes))
+        )
+        expect(hash.digest("hex")).toBe(
+          createHash("sha256")
+            .update(fs.readFileSync(at("raw.log")))
+            .digest("hex")
+        )
+      })
+    )
+  )
+
+  it.live(
+    "is told to end, what is deaf is killed, and what left its group is found by its cookie",
+    test((host) =>
+      Effect.gen(function* () {
+        yield* host.startJob(
+          sh(
+            "trap 'echo told; exit 3' TERM; setsid sh -c \"trap '' TERM; echo \\$\\$ >deaf; while :; do sleep 0.1; done\" & echo $$ >pid; while :; do sleep 0.05; done"
+          )
+        )
+        yield* appears("deaf")
+        yield* appears("pid")
+        const stopped = yield* host.stopJob(folder, { stop: "leader", graceSeconds: 5 })
+        expect(stopped.left).toBe(0)
+        expect(stopped.killed).toBeGreaterThan(0)
+        expect(lives(Number(read("deaf")))).toBe(false)
+        expect(processesWith(cookie, folder)).toEqual([])
+        expect(read("raw.log")).toBe("told\n")
+        expect(yield* host.jobStatus(folder)).toEqual({ _tag: "Exited", exitCode: 3 })
+      })
+    )
+  )
+
+  it.live(
+    "that was stopped before it began never begins; one that was killed is interrupted",
+    test((host) =>
+      Effect.gen(function* () {
+        yield* host.stopJob(folder, { stop: "group", graceSeconds: 1 })
+        yield* host.startJob(sh("echo never"))
+        expect(yield* followed(host)).toBe("")
+        expect(yield* host.jobStatus(folder)).toEqual({ _tag: "Interrupted" })
+      })
+    )
+  )
+
+  it.live(
+    "whose processes are all killed is interrupted, and following it ends",
+    test((host) =>
+      Effect.gen(function* () {
+        yield* host.startJob(sh("echo begun; exec sleep 1000"))
+        const following = yield* Effect.fork(followed(host))
+        yield* appears("identity")
+        expect(yield* host.jobStatus(folder)).toEqual({ _tag: "Running" })
+        const [, , group] = read("identity").split(" ")
+        process.kill(-Number(group), "SIGKILL")
+        expect(yield* Fiber.join(following)).toBe("begun\n")
+        expect(yield* host.jobStatus(folder)).toEqual({ _tag: "Interrupted" })
+      })
+    )
+  )
+
+  it.live(
+    "leaves no follower there when nobody follows any more",
+    test((host) =>
+      Effect.gen(function* () {
+        yield* host.startJob(sh("exec sleep 1000"))
+        yield* appears("identity")
+        const following = yield* Effect.fork(followed(host))
+        const followers = () =>
+          fs.readdirSync("/proc").filter((pid) => {
+            try {
+              const args = fs.readFileSync(`/proc/${pid}/cmdline`, "latin1")
+              return args.startsWith("/bin/sh\0-c\0sbx_n") && lives(Number(pid))
+            } catch {
+              return false
+            }
+          })
+        yield* until("a follower", () => followers().length > 0)
+        yield* Fiber.interrupt(following)
+        yield* until("the end of the follower", () => followers().length === 0)
+        yield* host.stopJob(folder, { stop: "group", graceSeconds: 0 })
+      }).pipe(Effect.timeout(Duration.seconds(40)))
+    )
+  )
+})
+
+describe("files over SSH", () => {
+  it.live(
+    "are written, looked at, listed and removed",
+    test((host) =>
+      Effect.gen(function* () {
+        const name = "a 'name'\nwith $(everything) \\ *"
+        const text = `${nasty.join("\n")}\n`
+        yield* host.write(at(name), text)
+        expect(read(name)).toBe(text)
+        expect(fs.statSync(at(name)).mode & 0o777).toBe(0o600)
+        yield* host.write(at(".hidden"), "")
+        expect(yield* host.list(folder)).toEqual([".hidden", name].sort())
+        expect(yield* host.info(at(name))).toEqual({ type: "file", sizeBytes: Buffer.byteLength(text) })
+        expect(yield* host.info(folder)).toMatchObject({ type: "folder" })
+        expect(yield* host.info(at("none"))).toBeUndefined()
+        expect(yield* host.sha256(at(name))).toBe(createHash("sha256").update(text).digest("hex"))
+        fs.symlinkSync(at(name), at("link"))
+        expect(yield* host.realPath(at("link"))).toBe(at(name))
+        expect(yield* host.freeBytes(folder)).toBeGreaterThan(0)
+        yield* host.remove(at(name))
+        yield* host.remove(at("none"))
+        expect(yield* host.info(at(name))).toBeUndefined()
+        for (const wrong of [Effect.asVoid(host.list(at("none"))), Effect.asVoid(host.sha256(at("none")))]) {
+          expect((yield* Effect.flip(wrong)).reason).toBe("not-found")
+        }
+        expect((yield* Effect.flip(host.write(at("none/file"), ""))).reason).toBe("not-found")
+      })
+    )
+  )
+
+  it.live(
+    "are brought here whole, and put there, where nothing is in the way",
+    test((host) =>
+      Effect.gen(function* () {
+        const bytes = randomBytes(3_000_000)
+        fs.writeFileSync(at("big one"), bytes)
+        yield* host.get(at("big one"), join(here, "big one"))
+        expect(fs.readFileSync(join(here, "big one")).equals(bytes)).toBe(true)
+        expect((yield* Effect.flip(host.get(at("big one"), join(here, "big one")))).reason).toBe("exists")
+        expect((yield* Effect.flip(host.get(at("none"), join(here, "none")))).reason).toBe("not-found")
+        yield* host.put(join(here, "big one"), at("again"))
+        expect(fs.readFileSync(at("again")).equals(bytes)).toBe(true)
+        expect((yield* Effect.flip(host.put(join(here, "big one"), at("again")))).reason).toBe("exists")
+        fs.mkdirSync(join(here, "tree/inner"), { recursive: true })
+        fs.writeFileSync(join(here, "tree/inner/file"), "1")
+        yield* host.put(join(here, "tree"), at("tree"))
+        expect(read("tree/inner/file")).toBe("1")
+        expect(fs.readdirSync(folder).sort()).toEqual(["again", "big one", "tree"])
+        expect(fs.readdirSync(here).filter((name) => name.includes("part"))).toEqual([])
+      })
+    )
+  )
+
+  it.live(
+    "are placed in a folder that is the same each time; links out of it are followed",
+    test((host) =>
+      Effect.gen(function* () {
+        fs.mkdirSync(join(here, "t"))
+        fs.writeFileSync(join(here, "outside"), "out")
+        fs.writeFileSync(join(here, "t/one"), "1")
+        fs.symlinkSync("one", join(here, "t/inner"))
+        fs.symlinkSync("../outside", join(here, "t/outer"))
+        const to = yield* host.place(join(here, "t"))
+        expect(fs.readFileSync(join(to, "outer"), "utf8")).toBe("out")
+        expect(fs.readlinkSync(join(to, "inner"))).toBe("one")
+        fs.rmSync(join(here, "t/one"))
+        fs.writeFileSync(join(here, "t/two"), "2")
+        expect(yield* host.place(join(here, "t"))).toBe(to)
+        expect(fs.readdirSync(to).sort()).toEqual(["inner", "outer", "two"])
+        expect(to.startsWith(`${host.home}/placed/`)).toBe(true)
+        const file = yield* host.place(join(here, "outside"))
+        expect(fs.readFileSync(file, "utf8")).toBe("out")
+      })
+    )
+  )
+
+  it.live(
+    "are synced and fetched by name",
+    test((host) =>
+      Effect.gen(function* () {
+        const from = join(here, "project's own")
+        fs.mkdirSync(join(from, "sub"), { recursive: true })
+        fs.writeFileSync(join(from, "sub/a b"), "1")
+        fs.writeFileSync(at("old"), "")
+        const options = { exclude: [], gitignore: false, dryRun: true }
+        const changes = [
+          { kind: "deleted", path: "old" },
+          { kind: "sent", path: "sub/a b" }
+        ]
+        expect(yield* host.sync(from, folder, options)).toEqual(changes)
+        expect(fs.readdirSync(folder)).toEqual(["old"])
+        expect(yield* host.sync(from, folder, { ...options, dryRun: false })).toEqual(changes)
+        expect(fs.readdirSync(folder)).toEqual(["sub"])
+        fs.symlinkSync("sub/a b", at("link"))
+        yield* host.fetch(folder, ["sub/a b", "link"], join(here, "into"))
+        expect(fs.readFileSync(join(here, "into/sub/a b"), "utf8")).toBe("1")
+        expect(fs.lstatSync(join(here, "into/link")).isFile()).toBe(true)
+        expect((yield* Effect.flip(host.fetch(folder, ["link"], join(here, "into")))).reason).toBe("exists")
+      })
+    )
+  )
+})
