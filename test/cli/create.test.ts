@@ -225,10 +225,10 @@ describe("create, used wrongly,", { timeout: 30_000 }, () => {
 
   it.scopedLive.each([
     [
-      [...create, "--mode", "attach"],
+      [...create, "--mode", "attack"],
       2,
-      "error: ext.vm-packer has no mode attach",
-      "hint: its modes are: build"
+      "error: ext.vm-packer has no mode attack",
+      "hint: did you mean attach?"
     ],
     [["create", "-p", "dmo"], 3, "error: no profile dmo", "hint: did you mean profile.demo?"],
     [
