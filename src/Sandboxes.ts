@@ -25,6 +25,7 @@ import * as ProfileMode from "./ProfileMode.js"
 import { Profiles } from "./Profiles.js"
 import { SandboxStore, StoreError } from "./SandboxStore.js"
 import { Secrets, type SecretValues } from "./Secrets.js"
+import { Settings } from "./Settings.js"
 import { Supervisors } from "./Supervisors.js"
 
 /** What is asked for. `environment` is where `env:NAME` and inputs with `env` are read from. */
@@ -131,6 +132,7 @@ export const layer = Layer.effect(
     const secrets = yield* Secrets
     const supervisors = yield* Supervisors
     const holders = yield* Holders
+    const settings = yield* Settings
 
     const plan = Effect.fn("Sandboxes.plan")(function* (request: CreateRequest) {
       const profile = yield* profiles.get(request.profile)
@@ -157,6 +159,19 @@ export const layer = Layer.effect(
         asks: request.askSecret !== undefined
       })
       const host = document.placement?.host ?? "local"
+      const { hosts } = settings
+      if (host !== "local" && hosts[host] === undefined) {
+        const names = ["local", ...Object.keys(hosts).filter((one) => one !== "local")]
+        return yield* new UsageError({
+          reason: "profile",
+          message: `no host is called ${host}, which ${document.id} is placed on`,
+          hint: didYouMean(
+            host,
+            names,
+            `hosts are ${names.join(", ")}; name it in the configuration's \`hosts\``
+          )
+        })
+      }
       const planned = yield* mode
         .plan({
           inputs: resolved.values,
