@@ -147,6 +147,12 @@ const examine = Effect.gen(function* () {
         warning,
         "build machines are reached by it: `sudo apt-get install openssh-client` (Debian)"
       ),
+      onPath(
+        host,
+        "rsync",
+        warning,
+        "files are brought to build machines by it: `sudo apt-get install rsync` (Debian)"
+      ),
       machine.state
     ],
     { concurrency: "unbounded" }

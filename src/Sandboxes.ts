@@ -142,7 +142,7 @@ export const layer = Layer.effect(
     const secrets = yield* Secrets
     const supervisors = yield* Supervisors
     const holders = yield* Holders
-    const { home } = yield* Settings
+    const { home, hosts } = yield* Settings
 
     const plan = Effect.fn("Sandboxes.plan")(function* (request: CreateRequest) {
       const profile = yield* profiles.get(request.profile)
@@ -170,6 +170,18 @@ export const layer = Layer.effect(
         asks: request.askSecret !== undefined
       })
       const host = document.placement?.host ?? "local"
+      if (host !== "local" && hosts[host] === undefined) {
+        const names = ["local", ...Object.keys(hosts).filter((one) => one !== "local")]
+        return yield* new UsageError({
+          reason: "profile",
+          message: `no host is called ${host}, which ${document.id} is placed on`,
+          hint: didYouMean(
+            host,
+            names,
+            `hosts are ${names.join(", ")}; name it in the configuration's \`hosts\``
+          )
+        })
+      }
       const planned = yield* mode
         .plan({
           inputs: resolved.values,

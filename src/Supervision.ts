@@ -36,6 +36,7 @@ export type SupervisionServices =
   | StateHub
 
 const beatEvery = Duration.seconds(2)
+const lookForHostEvery = Duration.seconds(2)
 const lookForCancelEvery = Duration.millis(200)
 /** How long a command that was asked to end may take before it is killed, in seconds. */
 const grace = 60
@@ -329,6 +330,20 @@ const provision = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, 
     yield* Effect.uninterruptible(finish(lease, sandbox, plan, host, end))
   })
 
+/** A host that cannot be reached for a while runs its jobs on: where some were begun it is waited for. */
+const reach = (get: Effect.Effect<HostShape, HostError>, lease: Lease, { attempt }: Sandbox) =>
+  Effect.gen(function* () {
+    const store = yield* SandboxStore
+    const begun = (yield* store.steps(lease.id, attempt)).some(({ job }) => job !== null)
+    return yield* Effect.retry(get, {
+      while: ({ reason }) =>
+        begun && reason === "unreachable"
+          ? Effect.map(store.cancelRequested(lease.id), (asked) => !asked)
+          : Effect.succeed(false),
+      schedule: Schedule.spaced(lookForHostEvery)
+    })
+  })
+
 // What fails outside of the recipe: the host cannot be had, or what is left cannot be cleaned up.
 const giveUp = (lease: Lease, sandbox: Sandbox, plan: Plan, error: RecipeError) =>
   Effect.gen(function* () {
@@ -362,7 +377,7 @@ export const supervise = (id: SandboxId): Effect.Effect<void, StoreError, Superv
       const hosts = yield* Hosts
       const secrets = yield* Effect.flatMap(Secrets, (kept) => kept.get(id))
       yield* Effect.gen(function* () {
-        const host = yield* hosts.get(plan.placement)
+        const host = yield* reach(hosts.get(plan.placement), lease, sandbox)
         const shape: ProvisionShape = { id, attempt: sandbox.attempt, term: lease.term, secrets }
         yield* Effect.provide(provision(lease, sandbox, plan, host, since), layers.of(shape, plan.placement))
       }).pipe(

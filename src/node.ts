@@ -146,13 +146,14 @@ export const layerSettled = ({
   packer,
   settings
 }: Pick<LayerOptions, "extensions" | "packer" | "settings">): Layer.Layer<
-  Settings.Settings | Profiles | Extensions | Doctor.Doctor,
+  Settings.Settings | Profiles | Extensions | Doctor.Doctor | Hosts,
   UsageError
 > =>
   Layer.mergeAll(
     ProfilesDirectory.layer,
     extensions ?? layerShipped,
-    layerDoctor(packer ?? PackerCommand.layer)
+    layerDoctor(packer ?? PackerCommand.layer),
+    HostLive.layer
   ).pipe(Layer.provideMerge(layerSettings(settings)), Layer.provide(platform))
 
 /** Everything that sandboxer gives. */

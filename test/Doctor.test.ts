@@ -19,7 +19,8 @@ const healthy: Programs = (line) =>
     "qemu-system-x86_64 --version": { stdout: "QEMU emulator version 7.2.22\n" },
     sh: { stdout: "/usr/bin/sh\n" },
     flock: { stdout: "/usr/bin/flock\n" },
-    ssh: { stdout: "/usr/bin/ssh\n" }
+    ssh: { stdout: "/usr/bin/ssh\n" },
+    rsync: { stdout: "/usr/bin/rsync\n" }
   })[line]
 
 const host = (programs: Programs, ran: Array<string>) =>

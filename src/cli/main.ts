@@ -9,6 +9,7 @@ import type * as Layer from "effect/Layer"
 import type { Doctor } from "../Doctor.js"
 import type { UsageError } from "../domain/Errors.js"
 import type { Extensions } from "../Extension.js"
+import type { Hosts } from "../Host.js"
 import type { Services } from "../node.js"
 import type { Profiles } from "../Profiles.js"
 import type { StoreError } from "../SandboxStore.js"
@@ -24,6 +25,7 @@ import { events } from "./events.js"
 import { exec } from "./exec.js"
 import { type CommandError, type Ending, ofDefect, ofError } from "./exit.js"
 import { extension } from "./extension.js"
+import { host } from "./host.js"
 import { list, ls } from "./list.js"
 import { logs } from "./logs.js"
 import { globals as globalOptions } from "./options.js"
@@ -38,7 +40,9 @@ import { watch } from "./watch.js"
 
 /** Layers for the verbs, by the global options: `settled` for those that do without the store. */
 export interface CliLayers {
-  readonly settled: (globals: Globals) => Layer.Layer<Settings | Profiles | Extensions | Doctor, UsageError>
+  readonly settled: (
+    globals: Globals
+  ) => Layer.Layer<Settings | Profiles | Extensions | Doctor | Hosts, UsageError>
   readonly full: (globals: Globals) => Layer.Layer<Services, UsageError | StoreError>
 }
 
@@ -60,6 +64,7 @@ const verbs: Verbs = {
   profile: ["list", "show", "explain", "validate", "init"],
   artifact: ["list", "show", "path", "verify"],
   extension: ["list", "show"],
+  host: ["list", "check"],
   doctor: [],
   supervise: []
 }
@@ -90,6 +95,7 @@ const application = (layers: CliLayers, globals: Globals) => {
       Command.provide(profile, settledLayer),
       full(artifact),
       Command.provide(extension, settledLayer),
+      Command.provide(host, settledLayer),
       Command.provide(doctor, settledLayer),
       full(supervise)
     ]),

@@ -8,6 +8,7 @@ import { parse } from "yaml"
 import { run } from "../../src/cli/main.js"
 import { type Check, Doctor, missing, ok, warning } from "../../src/Doctor.js"
 import { layerExtensions } from "../../src/Extension.js"
+import { Hosts } from "../../src/Host.js"
 import { Profiles } from "../../src/Profiles.js"
 import { layerHome } from "../../src/Settings.js"
 
@@ -31,6 +32,7 @@ const doctor = (checks: ReadonlyArray<Check>, ...words: ReadonlyArray<string>) =
         Layer.mergeAll(
           Layer.succeed(Doctor, { examine: Effect.succeed(checks) }),
           Layer.mock(Profiles, {}),
+          Layer.mock(Hosts, {}),
           layerExtensions([]),
           layerHome("/home")
         ),

@@ -18,10 +18,14 @@ import type { BuildPlan } from "./BuildPlan.js"
 import { guard } from "./guard.js"
 import type { Prepared } from "./prepare.js"
 
-/** Makes the template's folder available on the host. */
+/**
+ * Makes the template's folder available on the host. Journaled, since on another machine that makes it what it is here,
+ * and takes away what a build has made there by then.
+ */
 export const place = Effect.fn(function* (plan: BuildPlan) {
   const host = yield* Host
-  const folder = yield* host.place(plan.folder)
+  const steps = yield* Steps
+  const folder = yield* steps.step("place", HostPathFromString, host.place(plan.folder))
   const name = plan.template === plan.folder ? undefined : plan.template.slice(plan.folder.length + 1)
   return { folder, path: name === undefined ? folder : join(folder, name) }
 })
