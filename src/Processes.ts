@@ -2,8 +2,10 @@
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process"
 import { existsSync } from "node:fs"
 import { constants } from "node:os"
+import type { Readable } from "node:stream"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -106,12 +108,30 @@ const end = (child: ChildProcess): Effect.Effect<void> =>
 /** A child that is read while it runs. */
 export interface PipedProcess {
   /** What it prints, as fast as it is read. */
-  readonly stdout: Stream.Stream<Uint8Array, ProcessError>
+  readonly stdout: Stream.Stream<Uint8Array>
   /** How it ended; all of stdout has to be read by then. `tail` are the last characters of stderr. */
   readonly ended: Effect.Effect<Omit<ProcessResult, "stdout"> & { readonly tail: string }>
 }
 
 const tailLength = 4096
+
+/** The next piece; an async iterator of Node's could not be left while it waits. */
+const piece = (readable: Readable): Effect.Effect<Uint8Array, Option.Option<never>> =>
+  Effect.async((resume) => {
+    const events = ["readable", "end", "close", "error"] as const
+    const leave = () => {
+      for (const event of events) readable.off(event, look)
+    }
+    const look = () => {
+      const chunk: Buffer | null = readable.read()
+      if (chunk === null && !readable.readableEnded && !readable.destroyed) return
+      leave()
+      resume(chunk === null ? Effect.fail(Option.none()) : Effect.succeed(chunk))
+    }
+    for (const event of events) readable.on(event, look)
+    look()
+    return Effect.sync(leave)
+  })
 
 /**
  * Starts a command that reads `input`, and then the end of its stdin unless that is to be `held` open; it ends with the
@@ -157,12 +177,7 @@ export const piped = (
       ({ child }) => (child.exitCode === null && child.signalCode === null ? end(child) : Effect.void)
     ),
     ({ child, ended }) => ({
-      stdout:
-        child.stdout === null
-          ? Stream.empty
-          : Stream.fromAsyncIterable<Uint8Array, ProcessError>(child.stdout, (cause) =>
-              processError(command, cause as NodeJS.ErrnoException)
-            ),
+      stdout: child.stdout === null ? Stream.empty : Stream.repeatEffectOption(piece(child.stdout)),
       ended
     })
   )

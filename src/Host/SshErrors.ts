@@ -10,7 +10,9 @@ const wordsOf = (stderr: string) =>
     .split(/\r?\n/)
     .map((line) => line.trim())
     .filter(
-      (line) => line !== "" && !/^(debug\d|OpenSSH_|\*\* |Pseudo-terminal|@@@|Authenticated to )/.test(line)
+      (line) =>
+        line !== "" &&
+        !/^(debug\d: (?!no such identity)|OpenSSH_|\*\* |Pseudo-terminal|@@@|Authenticated to )/.test(line)
     )
 
 /** The fingerprint of a key in a file of known hosts. */
@@ -56,7 +58,7 @@ export const connectError = (name: string, target: SshTarget, stderr: string): H
     )
   }
   if (/Permission denied|Too many authentication failures|no more authentication methods/i.test(stderr)) {
-    const file = words.find((line) => /dentity file .* not accessible/.test(line))
+    const file = words.find((line) => /dentity file .* not accessible|no such identity/.test(line))
     return of(
       "refused",
       `${name} does not let us in: ${file === undefined ? said : `${said} (${file})`}`,
@@ -93,7 +95,7 @@ const kinds: ReadonlyArray<readonly [RegExp, HostError["reason"], string]> = [
     "check who owns the path and its permissions"
   ],
   [/File exists|exists already/i, "exists", "check the path"],
-  [/No such file|Not a directory/i, "not-found", "check the path"]
+  [/No such file|Not a directory|nonexistent/i, "not-found", "check the path"]
 ]
 
 /** What a program said that could not do what it was to do with files there. */

@@ -169,7 +169,7 @@ export const make = (name: string, home: string, connection: Connection): Link =
         const start = Shell.afterBegin()
         return {
           begun: start.begun,
-          stdout: Stream.filterMap(Stream.mapError(stdout, processError(name)), (piece) => {
+          stdout: Stream.filterMap(stdout, (piece) => {
             const bytes = start.take(piece)
             return bytes.length === 0 ? Option.none() : Option.some(bytes)
           }),

@@ -24,9 +24,9 @@ else
 fi
 {
   read -r sbx_nothing
-  kill -TERM -- "$sbx_all"
+  kill -TERM "$sbx_all"
   sleep 2
-  kill -KILL -- "$sbx_all"
+  kill -KILL "$sbx_all"
 } <&3 >/dev/null 2>&1 &
 sbx_watch=$!
 exec 3<&-
@@ -64,6 +64,7 @@ folder=$1
 entry='${cookie}='$folder
 newline=$(printf '\\nx')
 newline=\${newline%x}
+blanks=$IFS
 nap() { sleep 0.1 2>/dev/null || sleep 1; }
 identify() {
   pid= started= group= boot=
@@ -111,11 +112,10 @@ census() {
         [ -z "$mark" ] || left="$left $one"
       fi
     done
-    IFS=' '
+    IFS=$blanks
     set +f
     [ -z "$led" ] || groups="$groups$led "
   done
-  IFS=' '
 }
 exited() {
   code=
@@ -206,7 +206,7 @@ if [ "$grace" -gt 0 ]; then
   if leads; then
     if [ ! -e "$folder/told" ]; then
       : >"$folder/told"
-      if [ "$stop" = leader ]; then kill -TERM "$pid" 2>/dev/null; else kill -TERM -- "-$group" 2>/dev/null; fi
+      if [ "$stop" = leader ]; then kill -TERM "$pid" 2>/dev/null; else kill -TERM "-$group" 2>/dev/null; fi
     fi
     until=$(($(seconds)+grace))
     if [ "$stop" = leader ]; then
@@ -221,7 +221,7 @@ killed=0
 for one in $left; do killed=$((killed+1)); done
 tries=0
 while [ -n "$left" ] && [ "$tries" -lt 100 ]; do
-  for one in $groups; do kill -KILL -- "-$one" 2>/dev/null; done
+  for one in $groups; do kill -KILL "-$one" 2>/dev/null; done
   for one in $left; do kill -KILL "$one" 2>/dev/null; done
   tries=$((tries+1))
   nap

@@ -392,7 +392,8 @@ describe("a job over SSH", () => {
           fs.readdirSync("/proc").filter((pid) => {
             try {
               const args = fs.readFileSync(`/proc/${pid}/cmdline`, "latin1")
-              return args.startsWith("/bin/sh\0-c\0sbx_n") && lives(Number(pid))
+              const ours = fs.readFileSync(`/proc/${pid}/environ`, "latin1").includes(`HOME=${sshd.home}\0`)
+              return ours && args.startsWith("/bin/sh\0-c\0sbx_n") && lives(Number(pid))
             } catch {
               return false
             }
