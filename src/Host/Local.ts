@@ -199,7 +199,10 @@ const stopJob: HostShape["stopJob"] = (folder, { graceSeconds, stop }) =>
       )
     const identity = yield* identityOf(folder)
     if (identity !== undefined && graceSeconds > 0) {
-      yield* Processes.signal(stop === "leader" ? identity.pid : -identity.group, "SIGTERM")
+      // Of a group that is told, also whoever left it for one of its own.
+      const groups = stop === "leader" ? [] : (yield* census(folder)).map(({ group }) => -group)
+      const told = new Set(stop === "leader" ? [identity.pid] : [-identity.group, ...groups])
+      yield* Effect.forEach(told, (pid) => Processes.signal(pid, "SIGTERM"), { discard: true })
       if (stop === "leader") yield* within(graceSeconds, leaderGone(folder))
       // What a leader leaves behind was not told to end: it would use up the grace for nothing.
       yield* within(stop === "leader" ? afterLeader : graceSeconds, allGone(folder))

@@ -202,11 +202,16 @@ if [ "$grace" -gt 0 ]; then
     tries=$((tries+1))
     nap
   done
-  identify
+  census
   if leads; then
     if [ ! -e "$folder/told" ]; then
       : >"$folder/told"
-      if [ "$stop" = leader ]; then kill -TERM "$pid" 2>/dev/null; else kill -TERM "-$group" 2>/dev/null; fi
+      if [ "$stop" = leader ]; then
+        kill -TERM "$pid" 2>/dev/null
+      else
+        # Also whoever left the command's own group.
+        for one in $groups; do kill -TERM "-$one" 2>/dev/null; done
+      fi
     fi
     until=$(($(seconds)+grace))
     if [ "$stop" = leader ]; then
