@@ -9,6 +9,7 @@ import { Prepare } from "../../domain/Profile.js"
 import { formatSize } from "../../domain/Units.js"
 import type { PlanRequest } from "../../Extension.js"
 import { readHardware, type TextFile, ToldHardware } from "./hardware.js"
+import { declaresOutputDirectory } from "./locks.js"
 
 /** The formats that an image can be asked for in; `as-built` keeps what the builder made. */
 export const imageFormats = ["ova", "qcow2", "as-built"] as const
@@ -61,6 +62,8 @@ export class BuildPlan extends Schema.Class<BuildPlan>("sandboxer/BuildPlan")({
   /** Whether the template has a `required_plugins` block. */
   asksForPlugins: Schema.Boolean,
   vmName: Schema.String,
+  /** Whether its output can be told to go to a folder of its own. */
+  takesOutputDirectory: Schema.optionalWith(Schema.Boolean, { default: () => false }),
   /** Values for the template's variables, those of the conventions aside. */
   variables: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
   /** Variables whose values are secrets: names of secret inputs. */
@@ -146,6 +149,7 @@ export const plan = Effect.fn(function* (request: PlanRequest) {
       ({ name, text }) => !/(?<!\.pkr)\.json$/.test(name) && /\brequired_plugins\b/.test(text)
     ),
     vmName: String(given.vm_name),
+    takesOutputDirectory: "output_directory" in variables || declaresOutputDirectory(files),
     variables,
     secretVariables: request.secrets.filter((name) => request.variables.includes(name)),
     varFiles,

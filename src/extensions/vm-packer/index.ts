@@ -4,6 +4,7 @@ import * as AttachPlan from "./AttachPlan.js"
 import { attach } from "./attach.js"
 import * as BuildPlan from "./BuildPlan.js"
 import { build } from "./build.js"
+import { locks } from "./locks.js"
 import { syncAgain, teardown } from "./workspace.js"
 
 export const vmPacker: Extension = {
@@ -17,6 +18,7 @@ export const vmPacker: Extension = {
       plan: BuildPlan.plan,
       describe: BuildPlan.describe,
       defaultName: ({ vmName }) => vmName,
+      locks,
       provision: build
     }),
     attach: mode({
