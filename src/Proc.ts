@@ -58,3 +58,6 @@ export const processesWith = (name: string, value: string, led?: number): Readon
 
 /** The boot of this machine: another one after each start. */
 export const bootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
+
+/** Seconds since this machine was started, those that it slept too. */
+export const uptimeSeconds = (): number => Number(readFileSync("/proc/uptime", "utf8").split(" ")[0])

@@ -41,6 +41,12 @@ export interface LogPosition {
   readonly offsets: Readonly<Record<string, number>>
 }
 
+/** A sandbox that has claimed something, or waits for it. */
+export interface Claimant {
+  readonly id: SandboxId
+  readonly name: string
+}
+
 /** What is written in one transaction; events speak of the state that is written with them. */
 export interface Commit {
   readonly change?: SandboxChange
@@ -96,6 +102,10 @@ export interface SandboxStoreShape {
     change: SandboxChange,
     event: NewEvent
   ) => Effect.Effect<boolean, StoreError>
+  /** Takes a place in the line for a resource, under a lease, if it has none there. The end of its provision gives it up. */
+  readonly claim: (lease: Lease, resource: string) => Effect.Effect<void, StoreError>
+  /** Who has a place in the line for a resource, the first one first. */
+  readonly claimants: (resource: string) => Effect.Effect<ReadonlyArray<Claimant>, StoreError>
   readonly steps: (id: SandboxId, attempt: number) => Effect.Effect<ReadonlyArray<Step>, StoreError>
   readonly log: (id: SandboxId) => Effect.Effect<LogPosition | undefined, StoreError>
 }

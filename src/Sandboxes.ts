@@ -2,7 +2,6 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Chunk from "effect/Chunk"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -20,7 +19,6 @@ import { Plan } from "./domain/Plan.js"
 import type { ProgressEvent } from "./domain/ProgressEvent.js"
 import { hasEnded, isLiving, Sandbox, SandboxId } from "./domain/Sandbox.js"
 import { Extensions, type PlanServices } from "./Extension.js"
-import { Holders } from "./Holders.js"
 import type { HostError, Hosts } from "./Host.js"
 import * as ProfileMode from "./ProfileMode.js"
 import { Profiles } from "./Profiles.js"
@@ -29,6 +27,7 @@ import { SandboxStore, StoreError } from "./SandboxStore.js"
 import { Secrets, type SecretValues } from "./Secrets.js"
 import { Settings } from "./Settings.js"
 import { Supervisors } from "./Supervisors.js"
+import { makeWatches } from "./Watch.js"
 
 /** What is asked for. `environment` is where `env:NAME` and inputs with `env` are read from. */
 export interface CreateRequest {
@@ -38,6 +37,8 @@ export interface CreateRequest {
   readonly name?: string
   readonly ttlSeconds?: number
   readonly timeoutSeconds?: number
+  /** How long it may wait for its turn; 10 minutes where it is left out. */
+  readonly lockTimeoutSeconds?: number
   readonly environment: Readonly<Record<string, string | undefined>>
   /** What relative paths of given inputs are relative to, but for those of a document. */
   readonly workingDirectory: string
@@ -96,15 +97,6 @@ export interface SandboxesShape {
 export class Sandboxes extends Context.Tag("sandboxer/Sandboxes")<Sandboxes, SandboxesShape>() {}
 
 const lookEvery = Duration.millis(100)
-/** How often it is looked whether somebody supervises a sandbox, in seconds. */
-const lookForSupervisorEvery = 1
-/** A supervisor that gives no sign of life for so long is taken for dead and killed, in seconds. */
-const longestSilence = 60
-/** How long a supervisor may take to begin before another one is started, in seconds; each time twice as long. */
-const firstPatience = 3
-/** So many supervisors in a row that never began: something is wrong that another one will not mend. */
-const mostStarts = 5
-
 const newId = Effect.map(
   Effect.all(Array.from({ length: 12 }, () => Random.nextIntBetween(0, 16))),
   (digits) => SandboxId.make(digits.map((digit) => digit.toString(16)).join(""))
@@ -141,8 +133,8 @@ export const layer = Layer.effect(
     const extensions = yield* Extensions
     const secrets = yield* Secrets
     const supervisors = yield* Supervisors
-    const holders = yield* Holders
-    const { home, hosts } = yield* Settings
+    const watchOf = yield* makeWatches
+    const { hosts } = yield* Settings
 
     const plan = Effect.fn("Sandboxes.plan")(function* (request: CreateRequest) {
       const profile = yield* profiles.get(request.profile)
@@ -210,6 +202,9 @@ export const layer = Layer.effect(
           secrets: resolved.secrets,
           ttlSeconds: request.ttlSeconds ?? document.ttl ?? null,
           timeoutSeconds: request.timeoutSeconds ?? document.timeout ?? null,
+          ...(request.lockTimeoutSeconds === undefined
+            ? {}
+            : { lockTimeoutSeconds: request.lockTimeoutSeconds }),
           heartbeatSeconds: document.heartbeat ?? 30,
           stallSeconds: document.stall ?? null,
           hub: { workstream: document.hub?.workstream ?? null, task: document.hub?.task ?? null },
@@ -313,68 +308,10 @@ export const layer = Layer.effect(
           : Effect.succeed(sandbox)
       )
 
-    /** Where nothing can be written, no supervisor gets anywhere, nor can it say why. */
-    const writable = Effect.gen(function* () {
-      const file = path.join(home, ".space")
-      yield* Effect.ensuring(
-        fs.writeFile(file, new Uint8Array(64 * 1024)),
-        Effect.ignore(fs.remove(file, { force: true }))
-      )
-    }).pipe(
-      Effect.mapError(
-        ({ message }) =>
-          new StoreError({
-            reason: "not-writable",
-            message: `the state directory ${home} cannot be written: ${message}`,
-            hint: `free some space there (\`df -h '${home}'\`) or mend its permissions, then run this again: nothing is lost`
-          })
-      )
-    )
-
-    /** Watches over the supervisor of one sandbox, on the clock of this process. */
-    const makeWatch = (id: SandboxId) => {
-      let lookedAt = Number.NEGATIVE_INFINITY
-      let sign = ""
-      let signAt = 0
-      let starts = 0
-      let startAgainAt = 0
-      return Effect.gen(function* () {
-        const now = Number(yield* Clock.currentTimeNanos) / 1e9
-        if (now - lookedAt < lookForSupervisorEvery) return
-        const first = lookedAt < 0
-        lookedAt = now
-        const lease = yield* store.lease(id)
-        const latest = `${lease?.term}/${lease?.beat}`
-        if (latest !== sign) {
-          sign = latest
-          signAt = now
-          starts = 0
-        }
-        if (lease?.holder && (yield* holders.mayBeAlive(lease.holder))) {
-          if (now - signAt < longestSilence) return
-          yield* holders.kill(lease.holder)
-        }
-        // Where there never was a lease, whoever created the sandbox has just started a supervisor.
-        if (first && lease === undefined) startAgainAt = now + firstPatience
-        if (now < startAgainAt) return
-        if (starts >= mostStarts) {
-          return yield* new StoreError({
-            reason: "other",
-            message: `${mostStarts} supervisors of ${id} ended before they began`,
-            hint: `run \`sandboxer supervise ${id} --log-level debug\` to see why`
-          })
-        }
-        yield* writable
-        startAgainAt = now + firstPatience * 2 ** starts
-        starts++
-        yield* supervisors.start(id)
-      })
-    }
-
     const follow: SandboxesShape["follow"] = (id, after) =>
       Stream.unwrap(
         Effect.sync(() => {
-          const watch = makeWatch(id)
+          const watch = watchOf(id)
           return Stream.paginateChunkEffect(after, (seq) =>
             Effect.gen(function* () {
               // Read before the events: once it has ended, all of them are there.

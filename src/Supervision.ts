@@ -1,5 +1,7 @@
 /** What a supervisor does: it carries one provision through to its end, under a lease. */
-import * as Clock from "effect/Clock"
+
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -18,22 +20,31 @@ import { type HostError, type HostShape, Hosts } from "./Host.js"
 import { keep } from "./Kept.js"
 import { withNotes } from "./Notes.js"
 import type { ProvisionShape } from "./Provision.js"
+import * as Queue from "./Queue.js"
 import { type RecipeError, RecipeLayers, type RecipeServices } from "./Recipe.js"
 import { Reporter } from "./Reporter.js"
 import { type Commit, type Lease, SandboxStore, type StoreError } from "./SandboxStore.js"
 import { Secrets } from "./Secrets.js"
+import type { Settings } from "./Settings.js"
 import type { StateHub } from "./StateHub.js"
 import { folderOf } from "./Steps.js"
+import type { Supervisors } from "./Supervisors.js"
+import * as Uptime from "./Uptime.js"
 
 /** What a supervisor needs. */
 export type SupervisionServices =
   | Extensions
+  | FileSystem.FileSystem
   | Holders
   | Hosts
+  | Path.Path
   | RecipeLayers
   | SandboxStore
   | Secrets
+  | Settings
   | StateHub
+  | Supervisors
+  | Uptime.Uptime
 
 const beatEvery = Duration.seconds(2)
 const lookForHostEvery = Duration.seconds(2)
@@ -93,12 +104,18 @@ const takeLease = (id: SandboxId) =>
     return yield* store.takeLease(id, holders.self, seen?.term)
   })
 
+// A program from before wrote the wall's time alone.
+const momentOf = (value: unknown) =>
+  typeof value === "number"
+    ? Effect.succeed<Uptime.Moment>({ wall: value, bootId: "", uptime: 0 })
+    : Effect.orDie(Schema.decodeUnknown(Uptime.Moment)(value))
+
 const begin = (lease: Lease, sandbox: Sandbox) =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* Uptime.now
     const begun = (yield* store.steps(lease.id, sandbox.attempt)).find(({ key }) => key === "begun")
-    const since = typeof begun?.result?.value === "number" ? begun.result.value : now
+    const since = begun?.result ? yield* momentOf(begun.result.value) : now
     yield* store.commit(lease, {
       change: { state: "provisioning" },
       ...(begun === undefined
@@ -118,6 +135,18 @@ const begin = (lease: Lease, sandbox: Sandbox) =>
     return since
   })
 
+/** Waits for its turn; gives since when its time counts: what it waited does not. */
+const queue = (lease: Lease, attempt: number, plan: Plan, begun: Uptime.Moment) =>
+  Effect.gen(function* () {
+    const store = yield* SandboxStore
+    const through = (yield* store.steps(lease.id, attempt)).find(({ key }) => key === "queue")?.result
+    if (through) return yield* momentOf(through.value)
+    if (!(yield* Queue.enter(lease, attempt, plan))) return begun
+    const now = yield* Uptime.now
+    yield* store.commit(lease, { step: { attempt, key: "queue", job: null, result: { value: now } } })
+    return now
+  })
+
 const untilCancelled = (id: SandboxId) =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
@@ -128,13 +157,17 @@ const untilCancelled = (id: SandboxId) =>
 
 const runRecipe = (
   plan: Plan,
-  id: SandboxId,
-  since: number
-): Effect.Effect<End, StoreError, Extensions | SandboxStore | RecipeServices> =>
+  lease: Lease,
+  attempt: number,
+  begun: Uptime.Moment
+): Effect.Effect<
+  End,
+  StoreError,
+  Extensions | SandboxStore | RecipeServices | Queue.QueueServices | Uptime.Uptime
+> =>
   Effect.gen(function* () {
     const extensions = yield* Extensions
     const reporter = yield* Reporter
-    const now = yield* Clock.currentTimeMillis
     const recipe: Effect.Effect<Provisioned, RecipeError, RecipeServices> = Effect.flatMap(
       Effect.mapError(
         extensions.get(plan.extension),
@@ -151,22 +184,26 @@ const runRecipe = (
           : mode.provision(plan.spec)
       }
     )
-    const timed =
-      plan.timeoutSeconds === null
+    const { timeoutSeconds } = plan
+    const timed = (since: Uptime.Moment) =>
+      timeoutSeconds === null
         ? recipe
-        : Effect.timeoutFail(recipe, {
-            duration: Duration.millis(Math.max(0, plan.timeoutSeconds * 1000 - (now - since))),
-            onTimeout: () =>
-              new ProvisionError({
-                reason: "timed-out",
-                message: `it took longer than ${formatDuration(plan.timeoutSeconds ?? 0)}`,
-                hint: "give it more time with --timeout, or see in the log what it waited for"
-              })
-          })
-    const ended: Effect.Effect<End, RecipeError, RecipeServices> = Effect.map(timed, ({ endpoint }) => ({
-      state: "ready" as const,
-      endpoint
-    }))
+        : Effect.flatMap(Uptime.secondsSince(since), (passed) =>
+            Effect.timeoutFail(recipe, {
+              duration: Duration.seconds(Math.max(0, timeoutSeconds - passed)),
+              onTimeout: () =>
+                new ProvisionError({
+                  reason: "timed-out",
+                  message: `it took longer than ${formatDuration(timeoutSeconds)}`,
+                  hint: "give it more time with --timeout, or see in the log what it waited for"
+                })
+            })
+          )
+    const ended: Effect.Effect<End, RecipeError, RecipeServices | Queue.QueueServices | Uptime.Uptime> =
+      Effect.map(Effect.flatMap(queue(lease, attempt, plan, begun), timed), ({ endpoint }) => ({
+        state: "ready" as const,
+        endpoint
+      }))
     return yield* ended.pipe(
       Effect.catchAllDefect(
         (defect) =>
@@ -176,7 +213,7 @@ const runRecipe = (
             hint: "please report it with the log"
           })
       ),
-      Effect.raceFirst(Effect.as(untilCancelled(id), { state: "cancelled" as const })),
+      Effect.raceFirst(Effect.as(untilCancelled(lease.id), { state: "cancelled" as const })),
       Effect.catchIf(
         (error) => !(error._tag === "StoreError" && error.reason === "lease-lost"),
         (error) =>
@@ -304,7 +341,7 @@ const makeRoom = (lease: Lease, attempt: number, host: HostShape) =>
     )
   })
 
-const provision = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, since: number) =>
+const provision = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, begun: Uptime.Moment) =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
     const journaled = (yield* store.steps(lease.id, sandbox.attempt)).find(
@@ -314,7 +351,7 @@ const provision = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, 
       journaled !== undefined && journaled !== null
         ? yield* Effect.orDie(Schema.decodeUnknown(End)(journaled.value))
         : yield* Effect.gen(function* () {
-            const result = yield* runRecipe(plan, lease.id, since)
+            const result = yield* runRecipe(plan, lease, sandbox.attempt, begun)
             const value = yield* Effect.orDie(Schema.encode(End)(result))
             const journal = store.commit(lease, {
               step: { attempt: sandbox.attempt, key: endKey, job: null, result: { value } }
@@ -372,14 +409,14 @@ export const supervise = (id: SandboxId): Effect.Effect<void, StoreError, Superv
       const sandbox = yield* store.get(id)
       const plan = yield* store.plan(id)
       if (sandbox === undefined || plan === undefined || hasEnded(sandbox.state)) return
-      const since = yield* begin(lease, sandbox)
+      const begun = yield* begin(lease, sandbox)
       const layers = yield* RecipeLayers
       const hosts = yield* Hosts
       const secrets = yield* Effect.flatMap(Secrets, (kept) => kept.get(id))
       yield* Effect.gen(function* () {
         const host = yield* reach(hosts.get(plan.placement), lease, sandbox)
         const shape: ProvisionShape = { id, attempt: sandbox.attempt, term: lease.term, secrets }
-        yield* Effect.provide(provision(lease, sandbox, plan, host, since), layers.of(shape, plan.placement))
+        yield* Effect.provide(provision(lease, sandbox, plan, host, begun), layers.of(shape, plan.placement))
       }).pipe(
         Effect.catchAll((error) => giveUp(lease, sandbox, plan, error)),
         withNotes(lease, sandbox.attempt, plan)

@@ -41,6 +41,7 @@ import type { SupervisionServices } from "./Supervision.js"
 import * as SupervisorsDetached from "./Supervisors/Detached.js"
 import * as SupervisorsInProcess from "./Supervisors/InProcess.js"
 import type { Supervisors } from "./Supervisors.js"
+import * as UptimeProc from "./Uptime/Proc.js"
 
 export { layer as layerHosts } from "./Host/Live.js"
 export { layer as layerPacker } from "./Packer/Command.js"
@@ -113,6 +114,7 @@ const supervision = ({ extensions, hosts, packer, settings, stateHub }: LayerOpt
     layerRecipes(packer ?? PackerCommand.layer),
     SecretsFiles.layer,
     HoldersProc.layer,
+    UptimeProc.layer,
     extensions ?? layerShipped,
     stateHub ?? layerHubNoop,
     ProfilesDirectory.layer

@@ -19,17 +19,20 @@ import type { Packer } from "../src/Packer.js"
 import type { RecipeError, RecipeServices } from "../src/Recipe.js"
 import { SandboxStore } from "../src/SandboxStore.js"
 import { Secrets, type SecretValues } from "../src/Secrets.js"
-import { layerHome } from "../src/Settings.js"
+import { layerHome, type SettingsShape } from "../src/Settings.js"
 import { StateHub } from "../src/StateHub.js"
 import { type SupervisionServices, supervise } from "../src/Supervision.js"
+import { Supervisors } from "../src/Supervisors.js"
 import {
   HoldersMemory,
   HostMemory,
   PackerScripted,
   SandboxStoreMemory,
   SecretsMemory,
-  StateHubMemory
+  StateHubMemory,
+  UptimeMemory
 } from "../src/testing.js"
+import type { Uptime } from "../src/Uptime.js"
 
 export const platform = Layer.merge(NodeFileSystem.layer, NodePath.layer)
 
@@ -121,6 +124,8 @@ export interface WorldOptions {
   readonly extensions: ReadonlyArray<Extension>
   readonly packer?: Layer.Layer<Packer, never, Host>
   readonly program?: HostMemory.Program
+  readonly uptime?: Layer.Layer<Uptime>
+  readonly settings?: Partial<SettingsShape>
 }
 
 /** What outlives a supervisor, all in memory but for logs and artifacts; its supervisors are processes 1, 2, … */
@@ -134,6 +139,7 @@ export const world = (options: WorldOptions) =>
     const kept = yield* Layer.build(Layer.merge(SecretsMemory.layer, StateHubMemory.layer))
     const secrets = Context.get(kept, Secrets)
     const dead = new Set<number>()
+    const starts: Array<SandboxId> = []
 
     /** What process `pid` has, which dies at the call behind so many. */
     const services = (pid: number, calls = Number.POSITIVE_INFINITY): Layer.Layer<SupervisionServices> => {
@@ -141,6 +147,11 @@ export const world = (options: WorldOptions) =>
       return Layer.mergeAll(
         layerRecipes(options.packer ?? PackerScripted.layer(PackerScripted.building({}))),
         HoldersMemory.layer(pid, dead),
+        options.uptime ?? UptimeMemory.layer(),
+        Layer.succeed(Supervisors, {
+          start: (started) => Effect.sync(() => void starts.push(started)),
+          ended: () => Effect.never
+        }),
         layerExtensions(options.extensions)
       ).pipe(
         Layer.provideMerge(
@@ -151,7 +162,7 @@ export const world = (options: WorldOptions) =>
             Layer.succeed(FileSystem.FileSystem, mortal(fs, lives)),
             Layer.succeed(Path.Path, path),
             HostMemory.layer(mortal(host, lives)),
-            layerHome(home)
+            layerHome(home, options.settings)
           )
         )
       )
@@ -165,6 +176,8 @@ export const world = (options: WorldOptions) =>
       host,
       secrets,
       dead,
+      /** Whom a supervisor was to be started for. */
+      starts,
       services,
       notes: Context.get(kept, StateHubMemory.Notes),
       /** Records the nth sandbox. */

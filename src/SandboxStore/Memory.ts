@@ -7,8 +7,16 @@ import { Conflict } from "../domain/Errors.js"
 import type { HeldLease } from "../domain/Holder.js"
 import type { Plan } from "../domain/Plan.js"
 import { type NewEvent, numbered, type ProgressEvent } from "../domain/ProgressEvent.js"
-import { change, isLiving, type Sandbox, type SandboxChange, type SandboxId } from "../domain/Sandbox.js"
 import {
+  change,
+  hasEnded,
+  isLiving,
+  type Sandbox,
+  type SandboxChange,
+  type SandboxId
+} from "../domain/Sandbox.js"
+import {
+  type Lease,
   type LogPosition,
   SandboxStore,
   type SandboxStoreShape,
@@ -34,6 +42,8 @@ interface Written {
 interface State {
   readonly sandboxes: ReadonlyMap<SandboxId, Kept>
   readonly events: ReadonlyArray<Written>
+  /** In the order in which they came. */
+  readonly claims: ReadonlyArray<{ readonly id: SandboxId; readonly resource: string }>
 }
 
 type Change<E = never> = Either.Either<State, E | StoreError>
@@ -49,6 +59,19 @@ const find = (state: State, id: SandboxId): Either.Either<Kept, StoreError> =>
     () =>
       new StoreError({ reason: "other", message: `no sandbox ${id}`, hint: "it has to be created before" })
   )
+
+const fenced = (state: State, { id, term }: Lease) => {
+  const kept = state.sandboxes.get(id)
+  return kept?.lease?.term === term
+    ? Either.right({ kept, lease: kept.lease })
+    : Either.left(
+        new StoreError({
+          reason: "lease-lost",
+          message: `another supervisor took ${id} over`,
+          hint: `follow it with \`sandboxer watch ${id}\``
+        })
+      )
+}
 
 const withKept = (state: State, kept: Kept): State => ({
   ...state,
@@ -73,7 +96,10 @@ const update = (state: State, id: SandboxId, fields: SandboxChange): Change =>
         })
       )
     }
-    return withKept(state, { ...kept, sandbox })
+    const updated = withKept(state, { ...kept, sandbox })
+    return hasEnded(sandbox.state)
+      ? { ...updated, claims: state.claims.filter((claim) => claim.id !== id) }
+      : updated
   })
 
 const append = (state: State, id: SandboxId, event: NewEvent, now: DateTime.Utc): State => {
@@ -89,7 +115,7 @@ const append = (state: State, id: SandboxId, event: NewEvent, now: DateTime.Utc)
  * @category constructors
  */
 export const make: Effect.Effect<SandboxStoreShape> = Effect.sync(() => {
-  let state: State = { sandboxes: new Map(), events: [] }
+  let state: State = { sandboxes: new Map(), events: [], claims: [] }
   const read = <A>(look: (now: State) => A): Effect.Effect<A> => Effect.sync(() => look(state))
   // Nothing else runs within one, as it waits for nothing.
   const transaction = <A, E>(
@@ -181,20 +207,11 @@ export const make: Effect.Effect<SandboxStoreShape> = Effect.sync(() => {
     commit: ({ id, term }, { beat, change: fields, events = [], log, step }) =>
       transaction((now) =>
         Either.gen(function* () {
-          const kept = state.sandboxes.get(id)
-          if (kept?.lease?.term !== term) {
-            return yield* Either.left(
-              new StoreError({
-                reason: "lease-lost",
-                message: `another supervisor took ${id} over`,
-                hint: `follow it with \`sandboxer watch ${id}\``
-              })
-            )
-          }
+          const { kept, lease } = yield* fenced(state, { id, term })
           const known = step === undefined ? -1 : kept.steps.findIndex(isStep(step))
           const written = withKept(state, {
             ...kept,
-            lease: beat === true ? { ...kept.lease, beat: kept.lease.beat + 1 } : kept.lease,
+            lease: beat === true ? { ...lease, beat: lease.beat + 1 } : lease,
             ...(log === undefined ? {} : { log }),
             ...(step === undefined
               ? {}
@@ -211,6 +228,22 @@ export const make: Effect.Effect<SandboxStoreShape> = Effect.sync(() => {
           ? Either.right([false, state])
           : Either.map(update(state, id, fields), (changed) => [true, append(changed, id, event, now)])
       }),
+    claim: (lease, resource) =>
+      transaction(() =>
+        Either.map(fenced(state, lease), () => {
+          const has = state.claims.some((claim) => claim.id === lease.id && claim.resource === resource)
+          return [
+            undefined,
+            has ? state : { ...state, claims: [...state.claims, { id: lease.id, resource }] }
+          ] as const
+        })
+      ),
+    claimants: (resource) =>
+      read(({ claims, sandboxes }) =>
+        claims
+          .filter((claim) => claim.resource === resource)
+          .map(({ id }) => ({ id, name: sandboxes.get(id)?.sandbox.name ?? "" }))
+      ),
     steps: (id, attempt) =>
       read(({ sandboxes }) => sandboxes.get(id)?.steps.filter((step) => step.attempt === attempt) ?? []),
     log: (id) => read(({ sandboxes }) => sandboxes.get(id)?.log)

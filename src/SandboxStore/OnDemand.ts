@@ -38,6 +38,8 @@ export const layer = <R>(
         releaseLease: (lease) => use((open) => open.releaseLease(lease)),
         commit: (lease, commit) => use((open) => open.commit(lease, commit)),
         transition: (id, from, change, event) => use((open) => open.transition(id, from, change, event)),
+        claim: (lease, resource) => use((open) => open.claim(lease, resource)),
+        claimants: (resource) => use((open) => open.claimants(resource)),
         steps: (id, attempt) => use((open) => open.steps(id, attempt)),
         log: (id) => use((open) => open.log(id))
       }

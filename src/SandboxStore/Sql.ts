@@ -12,8 +12,8 @@ import { Holder } from "../domain/Holder.js"
 import { HostPathFromString } from "../domain/HostPath.js"
 import { Plan } from "../domain/Plan.js"
 import { type NewEvent, numbered, ProgressEvent } from "../domain/ProgressEvent.js"
-import { change, isLiving, Sandbox, type SandboxChange, type SandboxId } from "../domain/Sandbox.js"
-import { SandboxStore, type SandboxStoreShape, StoreError } from "../SandboxStore.js"
+import { change, hasEnded, isLiving, Sandbox, type SandboxChange, type SandboxId } from "../domain/Sandbox.js"
+import { type Lease, SandboxStore, type SandboxStoreShape, StoreError } from "../SandboxStore.js"
 import { Settings } from "../Settings.js"
 import * as Sqlite from "./Sqlite.js"
 
@@ -57,6 +57,16 @@ const migrations: Sqlite.Migrations = {
       sandbox_id TEXT PRIMARY KEY REFERENCES sandboxes (id),
       document TEXT NOT NULL
     )`
+  }),
+  "3_claims": Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    yield* sql`CREATE TABLE claims (
+      ticket INTEGER PRIMARY KEY AUTOINCREMENT,
+      sandbox_id TEXT NOT NULL REFERENCES sandboxes (id),
+      resource TEXT NOT NULL,
+      UNIQUE (resource, sandbox_id)
+    )`
+    yield* sql`CREATE INDEX claims_sandbox ON claims (sandbox_id)`
   })
 }
 
@@ -148,6 +158,7 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
       const after = change(before, fields)
       yield* sql`UPDATE sandboxes SET name = ${after.name}, living = ${isLiving(after.state) ? 1 : 0},
         document = ${yield* encode(SandboxJson, after)} WHERE id = ${id}`
+      if (hasEnded(after.state)) yield* sql`DELETE FROM claims WHERE sandbox_id = ${id}`
     })
 
   const append = (id: SandboxId, event: NewEvent) =>
@@ -177,6 +188,18 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
               holder
             }))
     )
+
+  const fenced = ({ id, term }: Lease) =>
+    Effect.gen(function* () {
+      const [row] = yield* sql<{ readonly term: number }>`SELECT term FROM leases WHERE sandbox_id = ${id}`
+      if (row?.term !== term) {
+        return yield* new StoreError({
+          reason: "lease-lost",
+          message: `another supervisor took ${id} over`,
+          hint: `follow it with \`sandboxer watch ${id}\``
+        })
+      }
+    })
 
   return {
     create: (sandbox, plan, event) =>
@@ -270,16 +293,7 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
     commit: ({ id, term }, { beat, change: fields, events = [], log, step }) =>
       transaction(
         Effect.gen(function* () {
-          const [row] = yield* sql<{
-            readonly term: number
-          }>`SELECT term FROM leases WHERE sandbox_id = ${id}`
-          if (row?.term !== term) {
-            return yield* new StoreError({
-              reason: "lease-lost",
-              message: `another supervisor took ${id} over`,
-              hint: `follow it with \`sandboxer watch ${id}\``
-            })
-          }
+          yield* fenced({ id, term })
           if (beat === true) yield* sql`UPDATE leases SET beat = beat + 1 WHERE sandbox_id = ${id}`
           if (fields !== undefined) yield* update(id, fields)
           if (step !== undefined) {
@@ -303,6 +317,21 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
           yield* append(id, event)
           return true
         })
+      ),
+    claim: (lease, resource) =>
+      transaction(
+        Effect.zipRight(
+          fenced(lease),
+          Effect.asVoid(
+            sql`INSERT INTO claims (sandbox_id, resource) VALUES (${lease.id}, ${resource}) ON CONFLICT DO NOTHING`
+          )
+        )
+      ),
+    claimants: (resource) =>
+      run(
+        sql<{ readonly id: SandboxId; readonly name: string }>`
+          SELECT sandboxes.id, name FROM claims JOIN sandboxes ON sandboxes.id = sandbox_id
+          WHERE resource = ${resource} ORDER BY ticket`
       ),
     steps: (id, attempt) =>
       run(

@@ -21,12 +21,13 @@ const cannotStart = (error: { readonly message: string }) =>
  * `executable` is the JavaScript file of the command line.
  * @category layers
  */
-export const layer = (executable: string): Layer.Layer<Supervisors, never, Settings | SupervisionServices> =>
+export const layer = (
+  executable: string
+): Layer.Layer<Supervisors, never, Settings | Exclude<SupervisionServices, Supervisors>> =>
   Layer.scoped(
     Supervisors,
     Effect.gen(function* () {
       const { home, namedConfiguration } = yield* Settings
-      const here = yield* InProcess.make
       const start = (id: SandboxId) =>
         detach({
           program: process.execPath,
@@ -40,9 +41,9 @@ export const layer = (executable: string): Layer.Layer<Supervisors, never, Setti
             [cookie]: ""
           }
         }).pipe(Effect.asVoid, Effect.mapError(cannotStart))
-      return {
+      return yield* InProcess.make((here) => ({
         start: (id, options) => (options?.here === true ? here.start(id) : start(id)),
         ended: here.ended
-      }
+      }))
     })
   )

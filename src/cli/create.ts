@@ -68,6 +68,9 @@ export const create = Command.make(
       options.duration("ttl", 'How long it lives once it is ready: 90m, "12 hours"')
     ),
     timeoutSeconds: options.optional(options.duration("timeout", "How long the provision may take")),
+    lockTimeoutSeconds: options.optional(
+      options.duration("lock-timeout", "How long it may wait for its turn; 10 minutes by default")
+    ),
     detach: options.flag("detach", "Do not wait for the provision to end"),
     dryRun: options.flag("dry-run", "Say what would be done and why, and do nothing"),
     progress: options.progress,
@@ -78,6 +81,7 @@ export const create = Command.make(
     dryRun,
     inputs,
     inputsFile,
+    lockTimeoutSeconds,
     mode,
     name,
     output,
@@ -102,7 +106,8 @@ export const create = Command.make(
         ...(mode === undefined ? {} : { mode }),
         ...(name === undefined ? {} : { name }),
         ...(ttlSeconds === undefined ? {} : { ttlSeconds }),
-        ...(timeoutSeconds === undefined ? {} : { timeoutSeconds })
+        ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+        ...(lockTimeoutSeconds === undefined ? {} : { lockTimeoutSeconds })
       }
       yield* warnOfShadows(yield* profiles.get(profile))
       if (dryRun) return yield* printOne(output, plans, yield* manager.plan(request))

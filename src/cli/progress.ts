@@ -76,6 +76,7 @@ const describe = (event: ProgressEvent): string | undefined => {
       return `== ${event.message}`
     case "warning":
       return `warning: ${printable(event.message).split("\n").join("\n  ")}`
+    case "queued":
     case "note":
     case "artifact":
     case "taken-over":
@@ -124,6 +125,7 @@ const followTerminal = (id: SandboxId, after: number, leave: string) =>
   Effect.gen(function* () {
     const sandboxes = yield* Sandboxes
     let frame = 0
+    let queued = ""
     const clear = Effect.sync(() => void process.stderr.write(eraseLine))
     const draw = Effect.gen(function* () {
       const sandbox = yield* sandboxes.get(id)
@@ -131,7 +133,8 @@ const followTerminal = (id: SandboxId, after: number, leave: string) =>
       const { phase } = sandbox
       const inPhase = phase === null ? "" : ` ${formatDuration(seconds(phase.startedAt, now))}`
       const total = formatDuration(seconds(sandbox.createdAt, now))
-      const start = `${spinner[frame++ % spinner.length]} ${phase?.name ?? sandbox.state}${inPhase} · ${total} in all · ${leave} · `
+      const doing = phase?.name === "queue" && queued !== "" ? queued : (phase?.name ?? sandbox.state)
+      const start = `${spinner[frame++ % spinner.length]} ${doing}${inPhase} · ${total} in all · ${leave} · `
       const width = Math.max(20, (process.stderr.columns || 80) - 1)
       yield* Effect.sync(() => void process.stderr.write(`${eraseLine}${start.slice(0, width)}`))
       const line = yield* lastLine(sandbox)
@@ -139,6 +142,7 @@ const followTerminal = (id: SandboxId, after: number, leave: string) =>
     })
     yield* sandboxes.follow(id, after).pipe(
       Stream.runForEach((event) => {
+        if (event.type === "queued") queued = printable(event.message)
         // The line that is drawn anew is heartbeat enough.
         const line = event.type === "heartbeat" ? undefined : describe(event)
         return line === undefined ? Effect.void : Effect.zipRight(clear, say(line))

@@ -1,9 +1,21 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
+import { hasEnded } from "../domain/Sandbox.js"
+import { Sandboxes } from "../Sandboxes.js"
 import * as options from "./options.js"
 import { printOne, sandboxInFull } from "./output.js"
 import { find, reference } from "./reference.js"
 
 export const show = Command.make("show", { id: reference, output: options.output }, ({ id, output }) =>
-  Effect.flatMap(find(id), (sandbox) => printOne(output, sandboxInFull, sandbox))
+  Effect.gen(function* () {
+    const sandbox = yield* find(id)
+    const queued =
+      sandbox.phase?.name === "queue" && !hasEnded(sandbox.state)
+        ? (yield* Effect.flatMap(Sandboxes, ({ events }) => events(sandbox.id, 0))).findLast(
+            ({ type }) => type === "queued"
+          )
+        : undefined
+    const columns = [...sandboxInFull.columns, ["waits", () => queued?.message ?? "-"] as const]
+    yield* printOne(output, { ...sandboxInFull, columns }, sandbox)
+  })
 ).pipe(Command.withDescription("Show a sandbox"))

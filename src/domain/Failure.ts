@@ -30,6 +30,8 @@ const reasons = {
   "artifact-damaged": { exitCode: 10, title: "a file is not what it was" },
   interrupted: { exitCode: 10, title: "it was killed, or the machine went down" },
   "timed-out": { exitCode: 11, title: "it took longer than it may" },
+  "host-full": { exitCode: 12, title: "all slots of the host stayed taken" },
+  locked: { exitCode: 13, title: "another provision has what it needs" },
   "output-exists": { exitCode: 13, title: "something is in the way of the output" },
   "port-taken": { exitCode: 13, title: "another program has the port" },
   "host-unreachable": { exitCode: 14, title: "the host cannot be reached" },

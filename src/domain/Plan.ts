@@ -24,6 +24,8 @@ export class Plan extends Schema.Class<Plan>("sandboxer/Plan")({
   secrets: Schema.Record({ key: Schema.String, value: Schema.String }),
   ttlSeconds: Schema.NullOr(Schema.Number),
   timeoutSeconds: Schema.NullOr(Schema.Number),
+  /** How long it may wait for its turn. */
+  lockTimeoutSeconds: Schema.optionalWith(Schema.Number, { default: () => 600 }),
   heartbeatSeconds: Schema.Number,
   stallSeconds: Schema.NullOr(Schema.Number),
   hub: Schema.Struct({ workstream: Schema.NullOr(Schema.String), task: Schema.NullOr(Schema.String) }),

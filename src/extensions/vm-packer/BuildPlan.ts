@@ -5,10 +5,12 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { UsageError } from "../../domain/Errors.js"
 import type { InputDeclarations } from "../../domain/Input.js"
+import type { Lock } from "../../domain/Plan.js"
 import { Prepare } from "../../domain/Profile.js"
 import { formatSize } from "../../domain/Units.js"
 import type { PlanRequest } from "../../Extension.js"
 import { readHardware, type TextFile, ToldHardware } from "./hardware.js"
+import { declaresOutputDirectory } from "./outputDirectory.js"
 
 /** The formats that an image can be asked for in; `as-built` keeps what the builder made. */
 export const imageFormats = ["ova", "qcow2", "as-built"] as const
@@ -61,6 +63,8 @@ export class BuildPlan extends Schema.Class<BuildPlan>("sandboxer/BuildPlan")({
   /** Whether the template has a `required_plugins` block. */
   asksForPlugins: Schema.Boolean,
   vmName: Schema.String,
+  /** Whether its output can be told to go to a folder of its own. */
+  takesOutputDirectory: Schema.optionalWith(Schema.Boolean, { default: () => false }),
   /** Values for the template's variables, those of the conventions aside. */
   variables: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
   /** Variables whose values are secrets: names of secret inputs. */
@@ -146,6 +150,7 @@ export const plan = Effect.fn(function* (request: PlanRequest) {
       ({ name, text }) => !/(?<!\.pkr)\.json$/.test(name) && /\brequired_plugins\b/.test(text)
     ),
     vmName: String(given.vm_name),
+    takesOutputDirectory: "output_directory" in variables || declaresOutputDirectory(files),
     variables,
     secretVariables: request.secrets.filter((name) => request.variables.includes(name)),
     varFiles,
@@ -179,4 +184,10 @@ export const describe = (build: BuildPlan): ReadonlyArray<string> => [
   `run packer build ${build.template} in ${build.folder}`,
   ...(build.onError === "keep" ? ["if it fails, keep the files that it had made by then"] : []),
   `keep the image as ${build.format === "as-built" ? "the builder makes it" : build.format} in ${build.outputDirectory ?? "the state directory"}, called ${build.vmName}`
+]
+
+/** The name; and the template's folder, where the output of each of its builds goes to one place. */
+export const locks = ({ folder, takesOutputDirectory, vmName }: BuildPlan): ReadonlyArray<Lock> => [
+  { key: `vm_name/${vmName}`, what: `the name ${vmName}` },
+  ...(takesOutputDirectory ? [] : [{ key: `template/${folder}`, what: `the template's folder ${folder}` }])
 ]

@@ -17,6 +17,7 @@ export const vmPacker: Extension = {
       plan: BuildPlan.plan,
       describe: BuildPlan.describe,
       defaultName: ({ vmName }) => vmName,
+      locks: BuildPlan.locks,
       provision: build
     }),
     attach: mode({
