@@ -268,7 +268,13 @@ describe.concurrent("a command", () => {
 
   it("is ended by cancel, with all that it started", async ({ lab }) => {
     prepare(lab)
-    const create = start(lab, ...withProject, ...running("setsid sleep 1001 & sleep 1000"), "-i", "workspace=fresh")
+    const create = start(
+      lab,
+      ...withProject,
+      ...running("setsid sleep 1001 & sleep 1000"),
+      "-i",
+      "workspace=fresh"
+    )
     await create.printed("== run")
     await waitFor("the command", () => lab.jobCommands("sleep").length === 2)
     expect((await lab.run(["cancel", "project"])).exitCode).toBe(0)
