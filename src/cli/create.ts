@@ -1,5 +1,4 @@
 import * as Command from "@effect/cli/Command"
-import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Effect from "effect/Effect"
 import type { Plan } from "../domain/Plan.js"
 import { Profiles } from "../Profiles.js"
@@ -119,18 +118,11 @@ export const create = Command.make(
     })
 ).pipe(
   Command.withDescription(
-    HelpDoc.blocks([
-      HelpDoc.p("Provision a sandbox from a profile, and follow it to its end"),
-      HelpDoc.p(
-        "build mode runs Packer from a template (-i packer_template=…) and keeps the image. " +
-          "attach mode uses a machine that exists (-i host=… or a vm_name of the port registry): alone it is ready to use " +
-          "with exec and ssh; with -i project=… and -i command=… it takes the project there, runs the command, " +
-          "and with -i collect=… brings results back."
-      ),
-      HelpDoc.p(
-        "The profile says which mode it is; --mode, or -i mode=…, chooses the other one. " +
-          "`sandboxer profile explain PROFILE --mode MODE` shows the inputs of each."
-      )
-    ])
+    "Provision a sandbox from a profile, and follow it to its end. " +
+      "build mode runs Packer from a template (-i packer_template=…) and keeps the image. " +
+      "attach mode uses a machine that exists (-i host=…, or -i vm_name=… of the port registry): it is ready for exec and " +
+      "ssh; with -i project=… and -i command=… it takes the project there and runs the command, with -i collect=… it " +
+      "brings results back. The profile says which mode it is; --mode, or -i mode=…, chooses the other one: " +
+      "`sandboxer profile explain PROFILE --mode MODE` shows the inputs of each"
   )
 )
