@@ -129,6 +129,8 @@ export interface HostShape {
   readonly jobStatus: (folder: HostPath) => Effect.Effect<JobStatus, HostError>
   /** What lives of a job: processes with its cookie or in its group, zombies aside; none where it is not there. */
   readonly jobProcesses: (folder: HostPath) => Effect.Effect<ReadonlyArray<JobProcess>, HostError>
+  /** Folders, below `home`, of jobs of which something lives; those of another home are nobody's here. */
+  readonly livingJobs: Effect.Effect<ReadonlyArray<HostPath>, HostError>
   /** What a job printed from an offset on, as it comes; ends when the job has ended and all was read. */
   readonly followJob: (folder: HostPath, from: number) => Stream.Stream<JobOutput, HostError>
   /** Asks a job to end, waits, kills what is left, and proves that nothing is. One not yet started never will be. */

@@ -56,6 +56,19 @@ export const processesWith = (name: string, value: string, led?: number): Readon
   return living.filter((info) => groups.has(info.group) || marked.includes(info))
 }
 
+/** The values that a variable has in the environments of living processes (zombies aside), each once. */
+export const valuesOf = (name: string): ReadonlyArray<string> => {
+  const pids = readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))
+  const living = pids.filter((pid) => processInfo(Number(pid))?.zombie === false)
+  const values = living.flatMap((pid) =>
+    environment(Number(pid))
+      .split("\0")
+      .filter((entry) => entry.startsWith(`${name}=`))
+      .map((entry) => Buffer.from(entry.slice(name.length + 1), "latin1").toString())
+  )
+  return [...new Set(values)].sort()
+}
+
 /** The boot of this machine: another one after each start. */
 export const bootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
 

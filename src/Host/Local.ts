@@ -12,7 +12,7 @@ import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { HostPath, join } from "../domain/HostPath.js"
 import { type Command, cookie, HostError, type HostShape, type JobOutput, type JobStatus } from "../Host.js"
-import { bootId, processesWith, processInfo } from "../Proc.js"
+import { bootId, processesWith, processInfo, valuesOf } from "../Proc.js"
 import * as Processes from "../Processes.js"
 import { jobWrapper } from "./JobWrapper.js"
 import * as Rsync from "./Rsync.js"
@@ -296,6 +296,11 @@ export const make = (home: HostPath): HostShape => ({
   jobStatus,
   jobProcesses: (folder) =>
     Effect.map(census(folder), (living) => living.map(({ name: of, pid }) => ({ pid, name: of }))),
+  livingJobs: Effect.sync(() =>
+    valuesOf(cookie)
+      .filter((folder) => folder.startsWith(`${home}/`))
+      .map(HostPath)
+  ),
   followJob,
   stopJob,
   place: (local) => Effect.succeed(HostPath(local)),

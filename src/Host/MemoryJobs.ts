@@ -134,6 +134,9 @@ export const make = (options: {
     startJob,
     jobStatus,
     jobProcesses,
+    livingJobs: Effect.sync(() =>
+      [...jobs].flatMap(([folder, { status }]) => (status._tag === "Running" ? [folder] : []))
+    ),
     followJob,
     stopJob,
     /** Forgets the jobs that have ended below a folder: their files are gone. */

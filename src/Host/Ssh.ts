@@ -27,7 +27,7 @@ export const make = (
       name,
       home,
       ...SshRun.make(link, home),
-      ...SshJobs.make(link),
+      ...SshJobs.make(link, home),
       ...SshFiles.make(link, home),
       identity: Effect.map(link.connect, ({ host, keyFingerprint, port, user }) => ({
         host,

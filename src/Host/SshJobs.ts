@@ -1,7 +1,8 @@
 /** Jobs on a host behind SSH: the same folder and wrapper as on this machine, looked at by a program of sh there. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { HostError, type HostShape, type JobOutput, type JobStatus } from "../Host.js"
+import { HostPath } from "../domain/HostPath.js"
+import { cookie, HostError, type HostShape, type JobOutput, type JobStatus } from "../Host.js"
 import { fileError, missingProgram } from "./SshErrors.js"
 import { backoff, type Link } from "./SshLink.js"
 import * as Programs from "./SshPrograms.js"
@@ -11,8 +12,9 @@ import { exporting } from "./SshRun.js"
 const lost = "lost" as const
 
 export const make = (
-  link: Link
-): Pick<HostShape, "startJob" | "jobStatus" | "jobProcesses" | "followJob" | "stopJob"> => {
+  link: Link,
+  home: HostPath
+): Pick<HostShape, "startJob" | "jobStatus" | "jobProcesses" | "livingJobs" | "followJob" | "stopJob"> => {
   const failed = (what: string, stderr: string) => fileError(link.name, what, stderr)
 
   const startJob: HostShape["startJob"] = ({ args, cwd, env, folder, program }) =>
@@ -57,6 +59,17 @@ export const make = (
         name
       }))
     )
+
+  const mark = `${cookie}=`
+  const livingJobs: HostShape["livingJobs"] = Effect.map(
+    link.ask({ program: Programs.living, args: [home] }),
+    ({ stdout }) =>
+      stdout
+        .toString("utf8")
+        .split("\n")
+        .filter((line) => line.startsWith(`${mark}${home}/`))
+        .map((line) => HostPath(line.slice(mark.length)))
+  )
 
   const followJob: HostShape["followJob"] = (folder, from) => {
     const goOn = (at: number): Stream.Stream<JobOutput, HostError> => {
@@ -117,5 +130,5 @@ export const make = (
       }
     )
 
-  return { startJob, jobStatus, jobProcesses, followJob, stopJob }
+  return { startJob, jobStatus, jobProcesses, livingJobs, followJob, stopJob }
 }

@@ -145,6 +145,15 @@ for one in $left; do
 done
 `
 
+/** `HOME`: prints the folders, below it, of jobs of which something lives; those of a zombie cannot be read. */
+export const living = `
+LC_ALL=C
+export LC_ALL
+for file in $(grep -lF -e "${cookie}=$1/" /proc/[0-9]*/environ 2>/dev/null); do
+  tr '\\0' '\\n' <"$file" 2>/dev/null | grep -F -e "${cookie}=$1/"
+done | sort -u
+`
+
 /**
  * `FOLDER FROM`: prints what a job printed from an offset on, until it has ended, or whoever asked is gone. What was
  * there before its end was seen has been printed by the end.

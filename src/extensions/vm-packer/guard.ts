@@ -79,8 +79,9 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
   // It cleans up, and its last words are read, before it is said what was wrong.
   const stop = (error: ProvisionError) =>
     Effect.suspend(() => {
+      if (verdict !== undefined) return Effect.void
       verdict = error
-      return host.stopJob(job.folder, { stop: "leader", graceSeconds: grace })
+      return Effect.asVoid(host.stopJob(job.folder, { stop: "leader", graceSeconds: grace }))
     })
 
   const hypervisors = Effect.map(host.jobProcesses(job.folder), (all) => all.filter(isHypervisor).length)
