@@ -61,6 +61,7 @@ rsync_shell() {
   [ -z "${BUILD_IDENTITY:-}" ] || printf ' -i "%s"' "$BUILD_IDENTITY"
 }
 
+# shellcheck disable=SC2016 # it is for the shell there
 legacy_command='set -eu
 rm -rf haskell-build
 mkdir -p haskell-build/bin
