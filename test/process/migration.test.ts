@@ -94,6 +94,7 @@ beforeAll(async () => {
   const inside = join(checkout.folder, "checkout")
   fs.mkdirSync(join(inside, "my-project"))
   fs.writeFileSync(join(inside, "my-project/hello.cabal"), "name: hello\n")
+  fs.writeFileSync(join(inside, "my-project/Makefile"), "all:\n\tmkdir -p dist; date >dist/date\n")
   fs.writeFileSync(join(inside, "Makefile"), "include scripts/remote-build.mk\n")
 })
 afterAll(async () => {
@@ -108,6 +109,13 @@ const expectRun = async (fence: Fence, exitCode = 0) => {
   const ended = await checkout.shell([fence])
   expect({ text: fence.text, ...ended }).toMatchObject({ exitCode })
 }
+
+it("the README's commands for a build machine run", async () => {
+  const blocks = shell("README.md").filter(({ text }) => text.includes("host="))
+  expect(blocks).toHaveLength(1)
+  for (const block of blocks) await expectRun(block)
+  await expectRun({ ...(blocks[0] as Fence), text: "test -f results/dist/date\n" })
+})
 
 it("the migration's commands run", async () => {
   const blocks = shell(migration)
