@@ -95,6 +95,7 @@ demo: dist/bin.js ## Builds and boots a tiny Linux image
 .PHONY: bench
 bench: dist/bin.js ## Runs the benchmarks
 	@node test/bench/bench.js
+	@node test/bench/remote-build.js
 
 N ?= 200
 SEED ?= 1

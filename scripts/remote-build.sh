@@ -61,9 +61,20 @@ rsync_shell() {
   [ -z "${BUILD_IDENTITY:-}" ] || printf ' -i "%s"' "$BUILD_IDENTITY"
 }
 
-legacy_command='if [ -f stack.yaml ]; then stack build --copy-bins --local-bin-path=haskell-build/bin
-else cabal build all && mkdir -p haskell-build/bin &&
-  find dist-newstyle -type f -path "*/x/*" -perm -u+x ! -name "*.*" -exec cp -p {} haskell-build/bin/ \;
+# shellcheck disable=SC2016 # it is for the shell there
+legacy_command='set -eu
+rm -rf haskell-build
+mkdir -p haskell-build/bin
+if [ -f stack.yaml ]; then
+  stack --no-terminal build --copy-bins --local-bin-path=haskell-build/bin
+else
+  cabal build all
+  grep -o "\"bin-file\":\"[^\"]*\"" dist-newstyle/cache/plan.json | cut -d "\"" -f 4 | while IFS= read -r program; do
+    case ${program#"$(pwd -P)/"} in
+      */[tb]/*/build/*) ;;
+      dist-newstyle/*) [ ! -x "$program" ] || cp -p "$program" haskell-build/bin/ ;;
+    esac
+  done
 fi'
 
 by_rsync() {

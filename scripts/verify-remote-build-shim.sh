@@ -120,6 +120,10 @@ check 'over ssh at the port' grep -qxF '  rsh [ssh -p 2222]' "$work/record"
 check 'the results come back' told 'me@builder:the dir/./haskell-build'
 check 'the result says which way' wrote '"way":"legacy","exitCode":0,"sandbox":null'
 
+run "$with" make remote-build PROJECT='pro ject' BUILD_HOST=builder PATH="$without"
+check 'a PATH of make without sandboxer brings it back' said deprecated
+check 'and sandboxer is not run' not_told profile.vm-haskell-build
+
 run "$without" FAILS=ssh=7 make remote-build PROJECT='pro ject' BUILD_HOST=builder
 check 'what fails there is an error of make' ended 2
 check 'its exit code is said' said 'exit code 7'

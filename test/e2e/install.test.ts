@@ -42,6 +42,13 @@ it("make install makes a command that needs this folder no more, and make uninst
   // With the database: its native code is among what was installed.
   expect(await sandboxer("list", "-q")).toEqual({ exitCode: 0, stdout: "", stderr: "" })
 
+  // What a Makefile includes is there, and finds its script.
+  const shim = join(prefix, "lib/sandboxer/scripts/remote-build.mk")
+  expect(await run("make", ["-f", shim, "remote-build"], options)).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringContaining("PROJECT is missing")
+  })
+
   expect(await run("make", ["--silent", "uninstall", `PREFIX=${prefix}`])).toMatchObject({ exitCode: 0 })
   const left = readdirSync(prefix, { recursive: true, withFileTypes: true }).filter(
     (one) => !one.isDirectory()

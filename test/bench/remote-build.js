@@ -1,0 +1,129 @@
+/**
+ * How long a second `make remote-build` of an unchanged project of 10,000 files takes, beside the old way by rsync, and
+ * beside the start of the command. The build machine is an sshd of its own, on loopback. Prints a table in Markdown;
+ * times are medians.
+ */
+import { execFileSync, spawn, spawnSync } from "node:child_process"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir, userInfo } from "node:os"
+import { join } from "node:path"
+import { performance } from "node:perf_hooks"
+import { fileURLToPath } from "node:url"
+
+const runs = 7
+const root = fileURLToPath(new URL("../..", import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), "sandboxer-bench-"))
+const there = join(folder, "there")
+const project = join(folder, "project")
+
+/** @type {(name: string, body: string) => void} */
+const script = (name, body) => writeFileSync(join(folder, name), `#!/bin/sh\n${body}\n`, { mode: 0o755 })
+
+/** @type {() => Promise<number>} */
+const freePort = () =>
+  new Promise((resolve) => {
+    const server = createServer()
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      const port = typeof address === "object" && address !== null ? address.port : 0
+      server.close(() => resolve(port))
+    })
+  })
+
+for (const name of [there, join(folder, "with"), join(folder, "without")]) mkdirSync(name)
+for (let index = 0; index < 10_000; index++) {
+  const files = join(project, "src", String(index % 100))
+  if (index < 100) mkdirSync(files, { recursive: true })
+  writeFileSync(join(files, `${index}.hs`), `module M${index} where\n`)
+}
+for (const key of ["host_key", "identity"]) {
+  execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(folder, key)])
+}
+const port = await freePort()
+writeFileSync(
+  join(folder, "sshd_config"),
+  [
+    `Port ${port}`,
+    "ListenAddress 127.0.0.1",
+    `HostKey ${join(folder, "host_key")}`,
+    `AuthorizedKeysFile ${join(folder, "identity.pub")}`,
+    `PidFile ${join(folder, "sshd.pid")}`,
+    "StrictModes no",
+    "UsePAM no",
+    "PermitRootLogin yes",
+    `SetEnv "HOME=${there}"`,
+    ""
+  ].join("\n")
+)
+writeFileSync(
+  join(folder, "known_hosts"),
+  `[127.0.0.1]:${port} ${readFileSync(join(folder, "host_key.pub"), "utf8")}`
+)
+writeFileSync(join(folder, "Makefile"), `include ${join(root, "scripts/remote-build.mk")}\n`)
+script("with/sandboxer", `exec '${process.execPath}' '${join(root, "dist/bin.js")}' "$@"`)
+// The old way knows the host, as after a first login.
+script("without/ssh", `exec /usr/bin/ssh -F none -o UserKnownHostsFile='${join(folder, "known_hosts")}' "$@"`)
+
+/**
+ * Milliseconds that it takes; one that fails ends it all.
+ * @type {(way: "with" | "without", program: string, ...args: Array<string>) => number}
+ */
+const measure = (way, program, ...args) => {
+  const from = performance.now()
+  const { error, status, stderr } = spawnSync(program, args, {
+    cwd: folder,
+    env: {
+      PATH: `${join(folder, way)}:/usr/bin:/bin`,
+      HOME: folder,
+      SANDBOXER_HOME: join(folder, "home"),
+      PROJECT: project,
+      BUILD_HOST: "127.0.0.1",
+      BUILD_PORT: String(port),
+      BUILD_USER: userInfo().username,
+      BUILD_IDENTITY: join(folder, "identity"),
+      BUILD_COMMAND: "mkdir -p haskell-build; date >haskell-build/date",
+      ...(way === "without" ? { BUILD_DIR: join(there, "old") } : {})
+    },
+    stdio: ["ignore", "ignore", "pipe"],
+    encoding: "utf8"
+  })
+  const took = performance.now() - from
+  if (status !== 0) throw error ?? new Error(`${program} ${args.join(" ")} failed:\n${stderr}`)
+  return took
+}
+
+/** @type {(values: ReadonlyArray<number>) => number} */
+const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
+
+// sshd asks for this folder where root starts it.
+if (process.getuid?.() === 0) mkdirSync("/run/sshd", { recursive: true, mode: 0o755 })
+const sshd = spawn("/usr/sbin/sshd", ["-D", "-f", join(folder, "sshd_config")], { stdio: "ignore" })
+try {
+  while (!existsSync(join(folder, "sshd.pid"))) {
+    if (sshd.exitCode !== null) throw new Error("sshd ended")
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  const ours = () => measure("with", "make", "remote-build")
+  const theirs = () => measure("without", "make", "remote-build")
+  const start = () => measure("with", "sandboxer", "--version")
+  const ways = [ours, theirs, start]
+  // The first sends all, and warms up.
+  for (const way of ways) way()
+  /** @type {Array<Array<number>>} */
+  const times = [[], [], []]
+  // By turns, so that what else the machine does meets all.
+  for (let run = 0; run < runs; run++) {
+    for (const [index, way] of ways.entries()) times[index]?.push(way())
+  }
+  const [a = Number.NaN, b = Number.NaN, c = Number.NaN] = times.map(median)
+  process.stdout.write(
+    "| what | ms | beside | ms | `sandboxer --version` | more than both | runs |\n|---|--:|---|--:|--:|--:|--:|\n"
+  )
+  process.stdout.write(
+    `| second \`make remote-build\`, 10,000 files | ${a.toFixed(0)} | the old way, by rsync | ${b.toFixed(0)} | ${c.toFixed(0)} | ${(a - b - c).toFixed(0)} | ${runs} |\n`
+  )
+} finally {
+  sshd.kill("SIGKILL")
+  rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
+}
