@@ -95,13 +95,19 @@ export interface SandboxStoreShape {
 
   /** Writes under a lease: all or nothing, and nothing when the lease was lost. */
   readonly commit: (lease: Lease, commit: Commit) => Effect.Effect<void, StoreError>
-  /** Writes for a sandbox that is not being provisioned, from one state to another; false where it was in none. */
+  /**
+   * Writes for a sandbox that is not being provisioned, from one state to another; false where it was in none, or
+   * `when` is false of it.
+   */
   readonly transition: (
     id: SandboxId,
     from: ReadonlyArray<Sandbox["state"]>,
     change: SandboxChange,
-    event: NewEvent
+    event: NewEvent,
+    when?: (sandbox: Sandbox) => boolean
   ) => Effect.Effect<boolean, StoreError>
+  /** Forgets a sandbox, its events and all; false where it is not there, or `when` is false of it. */
+  readonly forget: (id: SandboxId, when: (sandbox: Sandbox) => boolean) => Effect.Effect<boolean, StoreError>
   /** Takes a place in the line for a resource, under a lease, if it has none there. The end of its provision gives it up. */
   readonly claim: (lease: Lease, resource: string) => Effect.Effect<void, StoreError>
   /** Who has a place in the line for a resource, the first one first. */

@@ -17,11 +17,13 @@ import { type GivenInputs, type InputDeclarations, prompt, resolveInputs } from 
 import { didYouMean } from "./domain/Nearest.js"
 import { Plan } from "./domain/Plan.js"
 import type { ProgressEvent } from "./domain/ProgressEvent.js"
-import { hasEnded, isLiving, Sandbox, SandboxId } from "./domain/Sandbox.js"
+import { expiry, hasEnded, isLiving, Sandbox, SandboxId } from "./domain/Sandbox.js"
+import { formatDuration } from "./domain/Units.js"
 import { Extensions, type PlanServices } from "./Extension.js"
 import type { HostError, Hosts } from "./Host.js"
 import * as ProfileMode from "./ProfileMode.js"
 import { Profiles } from "./Profiles.js"
+import { type Reaped, reap } from "./Sandboxes/Reap.js"
 import { tearDown } from "./Sandboxes/Teardown.js"
 import { SandboxStore, StoreError } from "./SandboxStore.js"
 import { Secrets, type SecretValues } from "./Secrets.js"
@@ -54,6 +56,14 @@ export type AskSecret = (
   description: string | undefined
 ) => Effect.Effect<Redacted.Redacted, UsageError>
 
+/** What becomes of the things that a sandbox has. */
+export interface DestroyOptions {
+  /** Cancels a provision that runs, and forgets what is on a machine that is gone. */
+  readonly force: boolean
+  readonly deleteArtifacts: boolean
+  readonly deleteWorkspace?: boolean
+}
+
 export interface SandboxesShape {
   /** What `create` would do and why; reads, and writes nothing. */
   readonly plan: (request: CreateRequest) => Effect.Effect<Plan, UsageError | NotFound>
@@ -78,6 +88,16 @@ export interface SandboxesShape {
   readonly wait: (id: SandboxId) => Effect.Effect<Sandbox, StoreError | NotFound>
   /** Asks for the provision to be cancelled, without waiting; one that has ended otherwise is a `Conflict`. */
   readonly cancel: (id: SandboxId) => Effect.Effect<void, StoreError | NotFound | Conflict>
+  /** What is ready ends so many seconds from now; what is not is a `Conflict`. */
+  readonly renew: (
+    id: SandboxId,
+    ttlSeconds: number
+  ) => Effect.Effect<Sandbox, StoreError | NotFound | Conflict>
+  /**
+   * Ends what is past its time: what is ready is destroyed, its artifacts stay; of what failed, was cancelled or
+   * destroyed the record and the logs go, unless it has artifacts. With `dryRun` says what would be done.
+   */
+  readonly reap: (options: { readonly dryRun: boolean }) => Effect.Effect<ReadonlyArray<Reaped>, StoreError>
   /**
    * Ends a sandbox; its artifacts stay, and the workspace that it shares with others of its project, unless told
    * otherwise. One that is being provisioned is a `Conflict`, with `force` it is cancelled first. A machine that is gone
@@ -85,11 +105,7 @@ export interface SandboxesShape {
    */
   readonly destroy: (
     id: SandboxId,
-    options: {
-      readonly force: boolean
-      readonly deleteArtifacts: boolean
-      readonly deleteWorkspace?: boolean
-    }
+    options: DestroyOptions
   ) => Effect.Effect<Sandbox, StoreError | NotFound | Conflict | HostError>
 }
 
@@ -124,7 +140,7 @@ const modeOf = ({ inputs, mode }: CreateRequest): Effect.Effect<string | undefin
 export const layer = Layer.effect(
   Sandboxes,
   Effect.gen(function* () {
-    const services = yield* Effect.context<PlanServices>()
+    const services = yield* Effect.context<PlanServices | SandboxStore>()
     const machinery = yield* Effect.context<SandboxStore | Extensions | Hosts>()
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
@@ -134,7 +150,7 @@ export const layer = Layer.effect(
     const secrets = yield* Secrets
     const supervisors = yield* Supervisors
     const watchOf = yield* makeWatches
-    const { hosts } = yield* Settings
+    const { hosts, retentionSeconds } = yield* Settings
 
     const plan = Effect.fn("Sandboxes.plan")(function* (request: CreateRequest) {
       const profile = yield* profiles.get(request.profile)
@@ -367,6 +383,73 @@ export const layer = Layer.effect(
         )
       )
 
+    const destroy = Effect.fn("Sandboxes.destroy")(function* (
+      id: SandboxId,
+      { deleteArtifacts, deleteWorkspace = false, force }: DestroyOptions
+    ) {
+      const before = yield* get(id)
+      if (!hasEnded(before.state)) {
+        if (!force) {
+          return yield* new Conflict({
+            reason: "running",
+            message: `${before.name} is being provisioned`,
+            hint: `\`sandboxer cancel ${before.name}\` first, or destroy it with --force`
+          })
+        }
+        // It may just have ended by itself: that will do.
+        yield* Effect.catchTag(cancel(id), "Conflict", () => Effect.void)
+      }
+      const ended = yield* wait(id)
+      const left = yield* Effect.provide(tearDown(ended, { deleteWorkspace, force }), machinery)
+      const now = yield* DateTime.now
+      yield* store.transition(
+        id,
+        ["ready", "failed", "cancelled", "destroying"],
+        { state: "destroyed", expiresAt: expiry(now, retentionSeconds) },
+        {
+          identity: "destroyed",
+          type: "destroyed",
+          message: left === undefined ? "destroyed" : `destroyed; ${left}`,
+          data: left === undefined ? {} : { left }
+        }
+      )
+      if (deleteArtifacts && ended.artifacts.length > 0) {
+        yield* Effect.forEach(ended.artifacts, (artifact) => removeArtifact(id, artifact), {
+          discard: true
+        })
+        yield* store.transition(
+          id,
+          ["destroyed"],
+          { artifacts: [] },
+          { identity: "artifacts-deleted", type: "note", message: "its artifacts were deleted" }
+        )
+      }
+      return yield* get(id)
+    })
+
+    const renew: SandboxesShape["renew"] = (id, ttlSeconds) =>
+      Effect.gen(function* () {
+        const now = yield* DateTime.now
+        const expiresAt = expiry(now, ttlSeconds)
+        const renewed = yield* store.transition(
+          id,
+          ["ready"],
+          { expiresAt, ttlSeconds },
+          {
+            identity: `renewed/${DateTime.formatIso(now)}`,
+            type: "renewed",
+            message: `it ends in ${formatDuration(ttlSeconds)}`
+          }
+        )
+        const sandbox = yield* get(id)
+        if (renewed) return sandbox
+        return yield* new Conflict({
+          reason: "not-ready",
+          message: `${sandbox.name} is ${sandbox.state}: its time does not run`,
+          hint: "only what is ready can be renewed"
+        })
+      })
+
     return {
       plan: (request) => Effect.map(plan(request), (planned) => planned.plan),
       create: Effect.fn("Sandboxes.create")(function* (request) {
@@ -417,48 +500,13 @@ export const layer = Layer.effect(
       allEvents: store.allEvents,
       wait,
       cancel,
-      destroy: Effect.fn("Sandboxes.destroy")(function* (
-        id,
-        { deleteArtifacts, deleteWorkspace = false, force }
-      ) {
-        const before = yield* get(id)
-        if (!hasEnded(before.state)) {
-          if (!force) {
-            return yield* new Conflict({
-              reason: "running",
-              message: `${before.name} is being provisioned`,
-              hint: `\`sandboxer cancel ${before.name}\` first, or destroy it with --force`
-            })
-          }
-          // It may just have ended by itself: that will do.
-          yield* Effect.catchTag(cancel(id), "Conflict", () => Effect.void)
-        }
-        const ended = yield* wait(id)
-        const left = yield* Effect.provide(tearDown(ended, { deleteWorkspace, force }), machinery)
-        yield* store.transition(
-          id,
-          ["ready", "failed", "cancelled", "destroying"],
-          { state: "destroyed" },
-          {
-            identity: "destroyed",
-            type: "destroyed",
-            message: left === undefined ? "destroyed" : `destroyed; ${left}`,
-            data: left === undefined ? {} : { left }
-          }
-        )
-        if (deleteArtifacts && ended.artifacts.length > 0) {
-          yield* Effect.forEach(ended.artifacts, (artifact) => removeArtifact(id, artifact), {
-            discard: true
-          })
-          yield* store.transition(
-            id,
-            ["destroyed"],
-            { artifacts: [] },
-            { identity: "artifacts-deleted", type: "note", message: "its artifacts were deleted" }
-          )
-        }
-        return yield* get(id)
-      })
+      renew,
+      reap: (options) =>
+        Effect.provide(
+          reap((id) => destroy(id, { force: false, deleteArtifacts: false }), options),
+          services
+        ),
+      destroy
     }
   })
 )

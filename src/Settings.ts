@@ -10,6 +10,7 @@ import { type DocumentKind, read } from "./Documents.js"
 import { UsageError } from "./domain/Errors.js"
 import { didYouMean } from "./domain/Nearest.js"
 import type { Connection } from "./domain/Placement.js"
+import { DurationSeconds } from "./domain/Units.js"
 
 /** A machine that is reached over SSH; `local` is this one, of which only `slots` is said. */
 const HostKeys = Schema.Struct({
@@ -29,7 +30,8 @@ const ConfigFile = Schema.Struct({
   hosts: Schema.optional(
     Schema.Record({ key: Schema.String, value: HostKeys }).annotations({ title: "hosts by their names" })
   ),
-  portRegistry: Schema.optional(Schema.NonEmptyString)
+  portRegistry: Schema.optional(Schema.NonEmptyString),
+  retention: Schema.optional(DurationSeconds)
 })
 
 /** What a command line or an embedding program says: it wins over the environment and the file. */
@@ -63,9 +65,14 @@ export interface SettingsShape {
   readonly hosts: Readonly<Record<string, HostSettings>>
   /** A file of machines by their `vm_name`, which others write. */
   readonly portRegistry?: string
+  /** How long the record and the log of a sandbox that was destroyed are kept. */
+  readonly retentionSeconds: number
   /** Each key, its value and where that came from, for people. */
   readonly sources: ReadonlyArray<{ readonly key: string; readonly value: string; readonly from: string }>
 }
+
+/** 30 days, in seconds. */
+const usualRetention = 30 * 86_400
 
 /** @category services */
 export class Settings extends Context.Tag("sandboxer/Settings")<Settings, SettingsShape>() {}
@@ -75,7 +82,14 @@ export class Settings extends Context.Tag("sandboxer/Settings")<Settings, Settin
  * @category layers
  */
 export const layerHome = (home: string, more: Partial<SettingsShape> = {}): Layer.Layer<Settings> =>
-  Layer.succeed(Settings, { home, profileFolders: [], hosts: {}, sources: [], ...more })
+  Layer.succeed(Settings, {
+    home,
+    profileFolders: [],
+    hosts: {},
+    retentionSeconds: usualRetention,
+    sources: [],
+    ...more
+  })
 
 export interface SettingsInput {
   readonly overrides: SettingsOverrides
@@ -210,6 +224,7 @@ export const resolve = (
     return {
       home: state.value,
       hosts: Object.fromEntries(hosts),
+      retentionSeconds: file.retention ?? usualRetention,
       ...(file.portRegistry === undefined ? {} : { portRegistry: beside(file.portRegistry) }),
       profileFolders: folders,
       ...(namedFile === undefined || configFile === undefined ? {} : { namedConfiguration: configFile }),
@@ -226,7 +241,12 @@ export const resolve = (
           : [{ key: "hosts", value: hosts.map(([name]) => name).join(", "), from }]),
         ...(file.portRegistry === undefined
           ? []
-          : [{ key: "portRegistry", value: beside(file.portRegistry), from }])
+          : [{ key: "portRegistry", value: beside(file.portRegistry), from }]),
+        {
+          key: "retention",
+          value: `${file.retention ?? usualRetention} s`,
+          from: file.retention === undefined ? "default" : from
+        }
       ]
     }
   })

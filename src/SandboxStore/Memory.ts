@@ -221,12 +221,25 @@ export const make: Effect.Effect<SandboxStoreShape> = Effect.sync(() => {
           return [undefined, events.reduce((next, event) => append(next, id, event, now), changed)] as const
         })
       ),
-    transition: (id, from, fields, event) =>
+    transition: (id, from, fields, event, when = () => true) =>
       transaction((now) => {
         const kept = state.sandboxes.get(id)
-        return kept === undefined || !from.includes(kept.sandbox.state)
+        return kept === undefined || !from.includes(kept.sandbox.state) || !when(kept.sandbox)
           ? Either.right([false, state])
           : Either.map(update(state, id, fields), (changed) => [true, append(changed, id, event, now)])
+      }),
+    forget: (id, when) =>
+      Effect.sync(() => {
+        const kept = state.sandboxes.get(id)
+        if (kept === undefined || !when(kept.sandbox)) return false
+        const sandboxes = new Map(state.sandboxes)
+        sandboxes.delete(id)
+        state = {
+          sandboxes,
+          events: state.events.filter(({ event }) => event.sandboxId !== id),
+          claims: state.claims.filter((claim) => claim.id !== id)
+        }
+        return true
       }),
     claim: (lease, resource) =>
       transaction(() =>

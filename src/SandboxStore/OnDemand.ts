@@ -37,7 +37,9 @@ export const layer = <R>(
         takeLease: (id, holder, seen) => use((open) => open.takeLease(id, holder, seen)),
         releaseLease: (lease) => use((open) => open.releaseLease(lease)),
         commit: (lease, commit) => use((open) => open.commit(lease, commit)),
-        transition: (id, from, change, event) => use((open) => open.transition(id, from, change, event)),
+        transition: (id, from, change, event, when) =>
+          use((open) => open.transition(id, from, change, event, when)),
+        forget: (id, when) => use((open) => open.forget(id, when)),
         claim: (lease, resource) => use((open) => open.claim(lease, resource)),
         claimants: (resource) => use((open) => open.claimants(resource)),
         steps: (id, attempt) => use((open) => open.steps(id, attempt)),

@@ -308,13 +308,25 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
           yield* Effect.forEach(events, (event) => append(id, event), { discard: true })
         })
       ),
-    transition: (id, from, fields, event) =>
+    transition: (id, from, fields, event, when = () => true) =>
       transaction(
         Effect.gen(function* () {
           const sandbox = yield* document(id)
-          if (sandbox === undefined || !from.includes(sandbox.state)) return false
+          if (sandbox === undefined || !from.includes(sandbox.state) || !when(sandbox)) return false
           yield* update(id, fields)
           yield* append(id, event)
+          return true
+        })
+      ),
+    forget: (id, when) =>
+      transaction(
+        Effect.gen(function* () {
+          const sandbox = yield* document(id)
+          if (sandbox === undefined || !when(sandbox)) return false
+          for (const table of ["claims", "events", "leases", "logs", "steps"]) {
+            yield* sql`DELETE FROM ${sql(table)} WHERE sandbox_id = ${id}`
+          }
+          yield* sql`DELETE FROM sandboxes WHERE id = ${id}`
           return true
         })
       ),

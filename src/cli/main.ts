@@ -30,6 +30,8 @@ import { list, ls } from "./list.js"
 import { logs } from "./logs.js"
 import { globals as globalOptions } from "./options.js"
 import { profile } from "./profile.js"
+import { reap } from "./reap.js"
+import { renew } from "./renew.js"
 import { sayAll } from "./say.js"
 import { show } from "./show.js"
 import { ssh } from "./ssh.js"
@@ -56,6 +58,8 @@ const verbs: Verbs = {
   watch: [],
   wait: [],
   cancel: [],
+  renew: [],
+  reap: [],
   destroy: [],
   rm: [],
   exec: [],
@@ -87,6 +91,8 @@ const application = (layers: CliLayers, globals: Globals) => {
       full(watch),
       full(wait),
       full(cancel),
+      full(renew),
+      full(reap),
       full(destroy),
       full(rm),
       full(exec),

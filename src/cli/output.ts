@@ -114,6 +114,22 @@ export const sandboxes: Kind<Sandbox> = {
   ]
 }
 
+/** Why it is still there, and when it ends. */
+const life = ({ expiresAt, state }: Sandbox): string => {
+  const end = time(expiresAt)
+  switch (state) {
+    case "requested":
+    case "provisioning":
+      return "until its provision has ended"
+    case "ready":
+      return expiresAt === null ? "until it is destroyed" : `until ${end}, unless it is renewed or used`
+    case "destroying":
+      return "until what it has on its machine is removed"
+    default:
+      return expiresAt === null ? "its record is kept" : `its record and its log go after ${end}`
+  }
+}
+
 /** A sandbox with all that a person asks of it. */
 export const sandboxInFull: Kind<Sandbox> = {
   ...sandboxes,
@@ -123,7 +139,7 @@ export const sandboxInFull: Kind<Sandbox> = {
     ["host", ({ placement }) => placement.host],
     ["ready", ({ readyAt }) => time(readyAt)],
     ["ended", ({ endedAt }) => time(endedAt)],
-    ["expires", ({ expiresAt }) => time(expiresAt)],
+    ["lives", life],
     ["artifacts", ({ artifacts }) => artifacts.map(({ path }) => path).join(", ") || "-"],
     ["log", ({ logPath }) => logPath ?? "-"],
     ["failure", ({ failure }) => (failure === null ? "-" : `${failure.reason}: ${failure.message}`)],

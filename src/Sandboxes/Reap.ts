@@ -1,0 +1,87 @@
+/** Ending what is past its time. */
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import { hasEnded, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
+import { SandboxStore, StoreError } from "../SandboxStore.js"
+import { Settings } from "../Settings.js"
+
+/** What `reap` does about a sandbox, and why it could not: null where it could. */
+export interface Reaped {
+  readonly sandbox: Sandbox
+  /** `destroy`: what was ready ends, its artifacts stay. `forget`: the record and the logs of what is dead go. */
+  readonly action: "destroy" | "forget"
+  readonly problem: string | null
+}
+
+/** Its logs, and what `on_error=keep` kept. The record is gone by then: what nobody knows of can be swept up. */
+const removeLeftovers = (id: SandboxId) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const { home } = yield* Settings
+    const logs = path.join(home, "logs")
+    const names = yield* Effect.orElseSucceed(fs.readDirectory(logs), () => [])
+    const own = names.filter((name) => name.startsWith(`${id}.`)).map((name) => path.join(logs, name))
+    yield* Effect.forEach(
+      [...own, path.join(home, "kept", id)],
+      (file) => fs.remove(file, { recursive: true, force: true }),
+      { discard: true }
+    )
+  }).pipe(
+    Effect.mapError(
+      ({ message }) => new StoreError({ reason: "not-writable", message, hint: "remove it by hand" })
+    )
+  )
+
+/** Whether any of its artifacts is still on the disk: whoever looks for one finds it by the record. */
+const hasArtifacts = ({ artifacts }: Sandbox) =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) =>
+    Effect.exists(artifacts, ({ path }) => Effect.orElseSucceed(fs.exists(path), () => true))
+  )
+
+/** See `Sandboxes.reap`; what cannot be ended now is told of, and tried again the next time. */
+export const reap = (
+  destroy: (id: SandboxId) => Effect.Effect<unknown, { readonly message: string }>,
+  { dryRun }: { readonly dryRun: boolean }
+) =>
+  Effect.gen(function* () {
+    const store = yield* SandboxStore
+    const now = yield* DateTime.now
+    // Looked at again in the transaction: whoever renewed or used it meanwhile wins.
+    const isOver = ({ expiresAt }: Sandbox) =>
+      expiresAt !== null && DateTime.lessThanOrEqualTo(expiresAt, now)
+
+    const expire = (sandbox: Sandbox) =>
+      Effect.gen(function* () {
+        const { id, state } = sandbox
+        const expired = { identity: "expired", type: "expired", message: "its time is over" } as const
+        const ours =
+          state === "destroying" ||
+          (yield* store.transition(id, ["ready"], { state: "destroying" }, expired, isOver))
+        if (ours) yield* destroy(id)
+      })
+    const forget = ({ id, state }: Sandbox) =>
+      Effect.gen(function* () {
+        const forgotten = yield* store.forget(id, (one) => one.state === state && isOver(one))
+        if (forgotten) yield* removeLeftovers(id)
+      })
+
+    const reaped: Array<Reaped> = []
+    for (const sandbox of yield* store.list) {
+      const { state } = sandbox
+      // One that is being destroyed was left in the midst of it, or its machine was gone.
+      if (!hasEnded(state) || !(state === "destroying" || isOver(sandbox))) continue
+      const action = state === "ready" || state === "destroying" ? "destroy" : "forget"
+      if (action === "forget" && (yield* hasArtifacts(sandbox))) continue
+      const problem = dryRun
+        ? null
+        : yield* Effect.match(action === "destroy" ? expire(sandbox) : forget(sandbox), {
+            onFailure: ({ message }) => message,
+            onSuccess: () => null
+          })
+      reaped.push({ sandbox, action, problem })
+    }
+    return reaped
+  })

@@ -1,0 +1,45 @@
+import * as Command from "@effect/cli/Command"
+import * as Effect from "effect/Effect"
+import type { Reaped } from "../Sandboxes/Reap.js"
+import { Sandboxes } from "../Sandboxes.js"
+import { Ended } from "./exit.js"
+import * as options from "./options.js"
+import { type Kind, printList, sandboxes } from "./output.js"
+import { sayAll } from "./say.js"
+
+const kind: Kind<Reaped> = {
+  kind: "ReapedSandbox",
+  document: ({ action, problem, sandbox }) => ({ ...sandboxes.document(sandbox), action, problem }),
+  name: ({ sandbox }) => sandbox.id,
+  columns: [
+    ["action", ({ action }) => action],
+    ["name", ({ sandbox }) => sandbox.name],
+    ["id", ({ sandbox }) => sandbox.id],
+    ["was", ({ sandbox }) => sandbox.state],
+    ["problem", ({ problem }) => problem ?? "-"]
+  ]
+}
+
+export const reap = Command.make(
+  "reap",
+  {
+    dryRun: options.flag("dry-run", "Say what would be ended, and end nothing"),
+    output: options.output
+  },
+  ({ dryRun, output }) =>
+    Effect.gen(function* () {
+      const manager = yield* Sandboxes
+      const reaped = yield* manager.reap({ dryRun })
+      yield* printList(output, kind, reaped)
+      const problems = reaped.flatMap(({ problem, sandbox }) =>
+        problem === null ? [] : [`error: ${sandbox.name}: ${problem}`]
+      )
+      if (problems.length === 0) return
+      yield* sayAll([...problems, "hint: it is tried again the next time"])
+      return yield* new Ended({ exitCode: 1 })
+    })
+).pipe(
+  Command.withDescription(
+    "End what is past its time: what is ready is destroyed, records and logs of the dead go; artifacts stay"
+  )
+)

@@ -1,0 +1,22 @@
+import * as Command from "@effect/cli/Command"
+import * as Effect from "effect/Effect"
+import { Sandboxes } from "../Sandboxes.js"
+import * as options from "./options.js"
+import { printOne, sandboxes, sandboxInFull } from "./output.js"
+import { find, reference } from "./reference.js"
+
+export const renew = Command.make(
+  "renew",
+  {
+    id: reference,
+    ttlSeconds: options.duration("ttl", 'How long it lives from now on: 90m, "12 hours"'),
+    output: options.output
+  },
+  ({ id, output, ttlSeconds }) =>
+    Effect.gen(function* () {
+      const manager = yield* Sandboxes
+      const { id: found } = yield* find(id)
+      const renewed = yield* manager.renew(found, ttlSeconds)
+      yield* printOne(output, output === "table" ? sandboxInFull : sandboxes, renewed)
+    })
+).pipe(Command.withDescription("Let a sandbox that is ready live longer, or end sooner"))
