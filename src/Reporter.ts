@@ -1,6 +1,7 @@
 /** What a recipe says while it runs. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type { ProvisionError } from "./domain/Failure.js"
 import type { PhaseName } from "./domain/Phase.js"
 import type { StoreError } from "./SandboxStore.js"
 
@@ -41,6 +42,8 @@ export interface ReporterShape {
   readonly output: (lines: ReadonlyArray<OutputLine>) => Effect.Effect<void, StoreError>
   /** Keeps a text beside the log, redacted, under this name; gives its path. */
   readonly keep: (name: string, text: string) => Effect.Effect<string, StoreError>
+  /** Never ends, but fails where a limit of the plan is passed: a phase takes too long, or nothing is printed. */
+  readonly overdue: Effect.Effect<never, ProvisionError>
   /** The last lines of the log, redacted, oldest first. */
   readonly tail: Effect.Effect<ReadonlyArray<string>>
   /** Takes secrets out of a text. */

@@ -2,7 +2,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { Conflict } from "./domain/Errors.js"
+import { Conflict } from "./domain/Errors.js"
 import type { HeldLease, Holder } from "./domain/Holder.js"
 import type { HostPath } from "./domain/HostPath.js"
 import type { Plan } from "./domain/Plan.js"
@@ -20,6 +20,14 @@ export class StoreError extends Schema.TaggedError<StoreError>("sandboxer/StoreE
   hint: Schema.String
 }) {}
 
+/** What a living sandbox has, no other can be called. */
+export const nameTaken = (name: string | undefined, by: string): Conflict =>
+  new Conflict({
+    reason: "name-taken",
+    message: `the name ${name} is taken by sandbox ${by}`,
+    hint: `give another --name, or \`sandboxer destroy ${name}\` first`
+  })
+
 /** The right to write for a sandbox: valid while `term` is the newest. */
 export interface Lease {
   readonly id: SandboxId
@@ -36,9 +44,13 @@ export interface Step {
 
 /** The redacted log: its length in bytes, and for each job the offset in its raw output that the log has come to. */
 export interface LogPosition {
+  /** The attempt that it is of; the first where it is left out. */
+  readonly attempt?: number | undefined
   readonly path: string
   readonly length: number
   readonly offsets: Readonly<Record<string, number>>
+  /** Logs of the attempts before. */
+  readonly earlier?: ReadonlyArray<string> | undefined
 }
 
 /** A sandbox that has claimed something, or waits for it. */
@@ -106,6 +118,15 @@ export interface SandboxStoreShape {
     event: NewEvent,
     when?: (sandbox: Sandbox) => boolean
   ) => Effect.Effect<boolean, StoreError>
+  /**
+   * Has what failed or was cancelled begin anew, as this attempt, the one behind its last; false where it did not, or
+   * has begun already. A name that is taken by now is a `Conflict`.
+   */
+  readonly beginAttempt: (
+    id: SandboxId,
+    attempt: number,
+    event: NewEvent
+  ) => Effect.Effect<boolean, StoreError | Conflict>
   /** Forgets a sandbox, its events and all; false where it is not there, or `when` is false of it. */
   readonly forget: (id: SandboxId, when: (sandbox: Sandbox) => boolean) => Effect.Effect<boolean, StoreError>
   /** Takes a place in the line for a resource, under a lease, if it has none there. The end of its provision gives it up. */

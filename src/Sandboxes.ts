@@ -13,6 +13,7 @@ import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import type { Artifact } from "./domain/Artifact.js"
 import { Conflict, NotFound, UsageError } from "./domain/Errors.js"
+import type { FailureReason } from "./domain/Failure.js"
 import { type GivenInputs, type InputDeclarations, prompt, resolveInputs } from "./domain/Input.js"
 import { didYouMean } from "./domain/Nearest.js"
 import { Plan } from "./domain/Plan.js"
@@ -56,6 +57,9 @@ export type AskSecret = (
   description: string | undefined
 ) => Effect.Effect<Redacted.Redacted, UsageError>
 
+/** Where secrets are read from, and who is asked for those that were typed. */
+export type RetryRequest = Pick<CreateRequest, "environment" | "askSecret" | "detach">
+
 /** What becomes of the things that a sandbox has. */
 export interface DestroyOptions {
   /** Cancels a provision that runs, and forgets what is on a machine that is gone. */
@@ -88,6 +92,14 @@ export interface SandboxesShape {
   readonly wait: (id: SandboxId) => Effect.Effect<Sandbox, StoreError | NotFound>
   /** Asks for the provision to be cancelled, without waiting; one that has ended otherwise is a `Conflict`. */
   readonly cancel: (id: SandboxId) => Effect.Effect<void, StoreError | NotFound | Conflict>
+  /**
+   * Provisions what failed or was cancelled once more: a new attempt, of the same plan. Secrets are read anew. Gives the
+   * record without waiting for it.
+   */
+  readonly retry: (
+    id: SandboxId,
+    request: RetryRequest
+  ) => Effect.Effect<Sandbox, UsageError | StoreError | NotFound | Conflict>
   /** What is ready ends so many seconds from now; what is not is a `Conflict`. */
   readonly renew: (
     id: SandboxId,
@@ -113,6 +125,18 @@ export interface SandboxesShape {
 export class Sandboxes extends Context.Tag("sandboxer/Sandboxes")<Sandboxes, SandboxesShape>() {}
 
 const lookEvery = Duration.millis(100)
+/** Reasons of a failure that may be gone the next time. */
+const passing: ReadonlyArray<FailureReason> = [
+  "connect-timeout",
+  "download-failed",
+  "host-unreachable",
+  "hypervisor-died",
+  "interrupted",
+  "port-taken"
+]
+/** In seconds. */
+const usualBackoff = 10
+
 const newId = Effect.map(
   Effect.all(Array.from({ length: 12 }, () => Random.nextIntBetween(0, 16))),
   (digits) => SandboxId.make(digits.map((digit) => digit.toString(16)).join(""))
@@ -223,6 +247,20 @@ export const layer = Layer.effect(
             : { lockTimeoutSeconds: request.lockTimeoutSeconds }),
           heartbeatSeconds: document.heartbeat ?? 30,
           stallSeconds: document.stall ?? null,
+          stallCancels: document.on_stall === "cancel",
+          phaseTimeouts: Object.fromEntries(
+            Object.entries(document.timeouts ?? {}).flatMap(([phase, limit]) =>
+              limit === undefined ? [] : [[phase, limit]]
+            )
+          ),
+          retry:
+            document.retry === undefined
+              ? null
+              : {
+                  times: document.retry.times,
+                  on: document.retry.on ?? passing,
+                  backoffSeconds: document.retry.backoff ?? usualBackoff
+                },
           hub: { workstream: document.hub?.workstream ?? null, task: document.hub?.task ?? null },
           description: planned.description,
           spec: planned.encoded
@@ -234,7 +272,7 @@ export const layer = Layer.effect(
 
     const readSecrets = (
       sources: Readonly<Record<string, string>>,
-      { askSecret, environment }: CreateRequest,
+      { askSecret, environment }: RetryRequest,
       inputs: InputDeclarations
     ) => {
       // Nobody types before it is known that the others are there.
@@ -427,6 +465,33 @@ export const layer = Layer.effect(
       return yield* get(id)
     })
 
+    const retry = Effect.fn("Sandboxes.retry")(function* (id: SandboxId, request: RetryRequest) {
+      const before = yield* get(id)
+      const plan = yield* store.plan(id)
+      const refused = (state: Sandbox["state"]) =>
+        new Conflict({
+          reason: hasEnded(state) ? "ended" : "running",
+          message: `${before.name} is ${state}`,
+          hint: hasEnded(state)
+            ? "only what failed or was cancelled is tried again: create another one"
+            : `wait for it: \`sandboxer wait ${before.name}\``
+        })
+      if (plan === undefined || (before.state !== "failed" && before.state !== "cancelled"))
+        return yield* refused(before.state)
+      yield* secrets.put(id, yield* readSecrets(plan.secrets, request, {}))
+      const attempt = before.attempt + 1
+      const began = yield* store.beginAttempt(id, attempt, {
+        identity: `${attempt}/requested`,
+        type: "requested",
+        message: `requested once more: attempt ${attempt}`,
+        data: { attempt, logPath: before.logPath }
+      })
+      // Somebody else may have been quicker, and reads what is put there.
+      if (!began) return yield* refused((yield* get(id)).state)
+      yield* supervisors.start(id, { here: plan.quick && request.detach !== true })
+      return yield* get(id)
+    })
+
     const renew: SandboxesShape["renew"] = (id, ttlSeconds) =>
       Effect.gen(function* () {
         const now = yield* DateTime.now
@@ -500,6 +565,7 @@ export const layer = Layer.effect(
       allEvents: store.allEvents,
       wait,
       cancel,
+      retry,
       renew,
       reap: (options) =>
         Effect.provide(

@@ -10,9 +10,10 @@ import * as Schema from "effect/Schema"
 import { Artifacts } from "./Artifacts.js"
 import { Failure, type FailureReason, ProvisionError, runbookOf } from "./domain/Failure.js"
 import { join } from "./domain/HostPath.js"
+import { graceOf } from "./domain/Phase.js"
 import type { Plan } from "./domain/Plan.js"
 import type { NewEvent } from "./domain/ProgressEvent.js"
-import { Endpoint, expiry, hasEnded, type Sandbox, type SandboxId } from "./domain/Sandbox.js"
+import { begunAnew, Endpoint, expiry, hasEnded, type Sandbox, type SandboxId } from "./domain/Sandbox.js"
 import { formatDuration } from "./domain/Units.js"
 import { Extensions, type Provisioned } from "./Extension.js"
 import { Holders } from "./Holders.js"
@@ -49,8 +50,6 @@ export type SupervisionServices =
 const beatEvery = Duration.seconds(2)
 const lookForHostEvery = Duration.seconds(2)
 const lookForCancelEvery = Duration.millis(200)
-/** How long a command that was asked to end may take before it is killed, in seconds. */
-const grace = 60
 
 /** How a provision ended. It is journaled before anything is cleaned up, so that the recipe never runs again. */
 const End = Schema.Union(
@@ -59,6 +58,7 @@ const End = Schema.Union(
   Schema.Struct({ state: Schema.Literal("cancelled") })
 )
 type End = typeof End.Type
+type FailedEnd = Extract<End, { state: "failed" }>
 const endKey = "end"
 
 const ofHost: Partial<Record<HostError["reason"], FailureReason>> = {
@@ -214,6 +214,7 @@ const runRecipe = (
           })
       ),
       Effect.raceFirst(Effect.as(untilCancelled(lease.id), { state: "cancelled" as const })),
+      Effect.raceFirst(reporter.overdue),
       Effect.catchIf(
         (error) => !(error._tag === "StoreError" && error.reason === "lease-lost"),
         (error) =>
@@ -281,7 +282,7 @@ const outcome = (
   )
 
 /** Keeps what a failure is to be looked into with; its hint says where. */
-const keepFiles = (lease: Lease, attempt: number, host: HostShape, end: Extract<End, { state: "failed" }>) =>
+const keepFiles = (lease: Lease, attempt: number, host: HostShape, end: FailedEnd) =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
     const { failure } = end
@@ -298,21 +299,63 @@ const keepFiles = (lease: Lease, attempt: number, host: HostShape, end: Extract<
     )
   })
 
-/** Cleans up and says how it ended, in this order: an end that is recorded has nothing left behind. */
+/** Whether a provision that ended so is tried again, as its plan has it. */
+const isTriedAgain = (lease: Lease, { attempt }: Sandbox, { retry }: Plan, end: End) =>
+  end.state === "failed" && retry !== null && attempt <= retry.times && retry.on.includes(end.failure.reason)
+    ? Effect.flatMap(SandboxStore, (store) => Effect.map(store.cancelRequested(lease.id), (asked) => !asked))
+    : Effect.succeed(false)
+
+/** Has the next attempt begin; the name, and all that it waited for, stay its own. */
+const beginAnew = (lease: Lease, { attempt, logPath }: Sandbox, plan: Plan, { failure }: FailedEnd) =>
+  Effect.flatMap(SandboxStore, (store) =>
+    store.commit(lease, {
+      change: { ...begunAnew(attempt + 1), state: "provisioning" },
+      events: [
+        {
+          identity: `${attempt}/end`,
+          type: "retrying",
+          message: `attempt ${attempt} failed (${failure.reason}: ${failure.message}); ${plan.retry === null ? "" : `trying again, ${attempt} of ${plan.retry.times} times`}`,
+          data: { reason: failure.reason, hint: failure.hint, attempt, logPath }
+        }
+      ]
+    })
+  )
+
+/**
+ * Cleans up and says how it ended, in this order: an end that is recorded has nothing left behind. Gives whether it is
+ * to be tried again.
+ */
 const finish = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, end: End) =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
     const secrets = yield* Secrets
     const artifacts = yield* Artifacts
-    const asked = end.state === "cancelled" || (end.state === "failed" && end.failure.reason === "timed-out")
-    const proof = yield* stopJobs(lease, sandbox.attempt, host, asked ? grace : 0)
+    const asked =
+      end.state === "cancelled" ||
+      (end.state === "failed" && ["timed-out", "stalled"].includes(end.failure.reason))
+    const phase = (yield* store.get(lease.id))?.phase?.name
+    const proof = yield* stopJobs(lease, sandbox.attempt, host, asked ? graceOf(phase) : 0)
     if (end.state !== "ready") yield* artifacts.withdraw
     const told = end.state === "failed" ? yield* keepFiles(lease, sandbox.attempt, host, end) : end
-    if (!plan.quick) yield* host.remove(folderOf(host.home, lease.id))
+    const folder = folderOf(host.home, lease.id)
+    if (told.state === "failed" && (yield* isTriedAgain(lease, sandbox, plan, told))) {
+      // What the attempt had goes; secrets, which may lie beside it, are needed again.
+      if (!plan.quick) yield* host.remove(join(folder, String(sandbox.attempt)))
+      yield* beginAnew(lease, sandbox, plan, told)
+      return true
+    }
+    if (!plan.quick) yield* host.remove(folder)
     yield* secrets.forget(lease.id)
-    const { change, event } = yield* outcome(told, plan, proof)
+    const { change, event } = yield* outcome(withWayOut(told, sandbox), plan, proof)
     yield* store.commit(lease, { change, events: [{ ...event, identity: `${sandbox.attempt}/end` }] })
+    return false
   })
+
+/** Nothing is wrong with what was interrupted: it can be built again. */
+const withWayOut = (end: End, { name }: Sandbox): End =>
+  end.state === "failed" && end.failure.reason === "interrupted"
+    ? { ...end, failure: { ...end.failure, hint: `build it again: \`sandboxer retry ${name}\`` } }
+    : end
 
 /** What tells of a Job that it was started: it never starts again. */
 const traces = ["claim", "identity", "exit"]
@@ -351,7 +394,9 @@ const provision = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, 
       journaled !== undefined && journaled !== null
         ? yield* Effect.orDie(Schema.decodeUnknown(End)(journaled.value))
         : yield* Effect.gen(function* () {
-            const result = yield* runRecipe(plan, lease, sandbox.attempt, begun)
+            const result: End = (yield* store.cancelRequested(lease.id))
+              ? { state: "cancelled" }
+              : yield* runRecipe(plan, lease, sandbox.attempt, begun)
             const value = yield* Effect.orDie(Schema.encode(End)(result))
             const journal = store.commit(lease, {
               step: { attempt: sandbox.attempt, key: endKey, job: null, result: { value } }
@@ -364,7 +409,7 @@ const provision = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, 
             return result
           })
     // Half of an end is none: what was begun is finished, also when this process is told to leave.
-    yield* Effect.uninterruptible(finish(lease, sandbox, plan, host, end))
+    return yield* Effect.uninterruptible(finish(lease, sandbox, plan, host, end))
   })
 
 /** A host that cannot be reached for a while runs its jobs on: where some were begun it is waited for. */
@@ -387,14 +432,23 @@ const giveUp = (lease: Lease, sandbox: Sandbox, plan: Plan, error: RecipeError) 
     const store = yield* SandboxStore
     const secrets = yield* Secrets
     if (error._tag === "StoreError") return yield* error
+    const end = { state: "failed" as const, failure: failureOf(error, []) }
+    if (yield* isTriedAgain(lease, sandbox, plan, end)) {
+      yield* beginAnew(lease, sandbox, plan, end)
+      return true
+    }
     yield* secrets.forget(lease.id)
-    const { change, event } = yield* outcome({ state: "failed", failure: failureOf(error, []) }, plan, {
-      jobs: 0,
-      killed: 0,
-      left: 0
-    })
+    const { change, event } = yield* outcome(end, plan, { jobs: 0, killed: 0, left: 0 })
     yield* store.commit(lease, { change, events: [{ ...event, identity: `${sandbox.attempt}/end` }] })
+    return false
   })
+
+/** Waits before the next attempt, the longer the more there were; a cancel ends it. */
+const pauseBefore = (id: SandboxId, attempt: number, { retry }: Plan) =>
+  Effect.raceFirst(
+    Effect.sleep(Duration.seconds((retry?.backoffSeconds ?? 0) * 2 ** (attempt - 1))),
+    untilCancelled(id)
+  )
 
 /**
  * Carries a sandbox's provision through to its end, from wherever it is; gives way at once where another supervisor
@@ -408,20 +462,25 @@ export const supervise = (id: SandboxId): Effect.Effect<void, StoreError, Superv
     const carryThrough = Effect.gen(function* () {
       const sandbox = yield* store.get(id)
       const plan = yield* store.plan(id)
-      if (sandbox === undefined || plan === undefined || hasEnded(sandbox.state)) return
+      if (sandbox === undefined || plan === undefined || hasEnded(sandbox.state)) return false
       const begun = yield* begin(lease, sandbox)
       const layers = yield* RecipeLayers
       const hosts = yield* Hosts
       const secrets = yield* Effect.flatMap(Secrets, (kept) => kept.get(id))
-      yield* Effect.gen(function* () {
+      const again = yield* Effect.gen(function* () {
         const host = yield* reach(hosts.get(plan.placement), lease, sandbox)
         const shape: ProvisionShape = { id, attempt: sandbox.attempt, term: lease.term, secrets }
-        yield* Effect.provide(provision(lease, sandbox, plan, host, begun), layers.of(shape, plan.placement))
+        return yield* Effect.provide(
+          provision(lease, sandbox, plan, host, begun),
+          layers.of(shape, plan.placement)
+        )
       }).pipe(
         Effect.catchAll((error) => giveUp(lease, sandbox, plan, error)),
         withNotes(lease, sandbox.attempt, plan)
       )
-    })
+      if (again) yield* pauseBefore(id, sandbox.attempt, plan)
+      return again
+    }).pipe(Effect.repeat({ while: (again) => again }))
     // Fails when the lease is lost, which ends the work.
     const beat = Effect.catchIf(
       store.commit(lease, { beat: true }),

@@ -6,7 +6,8 @@ import type * as Documents from "../Documents.js"
 import { UsageError } from "../domain/Errors.js"
 import { ProfileInput } from "../domain/Input.js"
 import { didYouMean } from "../domain/Nearest.js"
-import { Hardware, Prepare, ProfileDocument } from "../domain/Profile.js"
+import { phases } from "../domain/Phase.js"
+import { Hardware, Prepare, ProfileDocument, Retry } from "../domain/Profile.js"
 
 /** A profile's keys as they were written, and where. */
 export type RawProfile = Documents.MapDocument
@@ -31,6 +32,8 @@ const keysOf: Readonly<Record<string, ReadonlyArray<string>>> = {
   requires: ["commands", "freeDisk"],
   prepare: Object.keys(Prepare.fields),
   hardware: Object.keys(Hardware.fields),
+  retry: Object.keys(Retry.fields),
+  timeouts: phases,
   hub: ["workstream", "task"]
 }
 

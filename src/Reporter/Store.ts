@@ -3,11 +3,13 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import { ProvisionError } from "../domain/Failure.js"
 import { isForward, type PhaseName } from "../domain/Phase.js"
 import * as Redactor from "../domain/Redactor.js"
 import { formatDuration } from "../domain/Units.js"
@@ -42,10 +44,16 @@ const openLog = Effect.gen(function* () {
   const path = yield* Path.Path
   const store = yield* SandboxStore
   const { home } = yield* Settings
-  const { id, term } = yield* Provision
+  const { attempt, id, term } = yield* Provision
   const folder = path.join(home, "logs")
   yield* fs.makeDirectory(folder, { recursive: true, mode: 0o700 })
-  const before = yield* store.log(id)
+  const last = yield* store.log(id)
+  // An attempt has a log of its own, that begins with nothing; those of the attempts before stay.
+  const before = last !== undefined && (last.attempt ?? 1) === attempt ? last : undefined
+  const earlier = [
+    ...(last?.earlier ?? []),
+    ...(last !== undefined && before === undefined ? [last.path] : [])
+  ]
   const fileOf = (ofTerm: number) => path.join(folder, `${id}.${ofTerm}.log`)
   const file = fileOf(term)
   const log = yield* fs.open(file, { flag: "w", mode: 0o600 })
@@ -59,11 +67,11 @@ const openLog = Effect.gen(function* () {
     if (kept.length > 0) yield* log.writeAll(kept)
   }
   const tail = lastLines(decoder.decode(kept.subarray(-tailLines * longestTailLine)))
-  const position = { path: file, length: kept.length, offsets: before?.offsets ?? {} }
+  const position = { attempt, path: file, length: kept.length, offsets: before?.offsets ?? {}, earlier }
   yield* store.commit({ id, term }, { log: position, change: { logPath: file } })
   // A term that ended before this place may have left its own, too.
   yield* Effect.forEach(
-    Array.from({ length: term - 1 }, (_, index) => fileOf(index + 1)),
+    Array.from({ length: term - 1 }, (_, index) => fileOf(index + 1)).filter((old) => !earlier.includes(old)),
     (old) => fs.remove(old, { force: true }),
     { discard: true }
   )
@@ -121,12 +129,35 @@ export const layer = Layer.scoped(
     let saidAt = begunAt
     let printedAt = begunAt
     let stalled = false
-    const { heartbeatSeconds, stallSeconds } = yield* Effect.flatMap(
+    let enteredAt = begunAt
+    const overdue = yield* Deferred.make<never, ProvisionError>()
+    const { heartbeatSeconds, phaseTimeouts, stallCancels, stallSeconds } = yield* Effect.flatMap(
       store.plan(id),
       Effect.fromNullable
     ).pipe(Effect.catchTag("NoSuchElementException", Effect.die))
+    const checkLimits = (now: number) => {
+      const limit = current === null ? undefined : phaseTimeouts[current]
+      const error =
+        limit !== undefined && now - enteredAt >= limit
+          ? new ProvisionError({
+              reason: "timed-out",
+              message: `phase ${current} took longer than ${formatDuration(limit)}`,
+              hint: "see in the log what it waited for, or raise the profile's `timeouts`"
+            })
+          : stallCancels && stallSeconds !== null && now - printedAt >= stallSeconds
+            ? new ProvisionError({
+                reason: "stalled",
+                message: `nothing was printed for ${formatDuration(stallSeconds)}${current === null ? "" : `, in phase ${current}`}`,
+                hint: "see in the log what it did last; the profile's `stall` says how long it may be silent"
+              })
+            : undefined
+      return error === undefined ? Effect.void : Deferred.fail(overdue, error)
+    }
     const pulse = Effect.gen(function* () {
       const now = yield* monotonicSeconds
+      // Who waits for its turn prints nothing.
+      if (current === "queue") printedAt = now
+      yield* checkLimits(now)
       const silence = now - printedAt
       if (stallSeconds !== null && !stalled && silence >= stallSeconds) {
         stalled = true
@@ -163,6 +194,7 @@ export const layer = Layer.scoped(
           const time = at ?? (yield* Clock.currentTimeMillis)
           const next = overall ?? phase
           const moves = current === null || isForward(current, next)
+          if (moves && next !== current) enteredAt = saidAt
           if (moves) current = next
           yield* store.commit(
             { id, term },
@@ -219,7 +251,7 @@ export const layer = Layer.scoped(
             written += encoder.encode(text).length
             if (whole === 0) return
             tail = [...tail, ...lastLines(text.slice(0, whole))].slice(-tailLines)
-            position = { path: position.path, length, offsets }
+            position = { ...position, length, offsets }
             yield* store.commit({ id, term }, { log: position })
           })
         ),
@@ -228,6 +260,7 @@ export const layer = Layer.scoped(
           const file = path.join(path.dirname(begun.path), `${id}.${name}`)
           return Effect.as(fs.writeFileString(file, redactor.text(text), { mode: 0o600 }), file)
         }).pipe(Effect.mapError(logError)),
+      overdue: Deferred.await(overdue),
       tail: Effect.sync(() => tail.map((line) => line.slice(0, longestTailLine))),
       redact: redactor.text
     }

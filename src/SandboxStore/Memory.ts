@@ -3,14 +3,15 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import { Conflict } from "../domain/Errors.js"
 import type { HeldLease } from "../domain/Holder.js"
 import type { Plan } from "../domain/Plan.js"
 import { type NewEvent, numbered, type ProgressEvent } from "../domain/ProgressEvent.js"
 import {
+  begunAnew,
   change,
   hasEnded,
   isLiving,
+  mayBeginAnew,
   type Sandbox,
   type SandboxChange,
   type SandboxId
@@ -18,6 +19,7 @@ import {
 import {
   type Lease,
   type LogPosition,
+  nameTaken,
   SandboxStore,
   type SandboxStoreShape,
   type Step,
@@ -134,13 +136,7 @@ export const make: Effect.Effect<SandboxStoreShape> = Effect.sync(() => {
         Either.gen(function* () {
           const other = holdsName(state, sandbox)
           if (other !== undefined) {
-            return yield* Either.left(
-              new Conflict({
-                reason: "name-taken",
-                message: `the name ${sandbox.name} is taken by sandbox ${other.id}`,
-                hint: `give another --name, or \`sandboxer destroy ${sandbox.name}\` first`
-              })
-            )
+            return yield* Either.left(nameTaken(sandbox.name, other.id))
           }
           if (state.sandboxes.has(sandbox.id)) {
             return yield* Either.left(
@@ -228,6 +224,17 @@ export const make: Effect.Effect<SandboxStoreShape> = Effect.sync(() => {
           ? Either.right([false, state])
           : Either.map(update(state, id, fields), (changed) => [true, append(changed, id, event, now)])
       }),
+    beginAttempt: (id, attempt, event) =>
+      transaction((now) =>
+        Either.gen(function* () {
+          const kept = state.sandboxes.get(id)
+          if (kept === undefined || !mayBeginAnew(kept.sandbox, attempt)) return [false, state] as const
+          const other = holdsName(state, kept.sandbox)
+          if (other !== undefined) return yield* Either.left(nameTaken(kept.sandbox.name, other.id))
+          const cleared = withKept(state, { ...kept, cancelRequested: false })
+          return [true, append(yield* update(cleared, id, begunAnew(attempt)), id, event, now)] as const
+        })
+      ),
     forget: (id, when) =>
       Effect.sync(() => {
         const kept = state.sandboxes.get(id)

@@ -39,6 +39,7 @@ export const layer = <R>(
         commit: (lease, commit) => use((open) => open.commit(lease, commit)),
         transition: (id, from, change, event, when) =>
           use((open) => open.transition(id, from, change, event, when)),
+        beginAttempt: (id, attempt, event) => use((open) => open.beginAttempt(id, attempt, event)),
         forget: (id, when) => use((open) => open.forget(id, when)),
         claim: (lease, resource) => use((open) => open.claim(lease, resource)),
         claimants: (resource) => use((open) => open.claimants(resource)),

@@ -7,13 +7,21 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { Conflict } from "../domain/Errors.js"
 import { Holder } from "../domain/Holder.js"
 import { HostPathFromString } from "../domain/HostPath.js"
 import { Plan } from "../domain/Plan.js"
 import { type NewEvent, numbered, ProgressEvent } from "../domain/ProgressEvent.js"
-import { change, hasEnded, isLiving, Sandbox, type SandboxChange, type SandboxId } from "../domain/Sandbox.js"
-import { type Lease, SandboxStore, type SandboxStoreShape, StoreError } from "../SandboxStore.js"
+import {
+  begunAnew,
+  change,
+  hasEnded,
+  isLiving,
+  mayBeginAnew,
+  Sandbox,
+  type SandboxChange,
+  type SandboxId
+} from "../domain/Sandbox.js"
+import { type Lease, nameTaken, SandboxStore, type SandboxStoreShape, StoreError } from "../SandboxStore.js"
 import { Settings } from "../Settings.js"
 import * as Sqlite from "./Sqlite.js"
 
@@ -86,9 +94,11 @@ const StepJson = Schema.parseJson(
 )
 const LogJson = Schema.parseJson(
   Schema.Struct({
+    attempt: Schema.optional(Schema.Int),
     path: Schema.String,
     length: Schema.Number,
-    offsets: Schema.Record({ key: Schema.String, value: Schema.Number })
+    offsets: Schema.Record({ key: Schema.String, value: Schema.Number }),
+    earlier: Schema.optional(Schema.Array(Schema.String))
   })
 )
 
@@ -216,13 +226,7 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
             return undefined
           })
         )
-        if (taken !== undefined) {
-          return yield* new Conflict({
-            reason: "name-taken",
-            message: `the name ${sandbox.name} is taken by sandbox ${taken}`,
-            hint: `give another --name, or \`sandboxer destroy ${sandbox.name}\` first`
-          })
-        }
+        if (taken !== undefined) return yield* nameTaken(sandbox.name, taken)
       }),
     get: (id) => run(document(id)),
     plan: (id) =>
@@ -318,6 +322,23 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
           return true
         })
       ),
+    beginAttempt: (id, attempt, event) =>
+      Effect.gen(function* () {
+        const began = yield* transaction(
+          Effect.gen(function* () {
+            const sandbox = yield* document(id)
+            if (sandbox === undefined || !mayBeginAnew(sandbox, attempt)) return false
+            const [other] = yield* sql<{ readonly id: string }>`
+              SELECT id FROM sandboxes WHERE name = ${sandbox.name} AND living = 1`
+            if (other !== undefined) return other.id
+            yield* sql`UPDATE sandboxes SET cancel_requested = 0 WHERE id = ${id}`
+            yield* update(id, begunAnew(attempt))
+            yield* append(id, event)
+            return true
+          })
+        )
+        return typeof began === "boolean" ? began : yield* nameTaken((yield* run(document(id)))?.name, began)
+      }),
     forget: (id, when) =>
       transaction(
         Effect.gen(function* () {

@@ -32,6 +32,7 @@ import { globals as globalOptions } from "./options.js"
 import { profile } from "./profile.js"
 import { reap } from "./reap.js"
 import { renew } from "./renew.js"
+import { retry } from "./retry.js"
 import { sayAll } from "./say.js"
 import { show } from "./show.js"
 import { ssh } from "./ssh.js"
@@ -58,6 +59,7 @@ const verbs: Verbs = {
   watch: [],
   wait: [],
   cancel: [],
+  retry: [],
   renew: [],
   reap: [],
   destroy: [],
@@ -91,6 +93,7 @@ const application = (layers: CliLayers, globals: Globals) => {
       full(watch),
       full(wait),
       full(cancel),
+      full(retry),
       full(renew),
       full(reap),
       full(destroy),

@@ -9,6 +9,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Conflict, NotFound } from "../domain/Errors.js"
+import { graceOf } from "../domain/Phase.js"
 import { ProgressEvent } from "../domain/ProgressEvent.js"
 import { hasEnded, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
 import { formatDuration } from "../domain/Units.js"
@@ -81,6 +82,7 @@ const describe = (event: ProgressEvent): string | undefined => {
     case "artifact":
     case "taken-over":
     case "cancelling":
+    case "retrying":
       return `-- ${printable(event.message)}`
     case "heartbeat":
       return `.. ${event.message}`
@@ -185,17 +187,19 @@ const withKeys = <A, E, R>(effect: Effect.Effect<A, E, R>, onKey: (key: string) 
 
 /**
  * Shows a provision until it has ended or the user leaves; gives the exit code. With `cancels`, Ctrl-C and SIGTERM
- * ask to cancel it, and it is followed to its end all the same; else they end the view.
+ * ask to cancel it, and it is followed to its end all the same; else they end the view. Events up to `after` are not
+ * shown.
  */
 export const follow = (
   sandbox: Sandbox,
-  options: { readonly mode: ProgressMode; readonly cancels: boolean }
+  options: { readonly mode: ProgressMode; readonly cancels: boolean; readonly after?: number }
 ): Effect.Effect<Sandbox, FollowError, Sandboxes> =>
   Effect.gen(function* () {
     const sandboxes = yield* Sandboxes
     const runtime = yield* Effect.runtime<Sandboxes>()
     const left = yield* Deferred.make<void, Ended>()
     const { id, name } = sandbox
+    const { after = 0 } = options
     const terminal =
       options.mode === "tty" || (options.mode === "auto" && process.stderr.isTTY && process.stdin.isTTY)
     const runFork = (effect: Effect.Effect<unknown, unknown>) =>
@@ -205,7 +209,7 @@ export const follow = (
       if (asked) {
         const { phase } = yield* sandboxes.get(id)
         return yield* say(
-          `${eraseLine}still waiting for ${name} to end (${phase?.name ?? "not begun"}); it is asked to, and killed after a minute`
+          `${eraseLine}still waiting for ${name} to end (${phase?.name ?? "not begun"}); what runs is killed ${formatDuration(graceOf(phase?.name))} after it was asked to`
         )
       }
       asked = true
@@ -220,7 +224,7 @@ export const follow = (
     )
     const how = options.cancels ? "d detaches, Ctrl-C cancels" : "d or Ctrl-C leaves it"
     const shown: Effect.Effect<void, StoreError | NotFound, Sandboxes> = terminal
-      ? withKeys(followTerminal(id, 0, how), (key) => {
+      ? withKeys(followTerminal(id, after, how), (key) => {
           if (key === "\u0003") onSignal()
           if (key === "d" || key === "q") runFork(detach)
         })
@@ -229,8 +233,8 @@ export const follow = (
         : options.mode === "plain"
           ? followPlain(id)
           : options.mode === "json"
-            ? followJson(id, 0)
-            : followLines(id, 0)
+            ? followJson(id, after)
+            : followLines(id, after)
     yield* handling(Effect.raceFirst(shown, Deferred.await(left)), ["SIGINT", "SIGTERM"], onSignal)
     return yield* sandboxes.get(id)
   })

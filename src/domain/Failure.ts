@@ -29,6 +29,7 @@ const reasons = {
   "no-artifact": { exitCode: 10, title: "Packer ended well, and made no file" },
   "artifact-damaged": { exitCode: 10, title: "a file is not what it was" },
   interrupted: { exitCode: 10, title: "it was killed, or the machine went down" },
+  stalled: { exitCode: 11, title: "nothing was printed for longer than the profile allows" },
   "timed-out": { exitCode: 11, title: "it took longer than it may" },
   "host-full": { exitCode: 12, title: "all slots of the host stayed taken" },
   locked: { exitCode: 13, title: "another provision has what it needs" },

@@ -28,6 +28,23 @@ export class Plan extends Schema.Class<Plan>("sandboxer/Plan")({
   lockTimeoutSeconds: Schema.optionalWith(Schema.Number, { default: () => 600 }),
   heartbeatSeconds: Schema.Number,
   stallSeconds: Schema.NullOr(Schema.Number),
+  /** Whether what prints nothing for so long is ended; else there is a warning. */
+  stallCancels: Schema.optionalWith(Schema.Boolean, { default: () => false }),
+  /** How long each phase may take, in seconds. */
+  phaseTimeouts: Schema.optionalWith(Schema.Record({ key: Schema.String, value: Schema.Number }), {
+    default: () => ({})
+  }),
+  /** When what failed is tried again; null: never. */
+  retry: Schema.optionalWith(
+    Schema.NullOr(
+      Schema.Struct({
+        times: Schema.Int,
+        on: Schema.Array(Schema.String),
+        backoffSeconds: Schema.Number
+      })
+    ),
+    { default: () => null }
+  ),
   hub: Schema.Struct({ workstream: Schema.NullOr(Schema.String), task: Schema.NullOr(Schema.String) }),
   description: Schema.Array(Schema.String),
   spec: Schema.Unknown

@@ -1,6 +1,8 @@
 import * as Schema from "effect/Schema"
 import type { Location } from "./Errors.js"
+import { FailureReason } from "./Failure.js"
 import { ProfileInput } from "./Input.js"
+import { type PhaseName, phases } from "./Phase.js"
 import { DurationSeconds, SizeBytes } from "./Units.js"
 
 export const ProfileId = Schema.String.pipe(
@@ -65,6 +67,25 @@ const HubKeys = Schema.Struct({
   task: Schema.optional(Schema.String)
 }).annotations({ title: "the keys of hub" })
 
+/** When a provision that failed is tried again. */
+export const Retry = Schema.Struct({
+  /** How many times more. */
+  times: Schema.Int.pipe(Schema.between(1, 100)),
+  /** For these reasons alone; without it, for those that may be gone the next time. */
+  on: Schema.optional(Schema.Array(FailureReason).annotations({ title: "a list of failure reasons" })),
+  /** How long before the first time more; twice as long before each further one. */
+  backoff: Schema.optional(DurationSeconds)
+}).annotations({ title: "the keys of retry" })
+
+const Timeouts = Schema.partial(
+  Schema.Struct(
+    Object.fromEntries(phases.map((phase) => [phase, DurationSeconds])) as Record<
+      PhaseName,
+      typeof DurationSeconds
+    >
+  )
+).annotations({ title: "durations by phase" })
+
 /**
  * A profile as it is written: a YAML document whose keys may be left to the profile that it extends. Durations are
  * texts like "12 hours" and become seconds, sizes become bytes.
@@ -80,6 +101,10 @@ export class ProfileDocument extends Schema.Class<ProfileDocument>("sandboxer/Pr
   timeout: Schema.optional(DurationSeconds),
   heartbeat: Schema.optional(DurationSeconds),
   stall: Schema.optional(DurationSeconds),
+  on_stall: Schema.optional(Schema.Literal("warn", "cancel")),
+  /** How long each phase may take. */
+  timeouts: Schema.optional(Timeouts),
+  retry: Schema.optional(Retry),
   placement: Schema.optional(Placement),
   prepare: Schema.optional(Prepare),
   hardware: Schema.optional(Hardware),

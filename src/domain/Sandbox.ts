@@ -87,3 +87,19 @@ export const change = (sandbox: Sandbox, fields: SandboxChange): Sandbox =>
 /** When what is ready, or the record of what ended otherwise, expires: null without a TTL. */
 export const expiry = (since: DateTime.Utc, ttlSeconds: number | null): DateTime.Utc | null =>
   ttlSeconds === null ? null : DateTime.add(since, { seconds: ttlSeconds })
+
+/** Whether a sandbox can be provisioned once more, as the attempt behind its last. */
+export const mayBeginAnew = (sandbox: Sandbox, attempt: number): boolean =>
+  (sandbox.state === "failed" || sandbox.state === "cancelled") && attempt === sandbox.attempt + 1
+
+/** What changes as a new attempt begins. */
+export const begunAnew = (attempt: number): SandboxChange => ({
+  state: "requested",
+  attempt,
+  phase: null,
+  readyAt: null,
+  endedAt: null,
+  expiresAt: null,
+  failure: null,
+  endpoint: null
+})

@@ -224,6 +224,7 @@ describe("documents", () => {
         "created  2024-05-06T07:08:09Z",
         "mode     build (ext.demo)",
         "host     local",
+        "lives    until its provision has ended",
         ""
       ].join("\n")
     )
