@@ -105,7 +105,7 @@ const application = (layers: CliLayers, globals: Globals) => {
       full(artifact),
       Command.provide(extension, settledLayer),
       Command.provide(host, settledLayer),
-      Command.provide(doctor, settledLayer),
+      Command.provide(doctor(fullLayer), settledLayer),
       full(supervise)
     ]),
     Command.run({ name: "sandboxer", version })

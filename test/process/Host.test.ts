@@ -95,6 +95,23 @@ const deaf = (name: string) => `trap '' TERM; echo $$ >${name}; while :; do slee
 
 describe("a job", () => {
   it.live(
+    "is told by its processes while it lives, and among those that live",
+    test((host) =>
+      Effect.gen(function* () {
+        expect(yield* host.jobProcesses(folder)).toEqual([])
+        yield* host.startJob(sh(listens("pid")))
+        yield* number("pid")
+        const names = (yield* host.jobProcesses(folder)).map(({ name }) => name)
+        expect(names.filter((name) => name === "sh").length).toBeGreaterThanOrEqual(2)
+        expect(yield* host.livingJobs).toEqual([folder])
+        yield* host.stopJob(folder, { stop: "group", graceSeconds: 0 })
+        expect(yield* host.jobProcesses(folder)).toEqual([])
+        expect(yield* host.livingJobs).toEqual([])
+      })
+    )
+  )
+
+  it.live(
     "leaves its output, its exit code and who it was, for the user alone",
     test((host) =>
       Effect.gen(function* () {

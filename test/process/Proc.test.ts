@@ -45,7 +45,7 @@ describe("a process", () => {
     Effect.gen(function* () {
       const pid = yield* start({})
       const info = processInfo(pid)
-      expect(info).toEqual({ pid, group: pid, startTime: info?.startTime, zombie: false })
+      expect(info).toEqual({ pid, name: "sleep", group: pid, startTime: info?.startTime, zombie: false })
       expect(info?.startTime).toBeGreaterThan(processInfo(1)?.startTime ?? Number.NaN)
       expect(processInfo(pid)).toEqual(info)
     })

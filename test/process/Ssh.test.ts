@@ -366,6 +366,22 @@ describe("a job over SSH", () => {
   )
 
   it.live(
+    "is among those that live there, if it is below our folder",
+    test((host) =>
+      Effect.gen(function* () {
+        const own = HostPath(`${host.home}/jobs/${randomBytes(4).toString("hex")}`)
+        yield* host.makeFolder(own)
+        const line = "while :; do sleep 0.05; done"
+        for (const job of [own, folder]) yield* host.startJob({ ...sh(line), folder: job })
+        expect(yield* host.livingJobs).toEqual([own])
+        expect((yield* host.jobProcesses(folder)).length).toBeGreaterThan(0)
+        for (const job of [own, folder]) yield* host.stopJob(job, { stop: "group", graceSeconds: 0 })
+        expect(yield* host.livingJobs).toEqual([])
+      })
+    )
+  )
+
+  it.live(
     "whose processes are all killed is interrupted, and following it ends",
     test((host) =>
       Effect.gen(function* () {

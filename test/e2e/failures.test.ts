@@ -1,0 +1,172 @@
+/** Real Packer and QEMU, made to fail: each failure is told apart, and names its page. */
+
+import { mkdirSync, writeFileSync } from "node:fs"
+import { createServer } from "node:net"
+import { join } from "node:path"
+import { afterAll, beforeAll, describe, expect, it, vi } from "@effect/vitest"
+import { makeWorkbench, run, sandboxOf, start, type Workbench } from "./harness.js"
+
+let bench: Workbench
+beforeAll(async () => {
+  bench = makeWorkbench()
+  mkdirSync(bench.home, { mode: 0o700 })
+  // A disk that has nothing to boot from: QEMU runs, and the guest says nothing.
+  const made = await run("qemu-img", [
+    "create",
+    "-q",
+    "-f",
+    "qcow2",
+    join(bench.folder, "empty.qcow2"),
+    "16M"
+  ])
+  expect(made.exitCode, made.stderr).toBe(0)
+})
+afterAll(() => bench.remove())
+
+const qemu = {
+  type: "qemu",
+  iso_url: "empty.qcow2",
+  iso_checksum: "none",
+  disk_image: true,
+  disk_size: "16M",
+  memory: 64,
+  headless: true,
+  accelerator: "tcg",
+  boot_wait: "1s",
+  ssh_username: "nobody",
+  ssh_password: "none",
+  ssh_timeout: "600s",
+  output_directory: "{{user `output_directory`}}",
+  vm_name: "{{user `vm_name`}}"
+}
+
+/** Writes a template, and gives the command that builds from it. */
+const create = (name: string, builder: object, more: object = {}): ReadonlyArray<string> => {
+  const template = join(bench.folder, `${name}.json`)
+  const variables = { output_directory: "out", vm_name: "vm" }
+  writeFileSync(template, JSON.stringify({ variables, builders: [{ ...qemu, ...builder }], ...more }))
+  return [
+    ...["create", "--profile", "profile.vm-packer-build", "-o", "json", "-i", `vm_name=${name}`],
+    ...["-i", `packer_template=${template}`, "-i", "format=as-built"]
+  ]
+}
+
+/** How a build from such a template fails. */
+const failureOf = async (name: string, builder: object, more?: object) => {
+  const ended = await bench.sandboxer(create(name, builder, more))
+  const { failure } = sandboxOf(ended)
+  expect(ended.stderr).toContain(`runbooks/failures/${failure?.reason}.md`)
+  expect(failure?.runbook).toBe(`runbooks/failures/${failure?.reason}.md`)
+  expect(bench.jobProcesses()).toEqual([])
+  return {
+    exitCode: ended.exitCode,
+    reason: failure?.reason,
+    message: failure?.message,
+    logTail: failure?.logTail
+  }
+}
+
+describe("a build of real Packer fails with", () => {
+  it("checksum-mismatch", async () => {
+    const wrong = `sha256:${"0".repeat(64)}`
+    expect(await failureOf("sum", { iso_checksum: wrong })).toMatchObject({
+      exitCode: 10,
+      reason: "checksum-mismatch",
+      message: expect.stringContaining("empty.qcow2 has the checksum ")
+    })
+  })
+
+  it("download-failed", async () => {
+    expect(await failureOf("away", { iso_url: "http://127.0.0.1:1/disk.img" })).toMatchObject({
+      exitCode: 10,
+      reason: "download-failed",
+      message: expect.stringContaining("connection refused")
+    })
+  })
+
+  it("port-taken, where Packer would try for ever", async () => {
+    const server = createServer().listen(0, "127.0.0.1")
+    await vi.waitFor(() => expect(server.listening).toBe(true))
+    const address = server.address()
+    const port = typeof address === "object" && address !== null ? address.port : 0
+    expect(await failureOf("port", { host_port_min: port, host_port_max: port })).toMatchObject({
+      exitCode: 13,
+      reason: "port-taken",
+      message: `Packer waits for port ${port}, which another program has`
+    })
+    server.close()
+  })
+
+  it("connect-timeout, and boot-failed where a boot command was typed", async () => {
+    const [late, typed] = await Promise.all([
+      failureOf("late", { ssh_timeout: "5s" }),
+      failureOf("typed", { ssh_timeout: "5s", boot_command: ["a<enter>"] })
+    ])
+    expect(late).toMatchObject({ exitCode: 10, reason: "connect-timeout" })
+    expect(typed).toMatchObject({ exitCode: 10, reason: "boot-failed" })
+  })
+
+  it("provisioner-failed: which, its exit code and its last lines", async () => {
+    const provisioners = [{ type: "shell-local", inline: ["echo the last word; exit 7"] }]
+    const builder = { type: "null", communicator: "none" }
+    const template = join(bench.folder, "script.json")
+    writeFileSync(template, JSON.stringify({ builders: [builder], provisioners }))
+    const { exitCode, reason, message, logTail } = await bench
+      .sandboxer([
+        ...["create", "--profile", "profile.vm-packer-build", "-o", "json", "-i", "vm_name=script"],
+        ...["-i", `packer_template=${template}`, "-i", "format=as-built"]
+      ])
+      .then((ended) => ({ exitCode: ended.exitCode, ...sandboxOf(ended).failure }))
+    expect({ exitCode, reason }).toEqual({ exitCode: 10, reason: "provisioner-failed" })
+    expect(message).toContain("ended with exit code 7")
+    expect(logTail?.at(-1)).toContain("the last word")
+  })
+
+  it("build-failed, with QEMU's own words, where it does not start", async () => {
+    expect(await failureOf("args", { qemuargs: [["-nosuch"]] })).toMatchObject({
+      exitCode: 10,
+      reason: "build-failed",
+      message: "qemu: QEMU did not start: -nosuch: invalid option"
+    })
+  })
+
+  it("kvm-unusable, where /dev/kvm is none", async ({ skip }) => {
+    const hidden = ["--mount", "sh", "-c", 'mount --bind /dev/null /dev/kvm && exec "$@"', "sh"]
+    const can = await run("unshare", [...hidden, "true"])
+    skip(can.exitCode !== 0, "only root may hide /dev/kvm, where there is one")
+    const command = [process.execPath, join(import.meta.dirname, "../../dist/bin.js")]
+    const ended = await start("unshare", [...hidden, ...command, ...create("kvm", { accelerator: "kvm" })], {
+      env: { SANDBOXER_HOME: bench.home }
+    }).ended
+    expect(ended.exitCode, ended.stderr).toBe(15)
+    expect(sandboxOf(ended).failure).toMatchObject({
+      reason: "kvm-unusable",
+      message: expect.stringContaining("failed to initialize kvm")
+    })
+  })
+
+  it("hypervisor-died within seconds, where QEMU is killed while Packer waits for SSH", async () => {
+    const build = bench.start(create("killed", {}))
+    const pid = await vi.waitFor(
+      async () => {
+        const machine = bench.jobProcesses().find(({ command }) => command.startsWith("/usr/bin/qemu-system"))
+        const phase = (await bench.show("killed").catch(() => undefined))?.phase?.name
+        if (machine === undefined || phase !== "connect") throw new Error("it does not wait for SSH yet")
+        return machine.pid
+      },
+      { timeout: 60_000, interval: 500 }
+    )
+    // It is seen at the next look, by then at the latest.
+    await vi.waitFor(
+      async () => expect((await bench.events("killed")).some(({ type }) => type === "heartbeat")).toBe(true),
+      { timeout: 60_000, interval: 500 }
+    )
+    process.kill(pid, "SIGKILL")
+    const killedAt = Date.now()
+    const ended = await build.ended
+    expect(Date.now() - killedAt).toBeLessThan(40_000)
+    expect(ended.exitCode, ended.stderr).toBe(10)
+    expect(sandboxOf(ended).failure).toMatchObject({ reason: "hypervisor-died" })
+    expect(bench.jobProcesses()).toEqual([])
+  })
+})
