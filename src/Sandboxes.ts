@@ -26,6 +26,7 @@ import { tearDown } from "./Sandboxes/Teardown.js"
 import { SandboxStore, StoreError } from "./SandboxStore.js"
 import { Secrets, type SecretValues } from "./Secrets.js"
 import { Settings } from "./Settings.js"
+import { StateHub } from "./StateHub.js"
 import { Supervisors } from "./Supervisors.js"
 import { makeWatches } from "./Watch.js"
 
@@ -39,6 +40,9 @@ export interface CreateRequest {
   readonly timeoutSeconds?: number
   /** How long it may wait for its turn; 10 minutes where it is left out. */
   readonly lockTimeoutSeconds?: number
+  /** What a State Hub files the sandbox's notes under; by default what the profile says. */
+  readonly workstream?: string
+  readonly task?: string
   readonly environment: Readonly<Record<string, string | undefined>>
   /** What relative paths of given inputs are relative to, but for those of a document. */
   readonly workingDirectory: string
@@ -135,6 +139,7 @@ export const layer = Layer.effect(
     const supervisors = yield* Supervisors
     const watchOf = yield* makeWatches
     const { hosts } = yield* Settings
+    const stateHub = yield* StateHub
 
     const plan = Effect.fn("Sandboxes.plan")(function* (request: CreateRequest) {
       const profile = yield* profiles.get(request.profile)
@@ -207,7 +212,12 @@ export const layer = Layer.effect(
             : { lockTimeoutSeconds: request.lockTimeoutSeconds }),
           heartbeatSeconds: document.heartbeat ?? 30,
           stallSeconds: document.stall ?? null,
-          hub: { workstream: document.hub?.workstream ?? null, task: document.hub?.task ?? null },
+          hub: {
+            workstream: request.workstream ?? document.hub?.workstream ?? null,
+            task: request.task ?? document.hub?.task ?? null,
+            notes: stateHub.tells === false ? "none" : (document.hub?.notes ?? "phases"),
+            everySeconds: document.hub?.every ?? 60
+          },
           description: planned.description,
           spec: planned.encoded
         }),
@@ -282,7 +292,8 @@ export const layer = Layer.effect(
         yield* store.create(sandbox, planned, {
           identity: "requested",
           type: "requested",
-          message: `requested from ${planned.profile}`
+          message: `requested from ${planned.profile}`,
+          data: { mode: planned.mode, host: planned.placement.host, steps: planned.description }
         })
         return sandbox
       })

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { Artifacts } from "./Artifacts.js"
+import { withDelivery } from "./Delivery.js"
 import { Failure, type FailureReason, ProvisionError, runbookOf } from "./domain/Failure.js"
 import { join } from "./domain/HostPath.js"
 import type { Plan } from "./domain/Plan.js"
@@ -18,7 +19,6 @@ import { Extensions, type Provisioned } from "./Extension.js"
 import { Holders } from "./Holders.js"
 import { type HostError, type HostShape, Hosts } from "./Host.js"
 import { keep } from "./Kept.js"
-import { withNotes } from "./Notes.js"
 import type { ProvisionShape } from "./Provision.js"
 import * as Queue from "./Queue.js"
 import { type RecipeError, RecipeLayers, type RecipeServices } from "./Recipe.js"
@@ -419,7 +419,7 @@ export const supervise = (id: SandboxId): Effect.Effect<void, StoreError, Superv
         yield* Effect.provide(provision(lease, sandbox, plan, host, begun), layers.of(shape, plan.placement))
       }).pipe(
         Effect.catchAll((error) => giveUp(lease, sandbox, plan, error)),
-        withNotes(lease, sandbox.attempt, plan)
+        withDelivery
       )
     })
     // Fails when the lease is lost, which ends the work.

@@ -23,6 +23,7 @@ import {
   type Step,
   StoreError
 } from "../SandboxStore.js"
+import * as Outbox from "./MemoryOutbox.js"
 
 interface Kept {
   readonly sandbox: Sandbox
@@ -44,6 +45,7 @@ interface State {
   readonly events: ReadonlyArray<Written>
   /** In the order in which they came. */
   readonly claims: ReadonlyArray<{ readonly id: SandboxId; readonly resource: string }>
+  readonly outbox: Outbox.Outbox
 }
 
 type Change<E = never> = Either.Either<State, E | StoreError>
@@ -107,7 +109,14 @@ const append = (state: State, id: SandboxId, event: NewEvent, now: DateTime.Utc)
   if (before.some(({ identity }) => identity === event.identity)) return state
   const seq = before.length + 1
   const made = numbered(id, seq, event, now)
-  return { ...state, events: [...state.events, { identity: event.identity, event: made }] }
+  const kept = state.sandboxes.get(id)
+  const earlier = before.map(({ event: one }) => one)
+  return {
+    ...state,
+    events: [...state.events, { identity: event.identity, event: made }],
+    outbox:
+      kept === undefined ? state.outbox : Outbox.write(state.outbox, made, kept.plan, kept.sandbox, earlier)
+  }
 }
 
 /**
@@ -115,7 +124,7 @@ const append = (state: State, id: SandboxId, event: NewEvent, now: DateTime.Utc)
  * @category constructors
  */
 export const make: Effect.Effect<SandboxStoreShape> = Effect.sync(() => {
-  let state: State = { sandboxes: new Map(), events: [], claims: [] }
+  let state: State = { sandboxes: new Map(), events: [], claims: [], outbox: Outbox.empty }
   const read = <A>(look: (now: State) => A): Effect.Effect<A> => Effect.sync(() => look(state))
   // Nothing else runs within one, as it waits for nothing.
   const transaction = <A, E>(
@@ -246,7 +255,14 @@ export const make: Effect.Effect<SandboxStoreShape> = Effect.sync(() => {
       ),
     steps: (id, attempt) =>
       read(({ sandboxes }) => sandboxes.get(id)?.steps.filter((step) => step.attempt === attempt) ?? []),
-    log: (id) => read(({ sandboxes }) => sandboxes.get(id)?.log)
+    log: (id) => read(({ sandboxes }) => sandboxes.get(id)?.log),
+    outbox: Outbox.make((change) =>
+      Effect.map(DateTime.now, (now) => {
+        const [value, outbox] = change(state.outbox, DateTime.toEpochMillis(now))
+        state = { ...state, outbox }
+        return value
+      })
+    )
   }
 })
 
