@@ -40,7 +40,7 @@ export interface CreateRequest {
   readonly timeoutSeconds?: number
   /** How long it may wait for its turn; 10 minutes where it is left out. */
   readonly lockTimeoutSeconds?: number
-  /** What a State Hub files the sandbox's notes under; by default what the profile says. */
+  /** What a State Hub files the sandbox's notes under; by default what SANDBOXER_WORKSTREAM and SANDBOXER_TASK, or the profile, say. */
   readonly workstream?: string
   readonly task?: string
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -167,6 +167,8 @@ export const layer = Layer.effect(
         asks: request.askSecret !== undefined
       })
       const host = document.placement?.host ?? "local"
+      const filed = (given: string | undefined, variable: string, inProfile: string | undefined) =>
+        given ?? (request.environment[variable] || (inProfile ?? null))
       if (host !== "local" && hosts[host] === undefined) {
         const names = ["local", ...Object.keys(hosts).filter((one) => one !== "local")]
         return yield* new UsageError({
@@ -213,8 +215,8 @@ export const layer = Layer.effect(
           heartbeatSeconds: document.heartbeat ?? 30,
           stallSeconds: document.stall ?? null,
           hub: {
-            workstream: request.workstream ?? document.hub?.workstream ?? null,
-            task: request.task ?? document.hub?.task ?? null,
+            workstream: filed(request.workstream, "SANDBOXER_WORKSTREAM", document.hub?.workstream),
+            task: filed(request.task, "SANDBOXER_TASK", document.hub?.task),
             notes: stateHub.tells === false ? "none" : (document.hub?.notes ?? "phases"),
             everySeconds: document.hub?.every ?? 60
           },

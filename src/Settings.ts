@@ -10,6 +10,7 @@ import { type DocumentKind, read } from "./Documents.js"
 import { UsageError } from "./domain/Errors.js"
 import { didYouMean } from "./domain/Nearest.js"
 import type { Connection } from "./domain/Placement.js"
+import * as HubSettings from "./HubSettings.js"
 
 /** A machine that is reached over SSH; `local` is this one, of which only `slots` is said. */
 const HostKeys = Schema.Struct({
@@ -29,7 +30,8 @@ const ConfigFile = Schema.Struct({
   hosts: Schema.optional(
     Schema.Record({ key: Schema.String, value: HostKeys }).annotations({ title: "hosts by their names" })
   ),
-  portRegistry: Schema.optional(Schema.NonEmptyString)
+  portRegistry: Schema.optional(Schema.NonEmptyString),
+  hub: Schema.optional(HubSettings.HubKeys)
 })
 
 /** What a command line or an embedding program says: it wins over the environment and the file. */
@@ -63,6 +65,8 @@ export interface SettingsShape {
   readonly hosts: Readonly<Record<string, HostSettings>>
   /** A file of machines by their `vm_name`, which others write. */
   readonly portRegistry?: string
+  /** The State Hub, where there is one. */
+  readonly hub?: HubSettings.HubSettings
   /** Each key, its value and where that came from, for people. */
   readonly sources: ReadonlyArray<{ readonly key: string; readonly value: string; readonly from: string }>
 }
@@ -87,7 +91,8 @@ export interface SettingsInput {
 
 const keysOf: Readonly<Record<string, ReadonlyArray<string>>> = {
   "": Object.keys(ConfigFile.fields),
-  hosts: Object.keys(HostKeys.fields)
+  hosts: Object.keys(HostKeys.fields),
+  hub: Object.keys(HubSettings.HubKeys.fields)
 }
 
 const known = (below: string) => {
@@ -207,10 +212,18 @@ export const resolve = (
       }
     ])
     const from = configFile ?? ""
+    const hub = yield* HubSettings.resolve({
+      file: file.hub ?? {},
+      fileName: from,
+      url: variable("STATE_HUB_URL"),
+      token: variable("STATE_HUB_TOKEN"),
+      beside
+    })
     return {
       home: state.value,
       hosts: Object.fromEntries(hosts),
       ...(file.portRegistry === undefined ? {} : { portRegistry: beside(file.portRegistry) }),
+      ...(hub === undefined ? {} : { hub: hub.hub }),
       profileFolders: folders,
       ...(namedFile === undefined || configFile === undefined ? {} : { namedConfiguration: configFile }),
       sources: [
@@ -224,6 +237,7 @@ export const resolve = (
         ...(hosts.length === 0
           ? []
           : [{ key: "hosts", value: hosts.map(([name]) => name).join(", "), from }]),
+        ...(hub === undefined ? [] : [{ key: "hub", value: hub.hub.endpoint, from: hub.from }]),
         ...(file.portRegistry === undefined
           ? []
           : [{ key: "portRegistry", value: beside(file.portRegistry), from }])
