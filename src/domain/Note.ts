@@ -72,7 +72,7 @@ export const oneLine = (text: string, longest = longestSummary): string => {
     .replaceAll(/[\s\p{Zl}\p{Zp}]+/gu, " ")
     .replaceAll(/[\p{Cf}\p{Cs}]/gu, "")
     .trim()
-  const letters = [...line.slice(0, 2 * longest)]
+  const letters = [...line.slice(0, 2 * longest + 2)]
   return letters.length <= longest ? line : `${letters.slice(0, longest - 1).join("")}…`
 }
 
