@@ -51,11 +51,17 @@ const processError = ({ cwd, program }: ProcessCommand, cause: NodeJS.ErrnoExcep
 const exitCodeOf = (code: number | null, signal: NodeJS.Signals | null): number =>
   code ?? 128 + (signal === null ? 0 : constants.signals[signal])
 
+/** What every child may see of this process's environment: the State Hub's token is for supervisors, which are given it. */
+const inherited = (): NodeJS.ProcessEnv => {
+  const { STATE_HUB_TOKEN: _, ...environment } = process.env
+  return environment
+}
+
 const start = (command: ProcessCommand, options: SpawnOptions): ChildProcess =>
   spawn(command.program, [...command.args], {
     ...options,
     ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
-    env: { ...process.env, ...command.env }
+    env: { ...inherited(), ...command.env }
   })
 
 /** Starts a child; some errors are thrown at once, others told later. */

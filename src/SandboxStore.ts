@@ -5,6 +5,7 @@ import * as Schema from "effect/Schema"
 import { Conflict } from "./domain/Errors.js"
 import type { HeldLease, Holder } from "./domain/Holder.js"
 import type { HostPath } from "./domain/HostPath.js"
+import type { OutboxStatus, RefusedNote, Sender, Settlement, WaitingNote } from "./domain/Outbox.js"
 import type { Plan } from "./domain/Plan.js"
 import type { NewEvent, ProgressEvent } from "./domain/ProgressEvent.js"
 import type { Sandbox, SandboxChange, SandboxId } from "./domain/Sandbox.js"
@@ -127,7 +128,10 @@ export interface SandboxStoreShape {
     attempt: number,
     event: NewEvent
   ) => Effect.Effect<boolean, StoreError | Conflict>
-  /** Forgets a sandbox, its events and all; false where it is not there, or `when` is false of it. */
+  /**
+   * Forgets a sandbox, its events and all; false where it is not there, `when` is false of it, or notes of it wait to
+   * be told.
+   */
   readonly forget: (id: SandboxId, when: (sandbox: Sandbox) => boolean) => Effect.Effect<boolean, StoreError>
   /** Takes a place in the line for a resource, under a lease, if it has none there. The end of its provision gives it up. */
   readonly claim: (lease: Lease, resource: string) => Effect.Effect<void, StoreError>
@@ -135,6 +139,27 @@ export interface SandboxStoreShape {
   readonly claimants: (resource: string) => Effect.Effect<ReadonlyArray<Claimant>, StoreError>
   readonly steps: (id: SandboxId, attempt: number) => Effect.Effect<ReadonlyArray<Step>, StoreError>
   readonly log: (id: SandboxId) => Effect.Effect<LogPosition | undefined, StoreError>
+
+  readonly outbox: OutboxShape
+}
+
+/** Notes for a State Hub: written with the events that they tell of, where the sandbox's plan wants them told. */
+export interface OutboxShape {
+  /** Whether any waits, and who delivers: quick. */
+  readonly peek: Effect.Effect<{ readonly waits: boolean; readonly sender: Sender }, StoreError>
+  readonly status: Effect.Effect<OutboxStatus, StoreError>
+  /** The first of those that wait, in the order in which they were written. */
+  readonly waiting: (most: number) => Effect.Effect<ReadonlyArray<WaitingNote>, StoreError>
+  /** Those that were put aside, the oldest first. */
+  readonly refused: Effect.Effect<ReadonlyArray<RefusedNote>, StoreError>
+  /** Takes the right to deliver over from the term that was seen; `undefined` where someone else was quicker. */
+  readonly take: (holder: Holder, seen: number) => Effect.Effect<number | undefined, StoreError>
+  /** Writes what became of notes; false, and nothing is written, where another one took over. */
+  readonly settle: (term: number, settlement: Settlement) => Effect.Effect<boolean, StoreError>
+  /** Gives the right to deliver back, if it is still held. */
+  readonly release: (term: number) => Effect.Effect<void, StoreError>
+  /** Has notes that were put aside wait again, all where no ids are given; says how many did. */
+  readonly retry: (ids: ReadonlyArray<string>) => Effect.Effect<number, StoreError>
 }
 
 /** @category services */

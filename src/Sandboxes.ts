@@ -29,6 +29,7 @@ import { tearDown } from "./Sandboxes/Teardown.js"
 import { SandboxStore, StoreError } from "./SandboxStore.js"
 import { Secrets, type SecretValues } from "./Secrets.js"
 import { Settings } from "./Settings.js"
+import { StateHub } from "./StateHub.js"
 import { Supervisors } from "./Supervisors.js"
 import { makeWatches } from "./Watch.js"
 
@@ -42,6 +43,9 @@ export interface CreateRequest {
   readonly timeoutSeconds?: number
   /** How long it may wait for its turn; 10 minutes where it is left out. */
   readonly lockTimeoutSeconds?: number
+  /** What a State Hub files the sandbox's notes under; by default what SANDBOXER_WORKSTREAM and SANDBOXER_TASK, or the profile, say. */
+  readonly workstream?: string
+  readonly task?: string
   readonly environment: Readonly<Record<string, string | undefined>>
   /** What relative paths of given inputs are relative to, but for those of a document. */
   readonly workingDirectory: string
@@ -175,6 +179,7 @@ export const layer = Layer.effect(
     const supervisors = yield* Supervisors
     const watchOf = yield* makeWatches
     const { hosts, retentionSeconds } = yield* Settings
+    const stateHub = yield* StateHub
 
     const plan = Effect.fn("Sandboxes.plan")(function* (request: CreateRequest) {
       const profile = yield* profiles.get(request.profile)
@@ -202,6 +207,8 @@ export const layer = Layer.effect(
         asks: request.askSecret !== undefined
       })
       const host = document.placement?.host ?? "local"
+      const filed = (given: string | undefined, variable: string, inProfile: string | undefined) =>
+        given ?? (request.environment[variable] || (inProfile ?? null))
       if (host !== "local" && hosts[host] === undefined) {
         const names = ["local", ...Object.keys(hosts).filter((one) => one !== "local")]
         return yield* new UsageError({
@@ -261,7 +268,12 @@ export const layer = Layer.effect(
                   on: document.retry.on ?? passing,
                   backoffSeconds: document.retry.backoff ?? usualBackoff
                 },
-          hub: { workstream: document.hub?.workstream ?? null, task: document.hub?.task ?? null },
+          hub: {
+            workstream: filed(request.workstream, "SANDBOXER_WORKSTREAM", document.hub?.workstream),
+            task: filed(request.task, "SANDBOXER_TASK", document.hub?.task),
+            notes: stateHub.tells === false ? "none" : (document.hub?.notes ?? "phases"),
+            everySeconds: document.hub?.every ?? 60
+          },
           description: planned.description,
           spec: planned.encoded
         }),
@@ -336,7 +348,8 @@ export const layer = Layer.effect(
         yield* store.create(sandbox, planned, {
           identity: "requested",
           type: "requested",
-          message: `requested from ${planned.profile}`
+          message: `requested from ${planned.profile}`,
+          data: { mode: planned.mode, host: planned.placement.host, steps: planned.description }
         })
         return sandbox
       })

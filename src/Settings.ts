@@ -11,6 +11,7 @@ import { UsageError } from "./domain/Errors.js"
 import { didYouMean } from "./domain/Nearest.js"
 import type { Connection } from "./domain/Placement.js"
 import { DurationSeconds } from "./domain/Units.js"
+import * as HubSettings from "./HubSettings.js"
 
 /** A machine that is reached over SSH; `local` is this one, of which only `slots` is said. */
 const HostKeys = Schema.Struct({
@@ -31,7 +32,8 @@ const ConfigFile = Schema.Struct({
     Schema.Record({ key: Schema.String, value: HostKeys }).annotations({ title: "hosts by their names" })
   ),
   portRegistry: Schema.optional(Schema.NonEmptyString),
-  retention: Schema.optional(DurationSeconds)
+  retention: Schema.optional(DurationSeconds),
+  hub: Schema.optional(HubSettings.HubKeys)
 })
 
 /** What a command line or an embedding program says: it wins over the environment and the file. */
@@ -67,6 +69,8 @@ export interface SettingsShape {
   readonly portRegistry?: string
   /** How long the record and the log of a sandbox that was destroyed are kept. */
   readonly retentionSeconds: number
+  /** The State Hub, where there is one. */
+  readonly hub?: HubSettings.HubSettings
   /** Each key, its value and where that came from, for people. */
   readonly sources: ReadonlyArray<{ readonly key: string; readonly value: string; readonly from: string }>
 }
@@ -101,7 +105,8 @@ export interface SettingsInput {
 
 const keysOf: Readonly<Record<string, ReadonlyArray<string>>> = {
   "": Object.keys(ConfigFile.fields),
-  hosts: Object.keys(HostKeys.fields)
+  hosts: Object.keys(HostKeys.fields),
+  hub: Object.keys(HubSettings.HubKeys.fields)
 }
 
 const known = (below: string) => {
@@ -221,11 +226,19 @@ export const resolve = (
       }
     ])
     const from = configFile ?? ""
+    const hub = yield* HubSettings.resolve({
+      file: file.hub ?? {},
+      fileName: from,
+      url: variable("STATE_HUB_URL"),
+      token: variable("STATE_HUB_TOKEN"),
+      beside
+    })
     return {
       home: state.value,
       hosts: Object.fromEntries(hosts),
       retentionSeconds: file.retention ?? usualRetention,
       ...(file.portRegistry === undefined ? {} : { portRegistry: beside(file.portRegistry) }),
+      ...(hub === undefined ? {} : { hub: hub.hub }),
       profileFolders: folders,
       ...(namedFile === undefined || configFile === undefined ? {} : { namedConfiguration: configFile }),
       sources: [
@@ -239,6 +252,7 @@ export const resolve = (
         ...(hosts.length === 0
           ? []
           : [{ key: "hosts", value: hosts.map(([name]) => name).join(", "), from }]),
+        ...(hub === undefined ? [] : [{ key: "hub", value: hub.hub.endpoint, from: hub.from }]),
         ...(file.portRegistry === undefined
           ? []
           : [{ key: "portRegistry", value: beside(file.portRegistry), from }]),

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { Artifacts } from "./Artifacts.js"
+import { withDelivery } from "./Delivery.js"
 import { Failure, type FailureReason, ProvisionError, runbookOf } from "./domain/Failure.js"
 import { join } from "./domain/HostPath.js"
 import { graceOf } from "./domain/Phase.js"
@@ -19,7 +20,6 @@ import { Extensions, type Provisioned } from "./Extension.js"
 import { Holders } from "./Holders.js"
 import { type HostError, type HostShape, Hosts } from "./Host.js"
 import { keep } from "./Kept.js"
-import { withNotes } from "./Notes.js"
 import type { ProvisionShape } from "./Provision.js"
 import * as Queue from "./Queue.js"
 import { type RecipeError, RecipeLayers, type RecipeServices } from "./Recipe.js"
@@ -476,7 +476,7 @@ export const supervise = (id: SandboxId): Effect.Effect<void, StoreError, Superv
         )
       }).pipe(
         Effect.catchAll((error) => giveUp(lease, sandbox, plan, error)),
-        withNotes(lease, sandbox.attempt, plan)
+        withDelivery
       )
       if (again) yield* pauseBefore(id, sandbox.attempt, plan)
       return again

@@ -9,6 +9,7 @@
  * )
  */
 export * as Artifacts from "./Artifacts.js"
+export * as Delivery from "./Delivery.js"
 export * as Doctor from "./Doctor.js"
 export * as Artifact from "./domain/Artifact.js"
 export * as Errors from "./domain/Errors.js"
@@ -17,6 +18,7 @@ export * as Holder from "./domain/Holder.js"
 export * as HostPath from "./domain/HostPath.js"
 export * as Input from "./domain/Input.js"
 export * as Note from "./domain/Note.js"
+export * as Outbox from "./domain/Outbox.js"
 export * as Phase from "./domain/Phase.js"
 export * as Placement from "./domain/Placement.js"
 export * as Plan from "./domain/Plan.js"

@@ -35,7 +35,8 @@ import * as SandboxStoreSql from "./SandboxStore/Sql.js"
 import type { SandboxStore } from "./SandboxStore.js"
 import * as SecretsFiles from "./Secrets/Files.js"
 import * as Settings from "./Settings.js"
-import { layerNoop as layerHubNoop, type StateHub } from "./StateHub.js"
+import * as StateHubHttp from "./StateHub/Http.js"
+import type { StateHub } from "./StateHub.js"
 import * as Steps from "./Steps.js"
 import type { SupervisionServices } from "./Supervision.js"
 import * as SupervisorsDetached from "./Supervisors/Detached.js"
@@ -47,7 +48,9 @@ export { layer as layerHosts } from "./Host/Live.js"
 export { layer as layerPacker } from "./Packer/Command.js"
 export { layer as layerProfiles } from "./Profiles/Directory.js"
 export { layer as layerStore } from "./SandboxStore/Sql.js"
+export { layer as layerHubHttp } from "./StateHub/Http.js"
 export { layer as layerHubJournal } from "./StateHub/Journal.js"
+export { layer as layerHubTee } from "./StateHub/Tee.js"
 
 const platform = Layer.merge(NodeFileSystem.layer, NodePath.layer)
 
@@ -116,7 +119,7 @@ const supervision = ({ extensions, hosts, packer, settings, stateHub }: LayerOpt
     HoldersProc.layer,
     UptimeProc.layer,
     extensions ?? layerShipped,
-    stateHub ?? layerHubNoop,
+    stateHub ?? StateHubHttp.layer,
     ProfilesDirectory.layer
   ).pipe(
     Layer.provideMerge(Layer.merge(hosts ?? HostLive.layer, layerSandboxStore)),

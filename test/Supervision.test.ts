@@ -490,7 +490,7 @@ describe("the State Hub", () => {
       const made = yield* world({
         extensions: [extensionOf(Effect.flatMap(Reporter, ({ note }) => note("n", "on the way")))]
       })
-      yield* made.record(1, plan({ hub: { workstream: "w", task: "t" } }))
+      yield* made.record(1, plan({ hub: { workstream: "w", task: "t", notes: "all", everySeconds: 0 } }))
       yield* made.supervise(1)
       const notes = yield* made.notes
       expect(notes.map(({ event_type, sequence }) => [sequence, event_type])).toEqual([

@@ -80,7 +80,7 @@ export const plan = (fields: Partial<ConstructorParameters<typeof Plan>[0]> = {}
     timeoutSeconds: null,
     heartbeatSeconds: 30,
     stallSeconds: null,
-    hub: { workstream: null, task: null },
+    hub: { workstream: null, task: null, notes: "all", everySeconds: 0 },
     description: [],
     spec: {},
     ...fields
@@ -111,6 +111,7 @@ const mortal = <S extends object>(service: S, lives: { left: number }): S => {
     get: (target, name) => {
       const value: unknown = Reflect.get(target, name)
       if (Effect.isEffect(value)) return living(value)
+      if (typeof value === "object" && value !== null) return mortal(value, lives)
       if (typeof value !== "function") return value
       return (...args: ReadonlyArray<unknown>) => {
         const result: unknown = Reflect.apply(value, target, args)

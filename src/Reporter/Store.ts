@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { ProvisionError } from "../domain/Failure.js"
+import { lastLine } from "../domain/Note.js"
 import { isForward, type PhaseName } from "../domain/Phase.js"
 import * as Redactor from "../domain/Redactor.js"
 import { formatDuration } from "../domain/Units.js"
@@ -176,7 +177,8 @@ export const layer = Layer.scoped(
               identity: `${attempt}/heartbeat/${term}/${now}`,
               type: "heartbeat",
               message: `${current ?? "waiting"}: ${formatDuration(now - begunAt)} so far`,
-              phase: current
+              phase: current,
+              data: { tail: lastLine(tail) }
             }
           ]
         }

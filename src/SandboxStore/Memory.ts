@@ -25,6 +25,7 @@ import {
   type Step,
   StoreError
 } from "../SandboxStore.js"
+import * as Outbox from "./MemoryOutbox.js"
 
 interface Kept {
   readonly sandbox: Sandbox
@@ -46,6 +47,7 @@ interface State {
   readonly events: ReadonlyArray<Written>
   /** In the order in which they came. */
   readonly claims: ReadonlyArray<{ readonly id: SandboxId; readonly resource: string }>
+  readonly outbox: Outbox.Outbox
 }
 
 type Change<E = never> = Either.Either<State, E | StoreError>
@@ -109,7 +111,14 @@ const append = (state: State, id: SandboxId, event: NewEvent, now: DateTime.Utc)
   if (before.some(({ identity }) => identity === event.identity)) return state
   const seq = before.length + 1
   const made = numbered(id, seq, event, now)
-  return { ...state, events: [...state.events, { identity: event.identity, event: made }] }
+  const kept = state.sandboxes.get(id)
+  const earlier = before.map(({ event: one }) => one)
+  return {
+    ...state,
+    events: [...state.events, { identity: event.identity, event: made }],
+    outbox:
+      kept === undefined ? state.outbox : Outbox.write(state.outbox, made, kept.plan, kept.sandbox, earlier)
+  }
 }
 
 /**
@@ -117,7 +126,7 @@ const append = (state: State, id: SandboxId, event: NewEvent, now: DateTime.Utc)
  * @category constructors
  */
 export const make: Effect.Effect<SandboxStoreShape> = Effect.sync(() => {
-  let state: State = { sandboxes: new Map(), events: [], claims: [] }
+  let state: State = { sandboxes: new Map(), events: [], claims: [], outbox: Outbox.empty }
   const read = <A>(look: (now: State) => A): Effect.Effect<A> => Effect.sync(() => look(state))
   // Nothing else runs within one, as it waits for nothing.
   const transaction = <A, E>(
@@ -238,10 +247,13 @@ export const make: Effect.Effect<SandboxStoreShape> = Effect.sync(() => {
     forget: (id, when) =>
       Effect.sync(() => {
         const kept = state.sandboxes.get(id)
-        if (kept === undefined || !when(kept.sandbox)) return false
+        const waits = ({ note, state: of }: Outbox.Outbox["rows"][number]) =>
+          of === "waiting" && note.sandbox_id === id
+        if (kept === undefined || !when(kept.sandbox) || state.outbox.rows.some(waits)) return false
         const sandboxes = new Map(state.sandboxes)
         sandboxes.delete(id)
         state = {
+          ...state,
           sandboxes,
           events: state.events.filter(({ event }) => event.sandboxId !== id),
           claims: state.claims.filter((claim) => claim.id !== id)
@@ -266,7 +278,14 @@ export const make: Effect.Effect<SandboxStoreShape> = Effect.sync(() => {
       ),
     steps: (id, attempt) =>
       read(({ sandboxes }) => sandboxes.get(id)?.steps.filter((step) => step.attempt === attempt) ?? []),
-    log: (id) => read(({ sandboxes }) => sandboxes.get(id)?.log)
+    log: (id) => read(({ sandboxes }) => sandboxes.get(id)?.log),
+    outbox: Outbox.make((change) =>
+      Effect.map(DateTime.now, (now) => {
+        const [value, outbox] = change(state.outbox, DateTime.toEpochMillis(now))
+        state = { ...state, outbox }
+        return value
+      })
+    )
   }
 })
 

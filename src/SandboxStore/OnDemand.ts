@@ -44,7 +44,17 @@ export const layer = <R>(
         claim: (lease, resource) => use((open) => open.claim(lease, resource)),
         claimants: (resource) => use((open) => open.claimants(resource)),
         steps: (id, attempt) => use((open) => open.steps(id, attempt)),
-        log: (id) => use((open) => open.log(id))
+        log: (id) => use((open) => open.log(id)),
+        outbox: {
+          peek: use(({ outbox }) => outbox.peek),
+          status: use(({ outbox }) => outbox.status),
+          waiting: (most) => use(({ outbox }) => outbox.waiting(most)),
+          refused: use(({ outbox }) => outbox.refused),
+          take: (holder, seen) => use(({ outbox }) => outbox.take(holder, seen)),
+          settle: (term, settlement) => use(({ outbox }) => outbox.settle(term, settlement)),
+          release: (term) => use(({ outbox }) => outbox.release(term)),
+          retry: (ids) => use(({ outbox }) => outbox.retry(ids))
+        }
       }
     })
   )

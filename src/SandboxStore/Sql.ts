@@ -24,6 +24,7 @@ import {
 import { type Lease, nameTaken, SandboxStore, type SandboxStoreShape, StoreError } from "../SandboxStore.js"
 import { Settings } from "../Settings.js"
 import * as Sqlite from "./Sqlite.js"
+import * as Outbox from "./SqlOutbox.js"
 
 /** Each runs once; a later program adds to them and changes none. */
 const migrations: Sqlite.Migrations = {
@@ -75,7 +76,8 @@ const migrations: Sqlite.Migrations = {
       UNIQUE (resource, sandbox_id)
     )`
     yield* sql`CREATE INDEX claims_sandbox ON claims (sandbox_id)`
-  })
+  }),
+  "4_outbox": Outbox.migration
 }
 
 const SandboxJson = Schema.parseJson(Sandbox)
@@ -161,6 +163,11 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
       ([row]) => (row === undefined ? Effect.as(Effect.void, undefined) : decode(SandboxJson, row.document))
     )
 
+  const planOf = (id: SandboxId) =>
+    Effect.flatMap(sql<{ readonly plan: string }>`SELECT plan FROM sandboxes WHERE id = ${id}`, ([row]) =>
+      row === undefined ? Effect.as(Effect.void, undefined) : decode(PlanJson, row.plan)
+    )
+
   const update = (id: SandboxId, fields: SandboxChange) =>
     Effect.gen(function* () {
       const before = yield* document(id)
@@ -183,6 +190,25 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
       const made = numbered(id, seq, event, now)
       yield* sql`INSERT INTO events (sandbox_id, seq, identity, document)
         VALUES (${id}, ${seq}, ${event.identity}, ${yield* encode(EventJson, made)})`
+      const sandbox = yield* document(id)
+      const plan = yield* planOf(id)
+      if (sandbox === undefined || plan === undefined) return
+      yield* Outbox.write({ encode, sql }, { event: made, plan, sandbox }, earlierPhases(id, seq))
+    })
+
+  /** What tells of the begin and the phases of the attempt that an event belongs to. */
+  const earlierPhases = (id: SandboxId, before: number) =>
+    Effect.gen(function* () {
+      const rows = yield* sql<{ readonly document: string }>`SELECT document FROM events
+        WHERE sandbox_id = ${id} AND seq < ${before}
+          AND document ->> 'type' IN ('provisioning', 'phase') ORDER BY seq`
+      const events = yield* Effect.forEach(rows, (row) => decode(EventJson, row.document))
+      return events.slice(
+        Math.max(
+          0,
+          events.findLastIndex(({ type }) => type === "provisioning")
+        )
+      )
     })
 
   const held = (id: SandboxId) =>
@@ -229,13 +255,7 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
         if (taken !== undefined) return yield* nameTaken(sandbox.name, taken)
       }),
     get: (id) => run(document(id)),
-    plan: (id) =>
-      run(
-        Effect.flatMap(
-          sql<{ readonly plan: string }>`SELECT plan FROM sandboxes WHERE id = ${id}`,
-          ([row]) => (row === undefined ? Effect.as(Effect.void, undefined) : decode(PlanJson, row.plan))
-        )
-      ),
+    plan: (id) => run(planOf(id)),
     list: run(
       Effect.flatMap(
         sql<{ readonly document: string }>`SELECT document FROM sandboxes ORDER BY created_at, rowid`,
@@ -344,7 +364,10 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
         Effect.gen(function* () {
           const sandbox = yield* document(id)
           if (sandbox === undefined || !when(sandbox)) return false
-          for (const table of ["claims", "events", "leases", "logs", "steps"]) {
+          const waiting = yield* sql`
+            SELECT 1 FROM outbox WHERE sandbox_id = ${id} AND state = 'waiting' LIMIT 1`
+          if (waiting.length > 0) return false
+          for (const table of ["outbox", "claims", "events", "leases", "logs", "steps"]) {
             yield* sql`DELETE FROM ${sql(table)} WHERE sandbox_id = ${id}`
           }
           yield* sql`DELETE FROM sandboxes WHERE id = ${id}`
@@ -380,7 +403,8 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
           sql<{ readonly document: string }>`SELECT document FROM logs WHERE sandbox_id = ${id}`,
           ([row]) => (row === undefined ? Effect.as(Effect.void, undefined) : decode(LogJson, row.document))
         )
-      )
+      ),
+    outbox: Outbox.make({ sql, decode, encode, run, transaction })
   }
 })
 

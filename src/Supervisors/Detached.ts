@@ -1,6 +1,7 @@
 /** Supervisors as processes of their own: `sandboxer supervise ID`, which outlives the one who started it. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import type { SandboxId } from "../domain/Sandbox.js"
 import { cookie } from "../Host.js"
 import { detach } from "../Processes.js"
@@ -27,7 +28,7 @@ export const layer = (
   Layer.scoped(
     Supervisors,
     Effect.gen(function* () {
-      const { home, namedConfiguration } = yield* Settings
+      const { home, hub, namedConfiguration } = yield* Settings
       const start = (id: SandboxId) =>
         detach({
           program: process.execPath,
@@ -37,6 +38,8 @@ export const layer = (
             SANDBOXER_HOME: home,
             // Its working directory is another one; a variable that is empty says nothing.
             SANDBOXER_CONFIG: namedConfiguration ?? "",
+            STATE_HUB_URL: hub?.url ?? "",
+            STATE_HUB_TOKEN: hub?.token === undefined ? "" : Redacted.value(hub.token),
             // Started within a Job, it is not one of that Job's processes.
             [cookie]: ""
           }

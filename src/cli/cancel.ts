@@ -4,6 +4,7 @@ import { Conflict } from "../domain/Errors.js"
 import { Sandboxes } from "../Sandboxes.js"
 import { find, reference } from "./reference.js"
 import { say } from "./say.js"
+import { told } from "./told.js"
 
 export const cancel = Command.make("cancel", { id: reference }, ({ id }) =>
   Effect.gen(function* () {
@@ -20,5 +21,5 @@ export const cancel = Command.make("cancel", { id: reference }, ({ id }) =>
     }
     const proof = (yield* manager.events(sandbox.id, 0)).find(({ type }) => type === "cancelled")?.data.proof
     yield* say(`${name}: cancelled; nothing of it runs any more (${JSON.stringify(proof)})`)
-  })
+  }).pipe(told)
 ).pipe(Command.withDescription("Cancel a provision, and wait for the proof that nothing of it runs"))

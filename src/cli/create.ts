@@ -9,6 +9,7 @@ import * as options from "./options.js"
 import { type Kind, printOne, sandboxes, sandboxInFull } from "./output.js"
 import { warnOfShadows } from "./profile.js"
 import { conclude, follow } from "./progress.js"
+import { told } from "./told.js"
 
 const plans: Kind<Plan> = {
   kind: "Plan",
@@ -70,6 +71,10 @@ export const create = Command.make(
     lockTimeoutSeconds: options.optional(
       options.duration("lock-timeout", "How long it may wait for its turn; 10 minutes by default")
     ),
+    workstream: options.optional(
+      options.text("workstream", "The workstream that a State Hub files its notes under")
+    ),
+    task: options.optional(options.text("task", "The task that a State Hub files its notes under")),
     detach: options.flag("detach", "Do not wait for the provision to end"),
     dryRun: options.flag("dry-run", "Say what would be done and why, and do nothing"),
     progress: options.progress,
@@ -86,8 +91,10 @@ export const create = Command.make(
     output,
     profile,
     progress,
+    task,
     timeoutSeconds,
-    ttlSeconds
+    ttlSeconds,
+    workstream
   }) =>
     Effect.gen(function* () {
       const manager = yield* Sandboxes
@@ -106,15 +113,22 @@ export const create = Command.make(
         ...(name === undefined ? {} : { name }),
         ...(ttlSeconds === undefined ? {} : { ttlSeconds }),
         ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+        ...(workstream === undefined ? {} : { workstream }),
+        ...(task === undefined ? {} : { task }),
         ...(lockTimeoutSeconds === undefined ? {} : { lockTimeoutSeconds })
       }
       yield* warnOfShadows(yield* profiles.get(profile))
       if (dryRun) return yield* printOne(output, plans, yield* manager.plan(request))
       const sandbox = yield* manager.create(request)
+      // Its supervisor tells the hub.
       if (detach) return yield* printOne(output, sandboxes, sandbox)
-      const ended = yield* follow(sandbox, { mode: progress, cancels: true })
-      yield* printOne(output, output === "table" ? sandboxInFull : sandboxes, ended)
-      yield* conclude(ended)
+      yield* told(
+        Effect.gen(function* () {
+          const ended = yield* follow(sandbox, { mode: progress, cancels: true })
+          yield* printOne(output, output === "table" ? sandboxInFull : sandboxes, ended)
+          yield* conclude(ended)
+        })
+      )
     })
 ).pipe(
   Command.withDescription(

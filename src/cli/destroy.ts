@@ -6,6 +6,7 @@ import * as options from "./options.js"
 import { printList, sandboxes } from "./output.js"
 import { find } from "./reference.js"
 import { say } from "./say.js"
+import { told } from "./told.js"
 
 const make = (name: string, description: string) =>
   Command.make(
@@ -33,7 +34,7 @@ const make = (name: string, description: string) =>
           if (typeof last?.data.left === "string") yield* say(`warning: ${name}: ${last.data.left}`)
         }
         yield* printList(output, sandboxes, destroyed)
-      })
+      }).pipe(told)
   ).pipe(Command.withDescription(description))
 
 export const destroy = make("destroy", "End sandboxes; their artifacts stay")

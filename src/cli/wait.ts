@@ -7,6 +7,7 @@ import * as options from "./options.js"
 import { printOne, sandboxes } from "./output.js"
 import { conclude } from "./progress.js"
 import { find, reference } from "./reference.js"
+import { told } from "./told.js"
 
 export const wait = Command.make(
   "wait",
@@ -31,5 +32,5 @@ export const wait = Command.make(
           hint: "create it again"
         })
       }
-    })
+    }).pipe(told)
 ).pipe(Command.withDescription("Wait until a provision has ended, and end as it did"))

@@ -20,7 +20,7 @@ export class UsageError extends Schema.TaggedError<UsageError>("sandboxer/UsageE
  * @category errors
  */
 export class NotFound extends Schema.TaggedError<NotFound>("sandboxer/NotFound")("NotFound", {
-  reason: Schema.Literal("sandbox", "profile", "artifact", "extension", "log"),
+  reason: Schema.Literal("sandbox", "profile", "artifact", "extension", "log", "note"),
   message: Schema.String,
   hint: Schema.String
 }) {}

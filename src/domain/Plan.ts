@@ -45,7 +45,16 @@ export class Plan extends Schema.Class<Plan>("sandboxer/Plan")({
     ),
     { default: () => null }
   ),
-  hub: Schema.Struct({ workstream: Schema.NullOr(Schema.String), task: Schema.NullOr(Schema.String) }),
+  hub: Schema.Struct({
+    workstream: Schema.NullOr(Schema.String),
+    task: Schema.NullOr(Schema.String),
+    /** What a State Hub is told of; `none` where there was no hub when the sandbox was created. */
+    notes: Schema.optionalWith(Schema.Literal("phases", "all", "failures", "none"), {
+      default: () => "none"
+    }),
+    /** Heartbeats are told once in so many seconds at most. */
+    everySeconds: Schema.optionalWith(Schema.Number, { default: () => 60 })
+  }),
   description: Schema.Array(Schema.String),
   spec: Schema.Unknown
 }) {}

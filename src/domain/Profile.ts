@@ -2,6 +2,7 @@ import * as Schema from "effect/Schema"
 import type { Location } from "./Errors.js"
 import { FailureReason } from "./Failure.js"
 import { ProfileInput } from "./Input.js"
+import { NoteLevel } from "./Note.js"
 import { type PhaseName, phases } from "./Phase.js"
 import { DurationSeconds, SizeBytes } from "./Units.js"
 
@@ -64,7 +65,11 @@ const Placement = Schema.Struct({
 
 const HubKeys = Schema.Struct({
   workstream: Schema.optional(Schema.String),
-  task: Schema.optional(Schema.String)
+  task: Schema.optional(Schema.String),
+  /** What it is told of: phases and how it ends, everything, or what goes wrong alone. */
+  notes: Schema.optional(NoteLevel),
+  /** Heartbeats are told once in this time at most. */
+  every: Schema.optional(DurationSeconds)
 }).annotations({ title: "the keys of hub" })
 
 /** When a provision that failed is tried again. */

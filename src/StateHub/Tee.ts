@@ -1,0 +1,36 @@
+/** Two hubs that are told the same. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { StateHub } from "../StateHub.js"
+
+/**
+ * Tells both, each whatever the other says; notes count as told once both have them, so that while one is away the
+ * other is told again. Where one tells nobody, this is the other.
+ * @category layers
+ */
+export const layer = <R1, R2>(
+  one: Layer.Layer<StateHub, never, R1>,
+  other: Layer.Layer<StateHub, never, R2>
+): Layer.Layer<StateHub, never, R1 | R2> =>
+  Layer.scoped(
+    StateHub,
+    Effect.gen(function* () {
+      const built = [yield* Layer.build(one), yield* Layer.build(other)]
+      const hubs = built
+        .map((context) => Context.get(context, StateHub))
+        .filter(({ tells }) => tells !== false)
+      const targets = hubs.flatMap(({ target }) => target ?? [])
+      return {
+        publish: (notes) =>
+          Effect.flatMap(
+            Effect.forEach(hubs, ({ publish }) => Effect.either(publish(notes)), {
+              concurrency: "unbounded"
+            }),
+            (results) => Effect.all(results, { discard: true })
+          ),
+        ...(targets.length === 0 ? {} : { target: targets.join(" and ") }),
+        ...(hubs.length === 0 ? { tells: false as const } : {})
+      }
+    })
+  )

@@ -1,0 +1,90 @@
+import * as Command from "@effect/cli/Command"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import type { Holder } from "../domain/Holder.js"
+import type { OutboxStatus, RefusedNote } from "../domain/Outbox.js"
+import { Holders } from "../Holders.js"
+import { SandboxStore } from "../SandboxStore.js"
+import { StateHub } from "../StateHub.js"
+import * as options from "./options.js"
+import { type Kind, printOne } from "./output.js"
+
+interface Status extends OutboxStatus {
+  readonly told: boolean
+  readonly target: string | undefined
+  readonly putAside: ReadonlyArray<RefusedNote>
+  /** Who delivers at this moment. */
+  readonly sending: Holder | null
+}
+
+const time = (millis: number | null) =>
+  millis === null ? null : DateTime.formatIso(DateTime.unsafeMake(millis))
+
+const said = (text: string | null) => text ?? "-"
+
+/** Null where the next one who looks tries at once. */
+const nextTry = ({ sender: { delivering }, target, waiting }: Status) =>
+  waiting === 0 || delivering.target !== (target ?? null) ? null : delivering.nextTryAt
+
+const statuses: Kind<Status> = {
+  kind: "HubStatus",
+  document: (status) => ({
+    hub: status.target ?? null,
+    told: status.told,
+    waiting: status.waiting,
+    delivered: status.delivered,
+    refused: status.refused,
+    refusedNotes: status.putAside.map(({ attempts, note, reason }) => ({
+      id: note.id,
+      sandboxId: note.sandbox_id,
+      summary: note.summary,
+      attempts,
+      reason
+    })),
+    paused: status.sender.delivering.paused,
+    failures: status.sender.delivering.failures,
+    lastAnswer: status.sender.delivering.answer,
+    lastAnswerAt: time(status.sender.delivering.answeredAt),
+    nextTryAt: time(nextTry(status)),
+    sender: status.sending === null ? null : { machine: status.sending.machine, pid: status.sending.pid }
+  }),
+  name: ({ target }) => target ?? "",
+  columns: [
+    ["hub", ({ target, told }) => target ?? (told ? "of this program" : "none: set STATE_HUB_URL")],
+    ["waiting", ({ waiting }) => String(waiting)],
+    ["delivered", ({ delivered }) => String(delivered)],
+    ["put aside", ({ refused }) => String(refused)],
+    [
+      "",
+      ({ putAside }) =>
+        putAside.map(({ note, reason }) => `${note.id}  ${note.summary}\n  ${reason}`).join("\n") || "-"
+    ],
+    ["last answer", ({ sender: { delivering } }) => said(delivering.answer)],
+    ["at", ({ sender: { delivering } }) => said(time(delivering.answeredAt))],
+    [
+      "next try",
+      (status) =>
+        status.waiting === 0
+          ? "-"
+          : `${time(nextTry(status)) ?? "at once"}${status.sender.delivering.paused ? ", or when it is mended: sandboxer hub flush" : ""}`
+    ],
+    ["delivers", ({ sending }) => (sending === null ? "-" : `process ${sending.pid} of ${sending.machine}`)]
+  ]
+}
+
+export const status = Command.make("status", { output: options.output }, ({ output }) =>
+  Effect.gen(function* () {
+    const { outbox } = yield* SandboxStore
+    const { target, tells } = yield* StateHub
+    const { mayBeAlive } = yield* Holders
+    const found = yield* outbox.status
+    const { holder } = found.sender
+    yield* printOne(output, statuses, {
+      ...found,
+      told: tells !== false,
+      target,
+      putAside: yield* outbox.refused,
+      sending: holder !== null && (yield* mayBeAlive(holder)) ? holder : null
+    })
+  })
+).pipe(Command.withDescription("Show what the State Hub was told, what waits, what was put aside and why"))

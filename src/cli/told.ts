@@ -1,0 +1,27 @@
+/** The end of a command that has changed something: the State Hub is told, if that is quick. */
+import * as Effect from "effect/Effect"
+import { deliverBriefly } from "../Delivery.js"
+import type { Holders } from "../Holders.js"
+import { SandboxStore } from "../SandboxStore.js"
+import { StateHub } from "../StateHub.js"
+import { say } from "./say.js"
+
+const tell = Effect.gen(function* () {
+  const { target, tells } = yield* StateHub
+  if (tells === false) return
+  yield* deliverBriefly
+  const { outbox } = yield* SandboxStore
+  const { sender, waits } = yield* outbox.peek
+  const { answer, paused, target: of } = sender.delivering
+  if (waits && paused && of === (target ?? null)) {
+    yield* say(
+      `warning: the State Hub is told nothing until this is mended: ${answer}; see \`sandboxer hub status\``
+    )
+  }
+})
+
+/** Runs a command's work, then tells the hub for 5 s at most, however the work ended; it ends as the work did. */
+export const told = <A, E, R>(
+  work: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R | Holders | SandboxStore | StateHub> =>
+  Effect.ensuring(work, Effect.interruptible(Effect.ignore(tell)))
