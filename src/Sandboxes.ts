@@ -17,7 +17,7 @@ import type { FailureReason } from "./domain/Failure.js"
 import { type GivenInputs, type InputDeclarations, prompt, resolveInputs } from "./domain/Input.js"
 import { didYouMean } from "./domain/Nearest.js"
 import { Plan } from "./domain/Plan.js"
-import type { ProgressEvent } from "./domain/ProgressEvent.js"
+import type { NewEvent, ProgressEvent } from "./domain/ProgressEvent.js"
 import { expiry, hasEnded, isLiving, Sandbox, SandboxId } from "./domain/Sandbox.js"
 import { formatDuration } from "./domain/Units.js"
 import { Extensions, type PlanServices } from "./Extension.js"
@@ -491,16 +491,22 @@ export const layer = Layer.effect(
         })
       if (plan === undefined || (before.state !== "failed" && before.state !== "cancelled"))
         return yield* refused(before.state)
+      const forget = Effect.ignore(secrets.forget(id))
       yield* secrets.put(id, yield* readSecrets(plan.secrets, request, {}))
       const attempt = before.attempt + 1
-      const began = yield* store.beginAttempt(id, attempt, {
+      const event: NewEvent = {
         identity: `${attempt}/requested`,
         type: "requested",
         message: `requested once more: attempt ${attempt}`,
         data: { attempt, logPath: before.logPath }
-      })
-      // Somebody else may have been quicker, and reads what is put there.
-      if (!began) return yield* refused((yield* get(id)).state)
+      }
+      const began = yield* Effect.onError(store.beginAttempt(id, attempt, event), () => forget)
+      if (!began) {
+        const { state } = yield* Effect.onError(get(id), () => forget)
+        // Somebody else may have been quicker, and reads what is put there.
+        if (hasEnded(state)) yield* forget
+        return yield* refused(state)
+      }
       yield* supervisors.start(id, { here: plan.quick && request.detach !== true })
       return yield* get(id)
     })

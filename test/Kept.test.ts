@@ -34,7 +34,7 @@ const mv: HostMemory.Program = ({ args, program }, { host }) =>
   })
 
 const kept = `/elsewhere/home/kept/${id(1)}`
-const where = `what it had made by then is kept in ${kept} until you remove it`
+const where = `what it had made by then is kept in ${kept} until you or reap remove it`
 
 const begun = (options: Partial<WorldOptions> & { readonly recipe: ReturnType<typeof recipe> }) =>
   world({ program: mv, extensions: [extensionOf(options.recipe)], ...options })

@@ -3,6 +3,7 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { StoreError } from "../SandboxStore.js"
@@ -55,7 +56,16 @@ export const layer = Layer.effect(
             Object.entries(shown).map(([name, value]) => [name, Redacted.make(value)])
           )
         }).pipe(Effect.mapError(() => unreadable(file(id)))),
-      forget: (id) => Effect.mapError(fs.remove(file(id), { force: true }), failed)
+      forget: (id) =>
+        Effect.gen(function* () {
+          const folder = path.dirname(file(id))
+          yield* fs.remove(file(id), { force: true })
+          const others = yield* Effect.option(fs.readDirectory(folder))
+          // Where nothing ran, or ran elsewhere, there was nothing else in it.
+          if (Option.isSome(others) && others.value.length === 0) {
+            yield* fs.remove(folder, { recursive: true, force: true })
+          }
+        }).pipe(Effect.mapError(failed))
     }
   })
 )

@@ -35,6 +35,7 @@ import { reap } from "./reap.js"
 import { renew } from "./renew.js"
 import { retry } from "./retry.js"
 import { sayAll } from "./say.js"
+import { serve } from "./serve.js"
 import { show } from "./show.js"
 import { ssh } from "./ssh.js"
 import { supervise } from "./supervise.js"
@@ -63,6 +64,7 @@ const verbs: Verbs = {
   retry: [],
   renew: [],
   reap: [],
+  serve: [],
   destroy: [],
   rm: [],
   exec: [],
@@ -98,6 +100,7 @@ const application = (layers: CliLayers, globals: Globals) => {
       full(retry),
       full(renew),
       full(reap),
+      full(serve),
       full(destroy),
       full(rm),
       full(exec),

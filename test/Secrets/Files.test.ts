@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
@@ -73,6 +82,21 @@ describe("secrets", () => {
         expect(yield* secrets.get(one)).toEqual({})
         yield* secrets.forget(one)
         yield* secrets.forget(other)
+      })
+    )
+  )
+
+  it.effect(
+    "that are forgotten take their folder with them, and nothing that is in it",
+    test((secrets) =>
+      Effect.gen(function* () {
+        yield* secrets.put(one, { password: Redacted.make("hunter2") })
+        yield* secrets.put(other, { password: Redacted.make("hunter2") })
+        writeFileSync(join(home, "jobs", other, "file"), "x")
+        yield* secrets.forget(one)
+        yield* secrets.forget(other)
+        expect(readdirSync(join(home, "jobs"))).toEqual([other])
+        expect(readdirSync(join(home, "jobs", other))).toEqual(["file"])
       })
     )
   )

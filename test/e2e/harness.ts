@@ -111,6 +111,8 @@ export const makeWorkbench = () => {
       decodeEvents(JSON.parse((await sandboxer(["events", name, "-o", "json"])).stdout)).items,
     /** What Jobs of this state directory run: told by their cookie, wherever they were moved to. */
     jobProcesses: () => processesWith(`SANDBOXER_JOB=${home}/`),
+    /** What runs with this state directory. */
+    commands: () => processesWith(`SANDBOXER_HOME=${home}`),
     supervisors: () =>
       processesWith(`SANDBOXER_HOME=${home}`).filter(({ command: words }) => words.includes(" supervise ")),
     /** Kills what is left, and removes the folder. */

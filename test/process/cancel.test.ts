@@ -1,5 +1,5 @@
 import { describe, expect } from "@effect/vitest"
-import { type Creating, it, type Lab } from "./harness.js"
+import { type Creating, it, type Lab, waitFor } from "./harness.js"
 import { lives } from "./until.js"
 
 const place = "Provisioning with"
@@ -126,6 +126,31 @@ describe.concurrent("signals", () => {
       state: "ready",
       artifacts: [{ name: "demo.raw" }]
     })
+  })
+
+  it("a terminal that is closed ends the view alone, also of who does not listen to it", async ({ lab }) => {
+    lab.hold(place)
+    const words = ["create", "--profile", "profile.tiny", "-i", "vm_name=demo"]
+    const create = lab.startOnTerminal(words)
+    await lab.held(place)
+    // One in a session of its own gets no SIGHUP: it has nowhere to write to, and nothing to read from.
+    const terminals = [create, lab.startOnTerminal(["watch", "demo"], {}, ["setsid", "-w"])]
+    const view = async (verb: string) => (await waitFor(verb, () => lab.commands(` ${verb} `)[0])).pid
+    const views = [await view("create"), await view("watch")]
+    await terminals[0]?.printed("Ctrl-C cancels")
+    await terminals[1]?.printed("Ctrl-C leaves it")
+    for (const { pid } of terminals) lab.signal(pid, "SIGKILL")
+    await waitFor("the end of the views", () => !views.some(lives))
+    const supervisor = await lab.supervisor()
+    lab.release(place)
+    expect(await lab.json("wait", "demo")).toMatchObject({
+      state: "ready",
+      artifacts: [{ name: "demo.raw" }]
+    })
+    const types = (await lab.events("demo")).map(({ type }) => type)
+    expect(types).not.toContain("cancelling")
+    expect(types).not.toContain("taken-over")
+    await waitFor("the end of the supervisor", () => !lives(supervisor))
   })
 
   it("SIGINT to watch leaves the build alone", async ({ lab }) => {

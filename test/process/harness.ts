@@ -142,11 +142,15 @@ export class Lab {
     return this.startProgram(process.execPath, [executable, ...args], env)
   }
 
-  /** As `start`, on a terminal of its own, whose output is stdout. */
-  startOnTerminal(args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}): Started {
+  /** As `start`, on a terminal of its own, whose output is stdout; by way of a program that runs others. */
+  startOnTerminal(
+    args: ReadonlyArray<string>,
+    env: Readonly<Record<string, string>> = {},
+    by: ReadonlyArray<string> = []
+  ): Started {
     // script(1) would run a SHELL of its own environment.
     const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`)
-    const line = ["env", ...variables, process.execPath, executable, ...args]
+    const line = ["env", ...variables, ...by, process.execPath, executable, ...args]
       .map((word) => `'${word}'`)
       .join(" ")
     return this.startProgram("script", ["-qefc", line, "/dev/null"], { TERM: "xterm" })
@@ -276,6 +280,11 @@ export class Lab {
       .jobProcesses()
       .map(({ command }) => command)
       .filter((command) => command.startsWith(program))
+  }
+
+  /** Commands of this state directory with this in their words. */
+  commands(words: string): ReadonlyArray<{ readonly pid: number }> {
+    return this.bench.commands().filter(({ command }) => command.includes(`bin.js${words}`))
   }
 
   /** Files below a folder, by their names from there on. */

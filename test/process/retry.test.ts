@@ -58,13 +58,20 @@ describe.concurrent("retry", () => {
   })
 
   it("is refused where the name is another one's by now", async ({ lab }) => {
+    lab.profile({ inputs: { token: { type: "secret", variable: true } } })
+    lab.write("template/tiny.json", {
+      variables: { output_directory: "output-tiny", vm_name: "tiny", token: "" }
+    })
+    const token = { TOKEN: "correct-horse-battery" }
     lab.speak({ version: "1.6.6", replays: { build: "qemu-provisioner-fails" } })
-    const { sandbox } = await lab.create("demo").outcome()
+    const failed = await lab.creating(token, "-i", "vm_name=demo", "-i", "token=env:TOKEN").outcome()
     lab.speak({ version: "1.6.6" })
     await lab.created("demo")
-    const { exitCode, stderr } = await lab.run(["retry", sandbox.id])
+    const { exitCode, stderr } = await lab.start(["retry", failed.sandbox.id], token).ended
     expect(exitCode).toBe(13)
     expect(stderr).toContain("the name demo is taken")
+    // The secret was read, and is not kept for what never began.
+    lab.expectNothingLeft(failed.sandbox.id)
   })
 })
 

@@ -54,7 +54,7 @@ describe("on_error=keep", () => {
       expect(made.record.failure).toMatchObject({
         reason: "provisioner-failed",
         message: "it went wrong",
-        hint: `See the log; what it had made by then is kept in ${keptFolder} until you remove it`
+        hint: `See the log; what it had made by then is kept in ${keptFolder} until you or reap remove it`
       })
       expect(kept(made)).toEqual([`${keptFolder}/demo`])
       // And nothing else: no log, no variables.

@@ -1,0 +1,140 @@
+/** Looking after a state directory for as long as one is left to: no provision without a supervisor, no sandbox past its time. */
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type { Conflict } from "../domain/Errors.js"
+import { hasEnded, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
+import type { Holders } from "../Holders.js"
+import { Sandboxes } from "../Sandboxes.js"
+import type { SandboxStore, StoreError } from "../SandboxStore.js"
+import { Settings } from "../Settings.js"
+import { Supervisors } from "../Supervisors.js"
+import { makeWatches } from "../Watch.js"
+import type { Reaped } from "./Reap.js"
+import * as ServeLock from "./ServeLock.js"
+
+const lookEvery = Duration.seconds(2)
+const reapEvery = Duration.seconds(5)
+/** For so long one is left alone that no supervisor could be started for, in seconds. */
+const pause = 60
+
+type Say = (line: string) => Effect.Effect<void>
+
+/** Says what is wrong with something once, until it is right again or something else is wrong. */
+const makeTroubles = (say: Say) => {
+  const troubles = new Map<string, string>()
+  return {
+    of: (about: string, message: string) =>
+      Effect.suspend(() => {
+        if (troubles.get(about) === message) return Effect.void
+        troubles.set(about, message)
+        return say(`${about}: ${message}`)
+      }),
+    over: (about: string) => Effect.sync(() => void troubles.delete(about))
+  }
+}
+
+/** Each time it is run, sees to it that every provision has a supervisor. */
+const makeTending = (say: Say) =>
+  Effect.gen(function* () {
+    const sandboxes = yield* Sandboxes
+    const supervisors = yield* Supervisors
+    const troubles = makeTroubles(say)
+    const watchOf = yield* Effect.provideService(makeWatches, Supervisors, {
+      ...supervisors,
+      start: (id, options) =>
+        Effect.zipRight(
+          supervisors.start(id, options),
+          say(`${id}: nobody carried it through: a supervisor was started`)
+        )
+    })
+    const watches = new Map<SandboxId, Effect.Effect<void, StoreError>>()
+
+    const leaveAlone = (id: SandboxId, since: number) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        if (now - since >= pause * 1000) watches.delete(id)
+      })
+    const watch = ({ id }: Sandbox) => {
+      const known = watches.get(id) ?? watchOf(id)
+      watches.set(id, known)
+      return Effect.matchEffect(known, {
+        onSuccess: () => Effect.void,
+        onFailure: ({ hint, message }) =>
+          Effect.gen(function* () {
+            watches.set(id, leaveAlone(id, yield* Clock.currentTimeMillis))
+            yield* troubles.of(id, `${message}; ${hint}`)
+          })
+      })
+    }
+
+    return Effect.gen(function* () {
+      const provisions = (yield* sandboxes.list).filter(({ state }) => !hasEnded(state))
+      const living = new Set(provisions.map(({ id }) => id))
+      for (const id of watches.keys()) {
+        if (living.has(id)) continue
+        watches.delete(id)
+        yield* troubles.over(id)
+      }
+      yield* Effect.forEach(provisions, watch, { discard: true })
+    })
+  })
+
+const ended: Readonly<Record<Reaped["action"], string>> = {
+  destroy: "its time is over: destroyed",
+  forget: "its time is over: forgotten, and its logs"
+}
+
+/** Each time it is run, ends what is past its time. */
+const makeReaping = (say: Say) =>
+  Effect.map(Sandboxes, (sandboxes) => {
+    const troubles = makeTroubles(say)
+    return Effect.flatMap(sandboxes.reap({ dryRun: false }), (reaped) =>
+      Effect.forEach(
+        reaped,
+        ({ action, problem, sandbox: { id } }) =>
+          problem === null
+            ? Effect.zipRight(troubles.over(id), say(`${id}: ${ended[action]}`))
+            : troubles.of(id, `its time is over, and it cannot be ended yet: ${problem}`),
+        { discard: true }
+      )
+    )
+  })
+
+/**
+ * Serves the state directory until it is interrupted: starts a supervisor where a provision has none, and ends what is
+ * past its time. What fails is said and tried again, but for a database that is damaged. A `Conflict` where another
+ * one serves it.
+ */
+export const serve = (
+  say: Say
+): Effect.Effect<
+  never,
+  StoreError | Conflict,
+  FileSystem.FileSystem | Holders | Path.Path | Sandboxes | SandboxStore | Settings | Supervisors
+> =>
+  Effect.gen(function* () {
+    const sandboxes = yield* Sandboxes
+    const { home } = yield* Settings
+    // It is made or refused by the store.
+    yield* sandboxes.list
+    yield* ServeLock.take
+    yield* say(`serving ${home}`)
+    const troubles = makeTroubles(say)
+    const forever = (what: string, work: Effect.Effect<void, StoreError>, every: Duration.Duration) =>
+      work.pipe(
+        Effect.zipRight(troubles.over(what)),
+        Effect.catchIf(
+          ({ reason }) => reason !== "damaged",
+          ({ message }) => troubles.of(what, message)
+        ),
+        Effect.repeat(Schedule.spaced(every)),
+        Effect.zipRight(Effect.never)
+      )
+    return yield* Effect.raceFirst(
+      forever("supervisors", yield* makeTending(say), lookEvery),
+      forever("reap", yield* makeReaping(say), reapEvery)
+    )
+  })

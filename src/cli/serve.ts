@@ -1,0 +1,20 @@
+import * as Command from "@effect/cli/Command"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import { serve as run } from "../Sandboxes/Serve.js"
+import { handling } from "./progress.js"
+import { say } from "./say.js"
+
+export const serve = Command.make("serve", {}, () =>
+  Effect.gen(function* () {
+    const told = yield* Deferred.make<void>()
+    yield* handling(Effect.raceFirst(run(say), Deferred.await(told)), ["SIGINT", "SIGTERM"], () =>
+      Deferred.unsafeDone(told, Effect.void)
+    )
+    yield* say("no longer served; what is being provisioned goes on")
+  })
+).pipe(
+  Command.withDescription(
+    "Look after the state directory: supervisors that died are replaced, what is past its time ends"
+  )
+)
