@@ -27,7 +27,7 @@ import { type Commit, type Lease, SandboxStore, type StoreError } from "./Sandbo
 import { Secrets } from "./Secrets.js"
 import type { Settings } from "./Settings.js"
 import type { StateHub } from "./StateHub.js"
-import { folderOf } from "./Steps.js"
+import { folderOf, removeFolder } from "./Steps.js"
 import type { Supervisors } from "./Supervisors.js"
 import * as Uptime from "./Uptime.js"
 
@@ -289,7 +289,7 @@ const keepFiles = (lease: Lease, attempt: number, host: HostShape, end: Extract<
       ...end,
       failure: { ...failure, hint: `${failure.hint.replace(/\.$/, "")}; ${more}` }
     })
-    return yield* keep(host, lease.id, yield* store.steps(lease.id, attempt)).pipe(
+    return yield* keep(host, { id: lease.id, attempt }, yield* store.steps(lease.id, attempt)).pipe(
       Effect.map((kept) =>
         kept === undefined ? end : also(`what it had made by then is kept in ${kept} until you remove it`)
       ),
@@ -308,8 +308,8 @@ const finish = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, end
     const proof = yield* stopJobs(lease, sandbox.attempt, host, asked ? grace : 0)
     if (end.state !== "ready") yield* artifacts.withdraw
     const told = end.state === "failed" ? yield* keepFiles(lease, sandbox.attempt, host, end) : end
-    if (!plan.quick) yield* host.remove(folderOf(host.home, lease.id))
     yield* secrets.forget(lease.id)
+    if (!plan.quick) yield* removeFolder(host, lease.id, sandbox.attempt)
     const { change, event } = yield* outcome(told, plan, proof)
     yield* store.commit(lease, { change, events: [{ ...event, identity: `${sandbox.attempt}/end` }] })
   })

@@ -211,9 +211,8 @@ export const world = (options: WorldOptions) =>
       /** Has process `pid` supervise the nth sandbox, and be stopped; what Packer itself does is not stopped with it. */
       superviseAndStop: (n: number, pid: number, stop: Stop) => {
         const given = options.packer ?? PackerScripted.layer(PackerScripted.building({}))
-        const packer = Layer.map(
-          Layer.provide(given, Layer.succeed(Host, host)),
-          (context) => Context.make(Packer, stop.of(Context.get(context, Packer)))
+        const packer = Layer.map(Layer.provide(given, Layer.succeed(Host, host)), (context) =>
+          Context.make(Packer, stop.of(Context.get(context, Packer)))
         )
         return Effect.provide(supervise(id(n)), servicesAs(pid, stop.of, packer))
       },

@@ -8,7 +8,17 @@ const reads = new Set([
   // SandboxStore
   ...["get", "plan", "list", "events", "allEvents", "cancelRequested", "lease", "claimants", "steps", "log"],
   // FileSystem
-  ...["access", "exists", "readDirectory", "readFile", "readFileString", "readLink", "realPath", "stat", "stream"],
+  ...[
+    "access",
+    "exists",
+    "readDirectory",
+    "readFile",
+    "readFileString",
+    "readLink",
+    "realPath",
+    "stat",
+    "stream"
+  ],
   // Host
   ...["jobStatus", "jobProcesses", "livingJobs", "followJob", "info", "sha256", "freeBytes", "identity"],
   // Packer

@@ -18,10 +18,12 @@ import { buildWorld } from "./buildWorld.js"
 
 /** Files and folders below a folder of this machine: a folder ends in a slash, and has no text. */
 const below = (folder: string): ReadonlyArray<readonly [name: string, text: string]> =>
-  (existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: "utf8" }) : []).sort().map((name) => {
-    const file = `${folder}/${name}`
-    return statSync(file).isDirectory() ? [`${name}/`, ""] : [name, readFileSync(file, "utf8")]
-  })
+  (existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: "utf8" }) : [])
+    .sort()
+    .map((name) => {
+      const file = `${folder}/${name}`
+      return statSync(file).isDirectory() ? [`${name}/`, ""] : [name, readFileSync(file, "utf8")]
+    })
 
 /** The same of the host in memory, but for what its programs were given to start with. */
 const onHost = (host: World["host"], at: HostPath): Effect.Effect<ReadonlyArray<readonly [string, string]>> =>
@@ -138,7 +140,11 @@ const secret = {
   variables: ["password"],
   values: { password: Redacted.make("correct-horse") }
 }
-const failure = new ProvisionError({ reason: "provisioner-failed", message: "it went wrong", hint: "See the log." })
+const failure = new ProvisionError({
+  reason: "provisioner-failed",
+  message: "it went wrong",
+  hint: "See the log."
+})
 
 /** A world of build mode, whose images go to a folder of the user's. */
 const buildScene = (
@@ -173,16 +179,134 @@ const buildScene = (
     }
   })
 
-describe("a supervisor that was stopped before a write, and goes on behind another's end", () => {
+const mv: HostMemory.Program = ({ args }, { host }) => {
+  const [from, to] = args.slice(-2).map(HostPath)
+  return Effect.gen(function* () {
+    const names = yield* host.list(from!)
+    if ((yield* Effect.orElseSucceed(host.list(to!), () => [])).length > 0) return 1
+    yield* host.makeFolder(to!)
+    for (const name of names) yield* host.write(join(to!, name), "half a disk")
+    yield* host.remove(from!)
+    return 0
+  })
+}
+
+/** An attach mode that builds in a workspace and brings files back: into a folder of the user's, or its own. */
+const attachScene = (options: { readonly own?: boolean; readonly fails?: boolean } = {}): SceneOf =>
+  Effect.gen(function* () {
+    const into = yield* temporaryFolder
+    let ran = 0
+    const made = yield* attachWorld({
+      project: { "src/main.c": "int main;" },
+      finds: ["F./out/app", "F./out/lib/one.a"],
+      command: ({ cwd }, { host, print }) =>
+        Effect.gen(function* () {
+          ran++
+          yield* print("compiling with correct-horse\n")
+          yield* host.makeFolder(join(cwd!, "out/lib"))
+          yield* host.write(join(cwd!, "out/app"), "a program")
+          yield* host.write(join(cwd!, "out/lib/one.a"), "a library")
+          return options.fails === true ? 3 : 0
+        }),
+      inputs: { command: "make", collect: ["out"], ...(options.own === true ? {} : { into }) },
+      ...secret
+    })
+    return { made, folders: [into, made.folder], also: () => ({ ran }) }
+  })
+
+const stays = (what: string, scene: SceneOf, expected: object, places: number) =>
   it.effect(
-    "changes nothing of a build",
+    what,
     () =>
       Effect.gen(function* () {
-        const { expected, places } = yield* stoppedEverywhere(buildScene({}))
-        expect(expected).toMatchObject({ state: "ready", running: [], secrets: {}, holder: null })
-        expect(expected.also).toEqual({ built: 1, ran: 1 })
-        expect(places.length).toBeGreaterThan(50)
+        const told = yield* stoppedEverywhere(scene)
+        expect(told.expected).toMatchObject({ running: [], secrets: {}, holder: null, ...expected })
+        expect(told.places.length).toBeGreaterThan(places)
       }),
     240_000
+  )
+
+/** A build that fails at its end, having made the file that it is to keep. */
+const failing: PackerScripted.Script = {
+  ...PackerScripted.building({ qemu: {} }),
+  files: { [`/elsewhere/home/jobs/${id(1)}/1/output/demo`]: "half a disk" },
+  when: ({ _tag }) => (_tag === "Ends" ? failure : Effect.void)
+}
+
+describe("a supervisor that was stopped before a write, and goes on behind another's end", () => {
+  stays("changes nothing of a build", buildScene({}), { state: "ready", also: { built: 1, ran: 1 } }, 60)
+
+  stays(
+    "changes nothing of a build that replaces what is there",
+    buildScene({}, { "demo-one.qcow2": "old", "demo-two.qcow2": "old", other: "stays" }, { force: true }),
+    { state: "ready" },
+    60
+  )
+
+  stays(
+    "changes nothing of a build that fails behind its images",
+    buildScene({}, { "demo-two.qcow2.sha256": "somebody's" }),
+    { state: "failed", failure: { reason: "output-exists" }, artifacts: [] },
+    60
+  )
+
+  stays(
+    "changes nothing of a build that fails, and whose files are kept",
+    buildScene(
+      {
+        script: failing,
+        program: (command, process) => (command.program === "mv" ? mv(command, process) : undefined)
+      },
+      {},
+      { on_error: "keep", format: "as-built" }
+    ),
+    { state: "failed", failure: { reason: "provisioner-failed" } },
+    30
+  )
+
+  stays(
+    "changes nothing of an OVA",
+    buildScene(
+      {
+        script: PackerScripted.building({ qemu: { "out/demo": "one", "out/demo-1": "two" } }),
+        template: ["demo.json", JSON.stringify({ builders: [{ type: "qemu", memory: 768 }] })],
+        secrets: [],
+        variables: [],
+        values: {},
+        program: ({ args, program }, { host, print }) =>
+          program === "qemu-img"
+            ? args[0] === "convert"
+              ? Effect.as(host.write(HostPath(args.at(-1) ?? ""), `vmdk of ${args.at(-2)}`), 0)
+              : Effect.as(print(JSON.stringify({ format: "qcow2", "virtual-size": 1024 ** 3 })), 0)
+            : args[2] === "ova"
+              ? Effect.as(host.write(HostPath(args[3] ?? ""), `tar of ${args.slice(7).join(" ")}`), 0)
+              : undefined
+      },
+      {},
+      { format: "ova" }
+    ),
+    { state: "ready", also: { built: 1, ran: 3 } },
+    80
+  )
+
+  stays(
+    "changes nothing of what attach mode brought back",
+    attachScene(),
+    { state: "ready", also: { ran: 1 } },
+    40
+  )
+
+  stays(
+    "changes nothing of what attach mode keeps as artifacts",
+    attachScene({ own: true }),
+    { state: "ready", also: { ran: 1 } },
+    40
+  )
+
+  stays(
+    "changes nothing of a command that failed",
+    attachScene({ fails: true, own: true }),
+    { state: "failed", failure: { reason: "command-failed" }, also: { ran: 1 } },
+    40
   )
 })
