@@ -148,6 +148,8 @@ export interface HostShape {
   /** Writes a private file (0600), whole or not at all. */
   readonly write: (path: HostPath, content: string) => Effect.Effect<void, HostError>
   readonly makeFolder: (path: HostPath) => Effect.Effect<void, HostError>
+  /** As `makeFolder`, in a folder that must exist: what was removed meanwhile is not made again. */
+  readonly makeSubfolder: (path: HostPath) => Effect.Effect<void, HostError>
   /** Names in a folder, sorted. */
   readonly list: (path: HostPath) => Effect.Effect<ReadonlyArray<string>, HostError>
   /** What is there, links followed; `undefined` where nothing is. */
@@ -157,6 +159,8 @@ export interface HostShape {
   readonly sha256: (path: HostPath) => Effect.Effect<string, HostError>
   /** Removes a file or folder, if it is there. */
   readonly remove: (path: HostPath) => Effect.Effect<void, HostError>
+  /** Removes a folder, if it is there and nothing is in it. */
+  readonly removeEmptyFolder: (path: HostPath) => Effect.Effect<void, HostError>
   /** Bytes that are free for files below a path. */
   readonly freeBytes: (path: HostPath) => Effect.Effect<number, HostError>
 

@@ -11,23 +11,27 @@ const key = "keep-on-failure"
 export const keepOnFailure = (folder: HostPath): Effect.Effect<void, StoreError, Steps> =>
   Effect.flatMap(Steps, (steps) => Effect.asVoid(steps.step(key, HostPathFromString, Effect.succeed(folder))))
 
+/** Where the files of an attempt are kept. */
+const placeOf = (host: HostShape, id: string, attempt: number) =>
+  join(host.home, "kept", attempt === 1 ? id : `${id}.${attempt}`)
+
 /**
  * Takes what is to be kept out of the way of those who clean up, and gives its new place; `undefined` where nothing is
- * to be kept, or nothing was made. Nothing may write there any more. Doing it again gives the same.
+ * to be kept, or nothing was made. Nothing may write there any more. Doing it again gives the same: it is one rename,
+ * which finds nothing to move, and never removes what is there.
  */
 export const keep = (
   host: HostShape,
-  id: string,
+  { attempt, id }: { readonly id: string; readonly attempt: number },
   steps: ReadonlyArray<Step>
 ): Effect.Effect<HostPath | undefined, HostError> =>
   Effect.gen(function* () {
     const folder = steps.find((step) => step.key === key)?.result?.value
     if (typeof folder !== "string") return undefined
     const from = folder as HostPath
-    const to = join(host.home, "kept", id)
+    const to = placeOf(host, id, attempt)
     if ((yield* host.info(from)) !== undefined && (yield* host.list(from)).length > 0) {
       yield* host.makeFolder(join(host.home, "kept"))
-      yield* host.remove(to)
       const { exitCode, stderr } = yield* host.run({ program: "mv", args: ["-T", "--", from, to] })
       if (exitCode !== 0) {
         return yield* new HostError({

@@ -180,7 +180,7 @@ export const examine: Effect.Effect<
       (all) => all.flat()
     ),
     unknown("log", path.join(home, "logs"), /^([0-9a-f]{12})\.(?:\d+|crash)\.log$/, records),
-    unknown("kept", path.join(home, "kept"), /^([0-9a-f]{12})$/, records),
+    unknown("kept", path.join(home, "kept"), /^([0-9a-f]{12})(?:\.\d+)?$/, records),
     artifacts(path.join(home, "artifacts"), records)
   ])
   return [...found.flat(), ...lost]

@@ -4,7 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { type HostPath, join } from "./domain/HostPath.js"
-import { Host, type HostError, type StopSignal } from "./Host.js"
+import { attemptHasEnded } from "./domain/Sandbox.js"
+import { Host, type HostError, type HostShape, type StopSignal } from "./Host.js"
 import { Provision } from "./Provision.js"
 import { SandboxStore, type StoreError } from "./SandboxStore.js"
 
@@ -43,6 +44,18 @@ export class Steps extends Context.Tag("sandboxer/Steps")<Steps, StepsShape>() {
 /** The folder of a sandbox on a host; everything in it goes when its provision has ended. */
 export const folderOf = (home: HostPath, id: string): HostPath => join(home, "jobs", id)
 
+/** Removes the folder of an attempt that has ended, and that of its sandbox where nothing else is in it. */
+export const removeFolder = (
+  host: HostShape,
+  id: string,
+  attempt: number
+): Effect.Effect<void, HostError> => {
+  const folder = folderOf(host.home, id)
+  return Effect.zipRight(host.remove(join(folder, String(attempt))), host.removeEmptyFolder(folder))
+}
+
+const folderKey = "folder"
+
 /** @category layers */
 export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Provision | Host> =
   Layer.effect(
@@ -52,9 +65,21 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
       const host = yield* Host
       const { attempt, id, term } = yield* Provision
       const folder = join(folderOf(host.home, id), String(attempt))
-      // Without a job nothing comes into it: one errand less to a host that is far away.
-      if ((yield* store.plan(id))?.quick !== true) yield* host.makeFolder(folder)
       const done = new Map((yield* store.steps(id, attempt)).map((step) => [step.key, step]))
+      // Made by whoever comes first, and then never again: a term that goes on behind the attempt's end finds it gone,
+      // and can start no Job in it. Without a job nothing comes into it: one errand less to a host that is far away.
+      if ((yield* store.plan(id))?.quick !== true && !done.has(folderKey)) {
+        yield* host.makeFolder(folder)
+        yield* store
+          .commit({ id, term }, { step: { attempt, key: folderKey, job: null, result: { value: null } } })
+          .pipe(
+            Effect.tapError(() =>
+              Effect.gen(function* () {
+                if (attemptHasEnded(yield* store.get(id), attempt)) yield* removeFolder(host, id, attempt)
+              }).pipe(Effect.ignore)
+            )
+          )
+      }
       const keep = <A, I>(key: string, schema: Schema.Schema<A, I>, result: A, job?: JobStep) =>
         Effect.gen(function* () {
           const encoded = yield* Effect.orDie(Schema.encode(schema)(result))
@@ -84,7 +109,7 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
             const job = { folder: join(folder, key), stop }
             // Written down before it starts: whoever cancels finds it.
             yield* store.commit({ id, term }, { step: { attempt, key, job, result: null } })
-            yield* host.makeFolder(job.folder)
+            yield* host.makeSubfolder(job.folder)
             return yield* keep(key, schema, yield* run({ key, folder: job.folder }), job)
           })
       }

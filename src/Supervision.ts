@@ -28,7 +28,7 @@ import { type Commit, type Lease, SandboxStore, type StoreError } from "./Sandbo
 import { Secrets } from "./Secrets.js"
 import type { Settings } from "./Settings.js"
 import type { StateHub } from "./StateHub.js"
-import { folderOf } from "./Steps.js"
+import { folderOf, removeFolder } from "./Steps.js"
 import type { Supervisors } from "./Supervisors.js"
 import * as Uptime from "./Uptime.js"
 
@@ -290,9 +290,11 @@ const keepFiles = (lease: Lease, attempt: number, host: HostShape, end: FailedEn
       ...end,
       failure: { ...failure, hint: `${failure.hint.replace(/\.$/, "")}; ${more}` }
     })
-    return yield* keep(host, lease.id, yield* store.steps(lease.id, attempt)).pipe(
+    return yield* keep(host, { id: lease.id, attempt }, yield* store.steps(lease.id, attempt)).pipe(
       Effect.map((kept) =>
-        kept === undefined ? end : also(`what it had made by then is kept in ${kept} until you or reap remove it`)
+        kept === undefined
+          ? end
+          : also(`what it had made by then is kept in ${kept} until you or reap remove it`)
       ),
       // It failed already: it is not to fail to end, too.
       Effect.catchTag("HostError", ({ message }) => Effect.succeed(also(message)))
@@ -337,15 +339,14 @@ const finish = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, end
     const proof = yield* stopJobs(lease, sandbox.attempt, host, asked ? graceOf(phase) : 0)
     if (end.state !== "ready") yield* artifacts.withdraw
     const told = end.state === "failed" ? yield* keepFiles(lease, sandbox.attempt, host, end) : end
-    const folder = folderOf(host.home, lease.id)
     if (told.state === "failed" && (yield* isTriedAgain(lease, sandbox, plan, told))) {
       // What the attempt had goes; secrets, which may lie beside it, are needed again.
-      if (!plan.quick) yield* host.remove(join(folder, String(sandbox.attempt)))
+      if (!plan.quick) yield* removeFolder(host, lease.id, sandbox.attempt)
       yield* beginAnew(lease, sandbox, plan, told)
       return true
     }
-    if (!plan.quick) yield* host.remove(folder)
     yield* secrets.forget(lease.id)
+    if (!plan.quick) yield* removeFolder(host, lease.id, sandbox.attempt)
     const { change, event } = yield* outcome(withWayOut(told, sandbox), plan, proof)
     yield* store.commit(lease, { change, events: [{ ...event, identity: `${sandbox.attempt}/end` }] })
     return false

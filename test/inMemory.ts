@@ -13,9 +13,9 @@ import * as TestClock from "effect/TestClock"
 import { Plan } from "../src/domain/Plan.js"
 import { Sandbox, SandboxId } from "../src/domain/Sandbox.js"
 import { type Extension, layerExtensions, type Provisioned } from "../src/Extension.js"
-import type { Host } from "../src/Host.js"
+import { Host } from "../src/Host.js"
 import { layerRecipes } from "../src/node.js"
-import type { Packer } from "../src/Packer.js"
+import { Packer } from "../src/Packer.js"
 import type { RecipeError, RecipeServices } from "../src/Recipe.js"
 import { SandboxStore } from "../src/SandboxStore.js"
 import { Secrets, type SecretValues } from "../src/Secrets.js"
@@ -33,6 +33,7 @@ import {
   UptimeMemory
 } from "../src/testing.js"
 import type { Uptime } from "../src/Uptime.js"
+import type { Stop } from "./stopping.js"
 
 export const platform = Layer.merge(NodeFileSystem.layer, NodePath.layer)
 
@@ -143,10 +144,18 @@ export const world = (options: WorldOptions) =>
     const starts: Array<SandboxId> = []
 
     /** What process `pid` has, which dies at the call behind so many. */
-    const services = (pid: number, calls = Number.POSITIVE_INFINITY): Layer.Layer<SupervisionServices> => {
+    const services = (pid: number, calls = Number.POSITIVE_INFINITY) => {
       const lives = { left: calls }
-      return Layer.mergeAll(
-        layerRecipes(options.packer ?? PackerScripted.layer(PackerScripted.building({}))),
+      return servicesAs(pid, (service) => mortal(service, lives))
+    }
+    /** What process `pid` has, each service of it as it is made by `as`. */
+    const servicesAs = (
+      pid: number,
+      as: <S extends object>(service: S) => S,
+      packer = options.packer ?? PackerScripted.layer(PackerScripted.building({}))
+    ): Layer.Layer<SupervisionServices> =>
+      Layer.mergeAll(
+        layerRecipes(packer),
         HoldersMemory.layer(pid, dead),
         options.uptime ?? UptimeMemory.layer(),
         Layer.succeed(Supervisors, {
@@ -157,17 +166,16 @@ export const world = (options: WorldOptions) =>
       ).pipe(
         Layer.provideMerge(
           Layer.mergeAll(
-            Layer.succeed(SandboxStore, mortal(store, lives)),
-            Layer.succeed(Secrets, mortal(secrets, lives)),
-            Layer.succeed(StateHub, mortal(Context.get(kept, StateHub), lives)),
-            Layer.succeed(FileSystem.FileSystem, mortal(fs, lives)),
+            Layer.succeed(SandboxStore, as(store)),
+            Layer.succeed(Secrets, as(secrets)),
+            Layer.succeed(StateHub, as(Context.get(kept, StateHub))),
+            Layer.succeed(FileSystem.FileSystem, as(fs)),
             Layer.succeed(Path.Path, path),
-            HostMemory.layer(mortal(host, lives)),
+            HostMemory.layer(as(host)),
             layerHome(home, options.settings)
           )
         )
       )
-    }
     const supervised = (n: number, pid = 1, calls?: number) =>
       Effect.provide(supervise(id(n)), services(pid, calls))
 
@@ -201,6 +209,14 @@ export const world = (options: WorldOptions) =>
           dead.add(pid)
           return _tag === "Failure"
         }),
+      /** Has process `pid` supervise the nth sandbox, and be stopped; what Packer itself does is not stopped with it. */
+      superviseAndStop: (n: number, pid: number, stop: Stop) => {
+        const given = options.packer ?? PackerScripted.layer(PackerScripted.building({}))
+        const packer = Layer.map(Layer.provide(given, Layer.succeed(Host, host)), (context) =>
+          Context.make(Packer, stop.of(Context.get(context, Packer)))
+        )
+        return Effect.provide(supervise(id(n)), servicesAs(pid, stop.of, packer))
+      },
       /** The record of the nth sandbox. */
       get: (n: number) => Effect.flatMap(store.get(id(n)), Effect.fromNullable)
     }

@@ -109,9 +109,11 @@ export const layer = Layer.effect(
               }))
             }
           )
-          yield* staging.clear(folder)
           return made
-        }).pipe(Effect.catchTags({ BadArgument: cannotWrite, SystemError: cannotWrite })),
+        }).pipe(
+          Effect.ensuring(staging.leave(folder)),
+          Effect.catchTags({ BadArgument: cannotWrite, SystemError: cannotWrite })
+        ),
       ...results,
       withdraw: Effect.gen(function* () {
         const publication = yield* intended

@@ -88,7 +88,7 @@ export const make = (staging: Staging) =>
           if (own) yield* record(made)
           return files
         }).pipe(
-          Effect.ensuring(Effect.ignore(staging.clear(into.folder))),
+          Effect.ensuring(staging.leave(into.folder)),
           Effect.catchTags({ BadArgument: cannotWrite, SystemError: cannotWrite })
         ),
       receipt: (receipt: Receipt, { folder, own }: ResultsFolder) =>
@@ -104,7 +104,6 @@ export const make = (staging: Staging) =>
           const sha256 = yield* staging.digest(staged)
           const { size } = yield* fs.stat(staged)
           yield* fs.rename(staged, path.join(folder, receiptName))
-          yield* staging.clear(folder)
           if (own)
             yield* record([artifact(folder, { name: receiptName, sizeBytes: Number(size), sha256 }, false)])
           yield* store.commit(
@@ -120,6 +119,9 @@ export const make = (staging: Staging) =>
               ]
             }
           )
-        }).pipe(Effect.catchTags({ BadArgument: cannotWrite, SystemError: cannotWrite }))
+        }).pipe(
+          Effect.ensuring(staging.leave(folder)),
+          Effect.catchTags({ BadArgument: cannotWrite, SystemError: cannotWrite })
+        )
     }
   })

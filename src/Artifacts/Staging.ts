@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import * as Digest from "../Digest.js"
 import { Artifact } from "../domain/Artifact.js"
 import { ProvisionError } from "../domain/Failure.js"
+import { attemptHasEnded } from "../domain/Sandbox.js"
 import { Provision } from "../Provision.js"
 import { SandboxStore } from "../SandboxStore.js"
 
@@ -29,18 +30,31 @@ export const make = Effect.gen(function* () {
   const store = yield* SandboxStore
   const { attempt, id, term } = yield* Provision
   const nameOf = (ofTerm: number) => `.staging-${id}.${ofTerm}`
+  /** Of this term and those before it; one that goes on although its lease was taken finds its own gone. */
+  const clear = (folder: string) =>
+    Effect.forEach(
+      Array.from({ length: term }, (_, index) => path.join(folder, nameOf(index + 1))),
+      (staging) => fs.remove(staging, { recursive: true, force: true }),
+      { discard: true }
+    )
   return {
     digest: (file: string) => Effect.provideService(Digest.sha256(file), FileSystem.FileSystem, fs),
     isThere: (file: string) => Effect.orElseSucceed(fs.exists(file), () => false),
     /** The staging folder of this term. */
     in: (folder: string) => path.join(folder, nameOf(term)),
-    /** Of this term and those before it; one that goes on although its lease was taken finds its own gone. */
-    clear: (folder: string) =>
-      Effect.forEach(
-        Array.from({ length: term }, (_, index) => path.join(folder, nameOf(index + 1))),
-        (staging) => fs.remove(staging, { recursive: true, force: true }),
-        { discard: true }
-      ),
+    clear,
+    /**
+     * What is done whichever way publishing ended. A term that goes on behind the attempt's end made its folders
+     * anew: they go again, and nobody else puts anything there any more.
+     */
+    leave: (folder: string) =>
+      Effect.gen(function* () {
+        yield* clear(folder)
+        const late = attemptHasEnded(yield* store.get(id), attempt)
+        if (late && path.basename(folder) === id && (yield* fs.readDirectory(folder)).length === 0) {
+          yield* fs.remove(folder, { recursive: true })
+        }
+      }).pipe(Effect.ignore),
     intended: Effect.flatMap(store.steps(id, attempt), (steps) => {
       const value = steps.find(({ key }) => key === publicationKey)?.result?.value
       return value === undefined

@@ -324,6 +324,12 @@ export const make = (home: HostPath): HostShape => ({
       await fs.rename(beside, path)
     }),
   makeFolder: (path) => Effect.asVoid(attempt(() => fs.mkdir(path, { recursive: true, mode: 0o700 }))),
+  makeSubfolder: (path) =>
+    Effect.catchIf(
+      attempt(() => fs.mkdir(path, { mode: 0o700 })),
+      ({ reason }) => reason === "exists",
+      () => Effect.void
+    ),
   list: (path) =>
     Effect.map(
       attempt(() => fs.readdir(path)),
@@ -338,6 +344,15 @@ export const make = (home: HostPath): HostShape => ({
   realPath,
   sha256,
   remove: (path) => attempt(() => fs.rm(path, { recursive: true, force: true })),
+  removeEmptyFolder: (path) =>
+    attempt(async () => {
+      try {
+        await fs.rmdir(path)
+      } catch (error) {
+        if (!["ENOENT", "ENOTEMPTY", "EEXIST"].includes((error as NodeJS.ErrnoException).code ?? ""))
+          throw error
+      }
+    }),
   freeBytes: (path) =>
     Effect.map(
       attempt(() => fs.statfs(path)),

@@ -179,6 +179,12 @@ export const make = (
         ),
       write: (at, content) => writeFile(at, new TextEncoder().encode(content), 0o600),
       makeFolder: (at) => Effect.sync(() => makeFolder(at)),
+      makeSubfolder: (at) =>
+        Effect.suspend(() => {
+          if (!isFolder(dirname(at))) return Effect.fail(missing(dirname(at)))
+          makeFolder(at)
+          return Effect.void
+        }),
       list: (at) =>
         Effect.suspend(() =>
           isFolder(at)
@@ -206,6 +212,10 @@ export const make = (
             for (const other of [...kept.keys()].filter(isGone)) kept.delete(other)
           }
           forget(isGone)
+        }),
+      removeEmptyFolder: (at) =>
+        Effect.sync(() => {
+          if (![...files.keys(), ...folders].some((other) => dirname(other) === at)) folders.delete(at)
         }),
       freeBytes: () => Effect.succeed(options.freeBytes ?? 2 ** 40),
       sync: (local, folder, { dryRun }) =>

@@ -19,11 +19,13 @@ type Files = Pick<
   | "get"
   | "write"
   | "makeFolder"
+  | "makeSubfolder"
   | "list"
   | "info"
   | "realPath"
   | "sha256"
   | "remove"
+  | "removeEmptyFolder"
   | "freeBytes"
   | "sync"
   | "fetch"
@@ -41,6 +43,7 @@ code=$?
 rm -f -- "$1.new"
 exit 1`,
   makeFolder: 'umask 077; mkdir -p -- "$1" || exit 1',
+  makeSubfolder: 'umask 077; [ -d "$1" ] || mkdir -- "$1" || [ -d "$1" ] || exit 1',
   list: `
 ${needsIt}
 cd -- "$1" || exit 1
@@ -56,6 +59,8 @@ echo "$type $((size))"`,
   realPath: `${needsIt}\nreadlink -f -- "$1" || exit 1`,
   sha256: 'sha256sum <"$1" || exit 1',
   remove: 'rm -rf -- "$1" || exit 1',
+  // That it fails where something is in it is what is asked of it.
+  removeEmptyFolder: 'rmdir -- "$1" 2>/dev/null || :',
   freeBytes: `${needsIt}\ndf -Pk -- "$1" || exit 1`,
   absent: `if ${there}; then echo "$1: File exists" >&2; exit 1; fi`,
   // A name that is taken meanwhile is not replaced.
@@ -185,6 +190,7 @@ export const make = (link: Link, home: HostPath): Files => {
         })
       ),
     makeFolder,
+    makeSubfolder: (path) => Effect.asVoid(does(`make ${path}`, programs.makeSubfolder, path)),
     list: (path) =>
       Effect.map(does(`list ${path}`, programs.list, path), (text) => text.split("\0").slice(0, -1).sort()),
     info: (path) =>
@@ -200,6 +206,7 @@ export const make = (link: Link, home: HostPath): Files => {
       ),
     sha256,
     remove: (path) => Effect.asVoid(does(`remove ${path}`, programs.remove, path)),
+    removeEmptyFolder: (path) => Effect.asVoid(does(`remove ${path}`, programs.removeEmptyFolder, path)),
     freeBytes: (path) =>
       Effect.map(
         does(`look at ${path}`, programs.freeBytes, path),

@@ -153,7 +153,7 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
         Stream.unwrap(
           Effect.gen(function* () {
             const tmp = join(job.folder, "tmp")
-            yield* host.makeFolder(tmp)
+            yield* host.makeSubfolder(tmp)
             yield* host.startJob({
               folder: job.folder,
               stop: "leader",

@@ -134,6 +134,8 @@ export const layer = (script: Script): Layer.Layer<Packer, never, Host> =>
         build: (job, request) => {
           const begin = Effect.gen(function* () {
             yield* find(request, request.variableFiles)
+            // As a real one, it does not begin where its folder is gone.
+            yield* host.list(job.folder)
             yield* make(request)
             const claim = join(job.folder, "claim")
             if ((yield* host.info(claim)) !== undefined) return

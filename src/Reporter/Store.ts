@@ -57,26 +57,33 @@ const openLog = Effect.gen(function* () {
   ]
   const fileOf = (ofTerm: number) => path.join(folder, `${id}.${ofTerm}.log`)
   const file = fileOf(term)
-  const log = yield* fs.open(file, { flag: "w", mode: 0o600 })
-  // What is to be cancelled is not read on: whatever the term before had shown of it stays, and that is all.
-  const closed = yield* store.cancelRequested(id)
-  let kept: Uint8Array = new Uint8Array()
-  if (before !== undefined && (closed || before.length > 0)) {
-    const written = yield* fs.readFile(before.path)
-    kept = written.subarray(0, closed ? written.lastIndexOf(newline) + 1 : before.length)
-    // Writing nothing would be an error.
-    if (kept.length > 0) yield* log.writeAll(kept)
-  }
-  const tail = lastLines(decoder.decode(kept.subarray(-tailLines * longestTailLine)))
-  const position = { attempt, path: file, length: kept.length, offsets: before?.offsets ?? {}, earlier }
-  yield* store.commit({ id, term }, { log: position, change: { logPath: file } })
+  const opened = yield* Effect.gen(function* () {
+    const log = yield* fs.open(file, { flag: "w", mode: 0o600 })
+    // What is to be cancelled is not read on: whatever the term before had shown of it stays, and that is all.
+    const closed = yield* store.cancelRequested(id)
+    let kept: Uint8Array = new Uint8Array()
+    if (before !== undefined && (closed || before.length > 0)) {
+      const written = yield* fs.readFile(before.path)
+      kept = written.subarray(0, closed ? written.lastIndexOf(newline) + 1 : before.length)
+      // Writing nothing would be an error.
+      if (kept.length > 0) yield* log.writeAll(kept)
+    }
+    const tail = lastLines(decoder.decode(kept.subarray(-tailLines * longestTailLine)))
+    const position = { attempt, path: file, length: kept.length, offsets: before?.offsets ?? {}, earlier }
+    yield* store.commit({ id, term }, { log: position, change: { logPath: file } })
+    return { closed, log, position, tail }
+  }).pipe(
+    // Nobody else's file is so called: of a term that comes too late to write it nothing is left.
+    Effect.tapError(() => Effect.ignore(fs.remove(file, { force: true }))),
+    Effect.uninterruptible
+  )
   // A term that ended before this place may have left its own, too.
   yield* Effect.forEach(
     Array.from({ length: term - 1 }, (_, index) => fileOf(index + 1)).filter((old) => !earlier.includes(old)),
     (old) => fs.remove(old, { force: true }),
     { discard: true }
   )
-  return { closed, log, position, tail }
+  return opened
 })
 
 /** @category layers */
@@ -260,7 +267,11 @@ export const layer = Layer.scoped(
       keep: (name, text) =>
         Effect.suspend(() => {
           const file = path.join(path.dirname(begun.path), `${id}.${name}`)
-          return Effect.as(fs.writeFileString(file, redactor.text(text), { mode: 0o600 }), file)
+          // Renamed into place: an older term that comes late finds the same to say, and tears nothing.
+          const staged = `${file}.${term}`
+          return fs
+            .writeFileString(staged, redactor.text(text), { mode: 0o600 })
+            .pipe(Effect.zipRight(fs.rename(staged, file)), Effect.as(file))
         }).pipe(Effect.mapError(logError)),
       overdue: Deferred.await(overdue),
       tail: Effect.sync(() => tail.map((line) => line.slice(0, longestTailLine))),

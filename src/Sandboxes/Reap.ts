@@ -21,11 +21,16 @@ const removeLeftovers = (id: SandboxId) =>
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const { home } = yield* Settings
-    const logs = path.join(home, "logs")
-    const names = yield* Effect.orElseSucceed(fs.readDirectory(logs), () => [])
-    const own = names.filter((name) => name.startsWith(`${id}.`)).map((name) => path.join(logs, name))
+    const ownIn = (folder: string) =>
+      Effect.map(
+        Effect.orElseSucceed(fs.readDirectory(folder), () => []),
+        (names) =>
+          names
+            .filter((name) => name === id || name.startsWith(`${id}.`))
+            .map((name) => path.join(folder, name))
+      )
     yield* Effect.forEach(
-      [...own, path.join(home, "kept", id)],
+      [...(yield* ownIn(path.join(home, "logs"))), ...(yield* ownIn(path.join(home, "kept")))],
       (file) => fs.remove(file, { recursive: true, force: true }),
       { discard: true }
     )

@@ -31,6 +31,10 @@ export const isLiving = (state: SandboxState): boolean => livingStates.includes(
 /** Whether the provision has ended, well or not: nothing of it runs any more. */
 export const hasEnded = (state: SandboxState): boolean => state !== "requested" && state !== "provisioning"
 
+/** Whether an attempt at its provision has ended; a sandbox that was forgotten is none. It stays so. */
+export const attemptHasEnded = (sandbox: Sandbox | undefined, attempt: number): boolean =>
+  sandbox === undefined || sandbox.attempt > attempt || hasEnded(sandbox.state)
+
 /** Where one gets at a sandbox that is ready (attach mode). */
 export const Endpoint = Schema.Struct({
   host: Schema.String,

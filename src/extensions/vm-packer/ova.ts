@@ -78,7 +78,7 @@ export const makeOva = Effect.fn(function* (options: {
     Effect.gen(function* () {
       const folder = join(steps.folder, `${key}-descriptor`)
       const file = join(folder, `${vmName}.ovf`)
-      yield* host.makeFolder(folder)
+      yield* host.makeSubfolder(folder)
       yield* host.write(file, text)
       return { file, sizeBytes: new TextEncoder().encode(text).length }
     })

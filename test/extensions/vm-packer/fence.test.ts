@@ -1,0 +1,312 @@
+/**
+ * A supervisor is stopped right before each of its writes in turn. Another one takes over, which cannot kill it, as if
+ * it were on another machine, and carries the provision through. Then the first one goes on: nothing of it counts.
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { describe, expect, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Redacted from "effect/Redacted"
+import { ProvisionError } from "../../../src/domain/Failure.js"
+import { HostPath, join } from "../../../src/domain/HostPath.js"
+import { HostMemory, PackerScripted } from "../../../src/testing.js"
+import { id, passTimeUntil, platform, temporaryFolder, type World } from "../../inMemory.js"
+import { stopBehind } from "../../stopping.js"
+import { attachWorld } from "./attachWorld.js"
+import { buildWorld } from "./buildWorld.js"
+
+/** Files and folders below a folder of this machine: a folder ends in a slash, and has no text. */
+const below = (folder: string): ReadonlyArray<readonly [name: string, text: string]> =>
+  (existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: "utf8" }) : [])
+    .sort()
+    .map((name) => {
+      const file = `${folder}/${name}`
+      return statSync(file).isDirectory() ? [`${name}/`, ""] : [name, readFileSync(file, "utf8")]
+    })
+
+/** The same of the host in memory, but for what its programs were given to start with. */
+const onHost = (host: World["host"], at: HostPath): Effect.Effect<ReadonlyArray<readonly [string, string]>> =>
+  Effect.gen(function* () {
+    const names = yield* Effect.orDie(host.list(at))
+    const inner = yield* Effect.forEach(names, (name) => {
+      const path = join(at, name)
+      const text = HostMemory.textOf(host, path)
+      return text === undefined
+        ? Effect.map(onHost(host, path), (more) => [[`${path}/`, ""] as const, ...more])
+        : Effect.succeed([[path as string, text] as const])
+    })
+    return inner.flat()
+  })
+
+interface Scene {
+  readonly made: World
+  /** Folders of this machine, beside the state directory, that files go to or come from. */
+  readonly folders: ReadonlyArray<string>
+  /** What is counted beside what is kept. */
+  readonly also?: () => unknown
+}
+
+/** All that is there of a provision in the end: the same for two that ended alike. */
+const ending = ({ also, folders, made }: Scene) =>
+  Effect.gen(function* () {
+    const record = yield* made.get(1)
+    const names = [...folders, made.home]
+    const told = (text: string) =>
+      names
+        .reduce((now, name, index) => now.replaceAll(name, `FOLDER${index}`), text)
+        .replaceAll(/"(id|startedAt|endedAt)":("[^"]*"|\d+)/g, '"$1":0')
+        .replaceAll(/([0-9a-f]{12})\.\d+\.log/g, "$1.TERM.log")
+    const all = (entries: ReadonlyArray<readonly [string, string]>) =>
+      entries.map(([name, text]) => [told(name), told(text)])
+    const events = yield* made.store.events(id(1), 0)
+    expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1))
+    return {
+      state: record.state,
+      phase: record.phase?.name,
+      failure: record.failure && { ...record.failure, message: told(record.failure.message) },
+      endpoint: record.endpoint,
+      artifacts: record.artifacts.map(({ id: _, path, ...artifact }) => ({ ...artifact, path: told(path) })),
+      log: readFileSync(record.logPath ?? "", "utf8"),
+      events: events
+        .filter(({ type }) => type !== "taken-over")
+        .map(({ data, message, phase, type }) => [type, phase, told(message), told(JSON.stringify(data))]),
+      home: all(below(made.home).map(([name, text]) => [name, text] as const)),
+      folders: folders.flatMap((folder) => all(below(folder))),
+      host: all(yield* onHost(made.host, HostPath("/elsewhere"))),
+      running: yield* made.host.running,
+      secrets: yield* made.secrets.get(id(1)),
+      holder: (yield* made.store.lease(id(1)))?.holder,
+      also: also?.()
+    }
+  })
+
+/** What one has and the other has not, a line each. */
+const difference = (one: object, other: object): ReadonlyArray<string> => {
+  const lines = (of: object) =>
+    Object.entries(of).flatMap(([key, value]) =>
+      (Array.isArray(value) ? value : [value]).map((item) => `${key}: ${JSON.stringify(item)}`)
+    )
+  const known = lines(other)
+  const news = lines(one).filter((line) => !known.includes(line))
+  return news.length === 0 && lines(one).length > known.length ? ["the same more often"] : news
+}
+
+type SceneOf = Effect.Effect<Scene, unknown, Effect.Effect.Context<ReturnType<typeof buildWorld>>>
+
+/** How often it was stopped until it came through without. */
+const stoppedEverywhere = (scene: SceneOf) =>
+  Effect.gen(function* () {
+    const run = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+      Effect.flatMap(Effect.fork(effect), passTimeUntil)
+    const expected = yield* Effect.scoped(
+      Effect.gen(function* () {
+        const whole = yield* scene
+        yield* run(whole.made.supervise(1, 1))
+        return yield* ending(whole)
+      })
+    )
+    const places: Array<string> = []
+    const wrong: Array<unknown> = []
+    for (let writes = 0; ; writes++) {
+      const through = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const whole = yield* scene
+          const stop = yield* stopBehind(writes)
+          const first = yield* Effect.fork(whole.made.superviseAndStop(1, 1, stop))
+          const reached = yield* Effect.fork(stop.reached)
+          yield* passTimeUntil(yield* Effect.fork(Effect.raceFirst(Fiber.await(first), Fiber.await(reached))))
+          if ((yield* Fiber.poll(reached))._tag === "None") return true
+          whole.made.dead.add(1)
+          yield* run(whole.made.supervise(1, 2))
+          yield* stop.goOn
+          yield* Effect.exit(passTimeUntil(first))
+          const ended = yield* ending(whole)
+          places.push(stop.at())
+          const [more, less] = [difference(ended, expected), difference(expected, ended)]
+          if (more.length + less.length > 0) wrong.push({ write: writes, before: stop.at(), more, less })
+          return false
+        })
+      )
+      if (through) break
+    }
+    expect(wrong).toEqual([])
+    return { expected, places }
+  }).pipe(Effect.provide(platform))
+
+const script = PackerScripted.building({ one: { "out/one": "image one" }, two: { "out/two": "image two" } })
+const secret = {
+  secrets: ["password"],
+  variables: ["password"],
+  values: { password: Redacted.make("correct-horse") }
+}
+const failure = new ProvisionError({
+  reason: "provisioner-failed",
+  message: "it went wrong",
+  hint: "See the log."
+})
+
+/** A world of build mode, whose images go to a folder of the user's. */
+const buildScene = (
+  options: Partial<Parameters<typeof buildWorld>[0]>,
+  before: Readonly<Record<string, string>> = {},
+  inputs: Readonly<Record<string, unknown>> = {}
+): SceneOf =>
+  Effect.gen(function* () {
+    const output_directory = yield* temporaryFolder
+    for (const [name, text] of Object.entries(before)) writeFileSync(`${output_directory}/${name}`, text)
+    const made = yield* buildWorld({
+      script: {
+        ...script,
+        variables: ["vm_name", "output_directory", "password"],
+        events: [
+          { _tag: "Line", time: 0, build: "one", stream: "say", text: "the password is correct-horse" },
+          ...script.events
+        ]
+      },
+      formats: { one: "raw", two: "qcow2" },
+      ...secret,
+      ...options,
+      inputs: { format: "qcow2", output_directory, ...inputs }
+    })
+    return {
+      made,
+      folders: [output_directory, made.folder],
+      also: () => ({
+        built: made.asked.filter(({ _tag }) => _tag === "Build").length,
+        ran: made.host.commands.filter(({ args }) => args[0] === "convert" || args[2] === "ova").length
+      })
+    }
+  })
+
+const mv: HostMemory.Program = ({ args }, { host }) => {
+  const [from, to] = args.slice(-2).map(HostPath)
+  return Effect.gen(function* () {
+    const names = yield* host.list(from!)
+    if ((yield* Effect.orElseSucceed(host.list(to!), () => [])).length > 0) return 1
+    yield* host.makeFolder(to!)
+    for (const name of names) yield* host.write(join(to!, name), "half a disk")
+    yield* host.remove(from!)
+    return 0
+  })
+}
+
+/** An attach mode that builds in a workspace and brings files back: into a folder of the user's, or its own. */
+const attachScene = (options: { readonly own?: boolean; readonly fails?: boolean } = {}): SceneOf =>
+  Effect.gen(function* () {
+    const into = yield* temporaryFolder
+    let ran = 0
+    const made = yield* attachWorld({
+      project: { "src/main.c": "int main;" },
+      finds: ["F./out/app", "F./out/lib/one.a"],
+      command: ({ cwd }, { host, print }) =>
+        Effect.gen(function* () {
+          ran++
+          yield* print("compiling with correct-horse\n")
+          yield* host.makeFolder(join(cwd!, "out/lib"))
+          yield* host.write(join(cwd!, "out/app"), "a program")
+          yield* host.write(join(cwd!, "out/lib/one.a"), "a library")
+          return options.fails === true ? 3 : 0
+        }),
+      inputs: { command: "make", collect: ["out"], ...(options.own === true ? {} : { into }) },
+      ...secret
+    })
+    return { made, folders: [into, made.folder], also: () => ({ ran }) }
+  })
+
+const stays = (what: string, scene: SceneOf, expected: object, places: number) =>
+  it.effect(
+    what,
+    () =>
+      Effect.gen(function* () {
+        const told = yield* stoppedEverywhere(scene)
+        expect(told.expected).toMatchObject({ running: [], secrets: {}, holder: null, ...expected })
+        expect(told.places.length).toBeGreaterThan(places)
+      }),
+    240_000
+  )
+
+/** A build that fails at its end, having made the file that it is to keep. */
+const failing: PackerScripted.Script = {
+  ...PackerScripted.building({ qemu: {} }),
+  files: { [`/elsewhere/home/jobs/${id(1)}/1/output/demo`]: "half a disk" },
+  when: ({ _tag }) => (_tag === "Ends" ? failure : Effect.void)
+}
+
+describe("a supervisor that was stopped before a write, and goes on behind another's end", () => {
+  stays("changes nothing of a build", buildScene({}), { state: "ready", also: { built: 1, ran: 1 } }, 60)
+
+  stays(
+    "changes nothing of a build that replaces what is there",
+    buildScene({}, { "demo-one.qcow2": "old", "demo-two.qcow2": "old", other: "stays" }, { force: true }),
+    { state: "ready" },
+    60
+  )
+
+  stays(
+    "changes nothing of a build that fails behind its images",
+    buildScene({}, { "demo-two.qcow2.sha256": "somebody's" }),
+    { state: "failed", failure: { reason: "output-exists" }, artifacts: [] },
+    60
+  )
+
+  stays(
+    "changes nothing of a build that fails, and whose files are kept",
+    buildScene(
+      {
+        script: failing,
+        program: (command, process) => (command.program === "mv" ? mv(command, process) : undefined)
+      },
+      {},
+      { on_error: "keep", format: "as-built" }
+    ),
+    { state: "failed", failure: { reason: "provisioner-failed" } },
+    30
+  )
+
+  stays(
+    "changes nothing of an OVA",
+    buildScene(
+      {
+        script: PackerScripted.building({ qemu: { "out/demo": "one", "out/demo-1": "two" } }),
+        template: ["demo.json", JSON.stringify({ builders: [{ type: "qemu", memory: 768 }] })],
+        secrets: [],
+        variables: [],
+        values: {},
+        program: ({ args, program }, { host, print }) =>
+          program === "qemu-img"
+            ? args[0] === "convert"
+              ? Effect.as(host.write(HostPath(args.at(-1) ?? ""), `vmdk of ${args.at(-2)}`), 0)
+              : Effect.as(print(JSON.stringify({ format: "qcow2", "virtual-size": 1024 ** 3 })), 0)
+            : args[2] === "ova"
+              ? Effect.as(host.write(HostPath(args[3] ?? ""), `tar of ${args.slice(7).join(" ")}`), 0)
+              : undefined
+      },
+      {},
+      { format: "ova" }
+    ),
+    { state: "ready", also: { built: 1, ran: 3 } },
+    80
+  )
+
+  stays(
+    "changes nothing of what attach mode brought back",
+    attachScene(),
+    { state: "ready", also: { ran: 1 } },
+    40
+  )
+
+  stays(
+    "changes nothing of what attach mode keeps as artifacts",
+    attachScene({ own: true }),
+    { state: "ready", also: { ran: 1 } },
+    40
+  )
+
+  stays(
+    "changes nothing of a command that failed",
+    attachScene({ fails: true, own: true }),
+    { state: "failed", failure: { reason: "command-failed" }, also: { ran: 1 } },
+    40
+  )
+})

@@ -1,0 +1,150 @@
+/**
+ * A supervisor is stopped with SIGSTOP; another one takes over, which takes the first one for gone, as if it were on a
+ * machine where it cannot be killed, and goes on to the end. Then the first one wakes up: nothing that it does counts.
+ */
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
+import { join } from "node:path"
+import { beforeAll, describe, expect } from "@effect/vitest"
+import Database from "better-sqlite3"
+import { it, Lab, type SandboxJson, waitFor } from "./harness.js"
+import { lives } from "./until.js"
+
+const options = ["-i", "format=qcow2"]
+
+/** All that is kept, but for when and by which term it was written. */
+const kept = async (lab: Lab, sandbox: SandboxJson) => {
+  const told = (text: string) =>
+    text
+      .replaceAll(sandbox.id, "ID")
+      .replaceAll(lab.folder, "LAB")
+      .replace(/ID\.\d+\.log/, "ID.TERM.log")
+  const events = await lab.events(sandbox.id)
+  expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1))
+  const { exitCode } = await lab.run(["artifact", "verify", sandbox.id])
+  return {
+    state: sandbox.state,
+    verified: exitCode,
+    events: events
+      .filter(({ type }) => type !== "taken-over")
+      .map(({ message, phase, type }) => ({ type, phase, message: told(message) })),
+    log: told(lab.log(sandbox)).split("\n"),
+    images: sandbox.artifacts.map(({ name, path, sha256 }) => ({
+      name,
+      sha256,
+      content: readFileSync(path, "latin1")
+    })),
+    files: ["artifacts", "jobs", "kept", "logs"].flatMap((name) =>
+      lab.files(join(lab.home, name)).map((file) => told(`${name}${file}`))
+    ),
+    jobs: existsSync(join(lab.home, "jobs")) ? readdirSync(join(lab.home, "jobs")) : [],
+    running: lab.jobCommands(),
+    packer: lab.calls("packer", "build").length,
+    converted: lab.calls("qemu-img", "convert").length
+  }
+}
+
+/** Gives the lease of a supervisor away that is not dead, and does not know of it. */
+const release = (lab: Lab) => {
+  const database = new Database(join(lab.home, "sandboxer.db"))
+  try {
+    database.prepare("UPDATE leases SET holder = 'null'").run()
+  } finally {
+    database.close()
+  }
+}
+
+/** Whether a process stands still. */
+const isStopped = (pid: number) => /\) T /.test(readFileSync(`/proc/${pid}/stat`, "utf8"))
+
+const stop = async (lab: Lab, pid: number) => {
+  lab.signal(pid, "SIGSTOP")
+  await waitFor("the stop of the supervisor", () => isStopped(pid))
+}
+
+const goOn = async (lab: Lab, pid: number) => {
+  expect(isStopped(pid)).toBe(true)
+  lab.signal(pid, "SIGCONT")
+  await waitFor("the end of the first supervisor", () => !lives(pid))
+}
+
+describe.concurrent("a supervisor that was stopped, and goes on behind another's end", () => {
+  let undisturbed: Awaited<ReturnType<typeof kept>>
+  beforeAll(async () => {
+    const lab = new Lab()
+    const sandbox = await lab.created("demo", ...options)
+    await lab.quiet()
+    undisturbed = await kept(lab, sandbox)
+    await lab.dispose()
+    expect(undisturbed).toMatchObject({
+      state: "ready",
+      verified: 0,
+      packer: 1,
+      converted: 1,
+      jobs: [],
+      running: []
+    })
+  })
+
+  const create = (lab: Lab) =>
+    lab.json<SandboxJson>("create", "--profile", "profile.tiny", "-i", "vm_name=demo", "--detach", ...options)
+
+  it.for([
+    "packer validate begins",
+    "packer build begins",
+    "Connected to SSH",
+    "packer build ends",
+    "qemu-img convert begins"
+  ])("at: %s", async (place, { lab }) => {
+    lab.hold(place)
+    await create(lab)
+    await lab.held(place)
+    const first = await lab.supervisor()
+    await stop(lab, first)
+    release(lab)
+    lab.release(place)
+    const sandbox = await lab.json<SandboxJson>("wait", "demo")
+    await goOn(lab, first)
+    await lab.quiet()
+    expect(await kept(lab, sandbox)).toEqual(undisturbed)
+  })
+
+  it("while it makes its images ready", async ({ lab }) => {
+    lab.hold("qemu-img convert begins")
+    const { id } = await create(lab)
+    await lab.held("qemu-img convert begins")
+    const first = await lab.supervisor()
+    lab.release("qemu-img convert begins")
+    const folder = join(lab.artifacts, "demo", id)
+    await waitFor("its staging folder", () => existsSync(folder) && readdirSync(folder).length > 0)
+    await stop(lab, first)
+    release(lab)
+    const sandbox = await lab.json<SandboxJson>("wait", "demo")
+    await goOn(lab, first)
+    await lab.quiet()
+    expect(await kept(lab, sandbox)).toEqual(undisturbed)
+  })
+
+  it("while it waits for a database that is locked", async ({ lab }) => {
+    lab.hold("Connected to SSH")
+    await create(lab)
+    await lab.held("Connected to SSH")
+    const first = await lab.supervisor()
+    const database = new Database(join(lab.home, "sandboxer.db"))
+    try {
+      database.exec("BEGIN IMMEDIATE")
+      // It beats each two seconds: in this time it comes to a write, and does not get through it.
+      const before = Date.now()
+      await waitFor("its next write", () => Date.now() - before > 3000)
+      await stop(lab, first)
+      database.prepare("UPDATE leases SET holder = 'null'").run()
+      database.exec("COMMIT")
+    } finally {
+      database.close()
+    }
+    lab.release("Connected to SSH")
+    const sandbox = await lab.json<SandboxJson>("wait", "demo")
+    await goOn(lab, first)
+    await lab.quiet()
+    expect(await kept(lab, sandbox)).toEqual(undisturbed)
+  })
+})
