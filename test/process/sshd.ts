@@ -17,7 +17,8 @@ export interface SshdOptions {
   readonly config?: ReadonlyArray<string>
 }
 
-const freePort = (): Promise<number> =>
+/** A port of loopback that nobody has. */
+export const freePort = (): Promise<number> =>
   new Promise((resolve, reject) => {
     const server = createServer()
     server.once("error", reject)
