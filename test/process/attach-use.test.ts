@@ -1,5 +1,7 @@
 /** What is attached over a real sshd, as people use it: commands, their input, terminals, and odd login shells. */
+import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
+import { userInfo } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, describe, expect } from "@effect/vitest"
@@ -162,5 +164,39 @@ describe("a login shell that is not sh", () => {
     expect(stderr).toMatch(
       /error: project: the login shell of builder prints .*rsync.*\nhint: .*start-up files/
     )
+  })
+})
+
+/** Words before those of a program that is to find this folder as its user's home, as OpenSSH finds it; or why not. */
+const withHome = (lab: Lab): ReadonlyArray<string> | string => {
+  const { uid } = userInfo()
+  const own = new RegExp(`^([^:]*:[^:]*:${uid}:[^:]*:[^:]*):[^:]*:`, "m")
+  const passwd = lab.write(
+    "passwd",
+    fs.readFileSync("/etc/passwd", "utf8").replace(own, (_, before: string) => `${before}:${lab.folder}:`)
+  )
+  const line = 'mount --bind "$0" /etc/passwd && exec "$@"'
+  const words = ["unshare", "--mount", "sh", "-c", line, passwd]
+  return spawnSync("unshare", [...words.slice(1), "true"]).status === 0
+    ? words
+    : "only root may have another /etc/passwd"
+}
+
+describe("a configuration of ssh that takes no new key", () => {
+  it("is heeded: the host is refused until its key is known", async ({ lab, skip }) => {
+    const words = withHome(lab)
+    if (typeof words === "string") return skip(words)
+    const sshd = await builder(lab)
+    lab.write(".ssh/config", "StrictHostKeyChecking yes\n")
+    const refused = await lab.startBy(words, creating()).ended
+    expect(refused.exitCode).toBe(4)
+    expect(refused.stderr).toMatch(
+      /error: builder: the key of builder is not known.*\nhint: .*by hand: ssh -p \d+ /
+    )
+    expect(fs.existsSync(join(lab.home, "known_hosts"))).toBe(false)
+    const [type, key] = fs.readFileSync(sshd.file("host_key.pub"), "utf8").split(" ")
+    lab.write(".ssh/known_hosts", `[127.0.0.1]:${sshd.port} ${type} ${key}\n`)
+    const known = await lab.startBy(words, creating()).ended
+    expect(known.exitCode, known.stderr).toBe(0)
   })
 })

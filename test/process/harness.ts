@@ -142,6 +142,11 @@ export class Lab {
     return this.startProgram(process.execPath, [executable, ...args], env).started
   }
 
+  /** As `start`, by another program, to which what it is to run is given as further arguments. */
+  startBy([program = "", ...words]: ReadonlyArray<string>, args: ReadonlyArray<string>): Started {
+    return this.startProgram(program, [...words, process.execPath, executable, ...args], {}).started
+  }
+
   /** As `start`, with this to read. */
   startReading(input: string | Uint8Array, args: ReadonlyArray<string>): Started {
     const { child, started } = this.startProgram(process.execPath, [executable, ...args], {}, "pipe")
