@@ -106,6 +106,8 @@ export interface Link {
   readonly arguments: ReadonlyArray<string>
   /** Connects, unless there is a connection; a host that was reached before is waited for. */
   readonly connect: Effect.Effect<Known, HostError>
+  /** Whether the shared connection is there. */
+  readonly lives: Effect.Effect<boolean, HostError>
   /** Has a program run to its end there; `again` where that may happen twice, should the connection be lost. */
   readonly ask: (
     question: Question,
@@ -152,7 +154,7 @@ export const make = (name: string, home: string, connection: Connection): Link =
       ? Effect.option(Schema.decode(KnownJson)(fs.readFileSync(knownFile, "utf8")))
       : Effect.succeedNone
   )
-  const isShared = Effect.map(
+  const lives = Effect.map(
     fail(Processes.run(ssh(["-O", "check", ...sharing(target), "--", connection.host]))),
     ({ exitCode }) => exitCode === 0
   )
@@ -241,7 +243,7 @@ export const make = (name: string, home: string, connection: Connection): Link =
   const connectOnce = Effect.gen(function* () {
     if (known !== undefined && fs.existsSync(target.socket)) return known
     const kept = yield* readKnown
-    known = Option.isSome(kept) && (yield* isShared) ? kept.value : yield* connectNow
+    known = Option.isSome(kept) && (yield* lives) ? kept.value : yield* connectNow
     reached = true
     return known
   })
@@ -307,5 +309,5 @@ export const make = (name: string, home: string, connection: Connection): Link =
       }
     })
 
-  return { name, destination: connection.host, arguments: sharing(target), connect, ask, open }
+  return { name, destination: connection.host, arguments: sharing(target), connect, lives, ask, open }
 }

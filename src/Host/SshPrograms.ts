@@ -55,7 +55,8 @@ done
 
 /**
  * `FOLDER …`: functions about a job. `census` finds those that live with its cookie in their environment, and
- * whoever is in one of their groups or in the one that its command led: pids in `left`, groups in `groups`.
+ * whoever is in one of their groups or in the one that its command led: pids in `left`, groups in `groups`. To busybox's
+ * grep a line ends at its first NUL, so an environment is searched by `-z` alone.
  */
 const aboutJob = `
 LC_ALL=C
@@ -84,11 +85,9 @@ leads() {
   [ "\${20:-0}" = "$started" ]
 }
 marked() {
-  for file in $(grep -lF -e "$entry" /proc/[0-9]*/environ 2>/dev/null); do
-    if tr '\\0' '\\n' <"$file" 2>/dev/null | grep -Fxq -e "$entry"; then
-      file=\${file#/proc/}
-      printf '%s ' "\${file%/environ}"
-    fi
+  for file in $(grep -lzxF -e "$entry" /proc/[0-9]*/environ 2>/dev/null); do
+    file=\${file#/proc/}
+    printf '%s ' "\${file%/environ}"
   done
 }
 census() {
@@ -149,7 +148,7 @@ done
 export const living = `
 LC_ALL=C
 export LC_ALL
-for file in $(grep -lF -e "${cookie}=$1/" /proc/[0-9]*/environ 2>/dev/null); do
+for file in $(grep -lzF -e "${cookie}=$1/" /proc/[0-9]*/environ 2>/dev/null); do
   tr '\\0' '\\n' <"$file" 2>/dev/null | grep -F -e "${cookie}=$1/"
 done | sort -u
 `

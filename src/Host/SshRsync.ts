@@ -30,8 +30,16 @@ export const rsyncOver = (link: Link) => {
     ) {
       return missingProgram(link.name, "rsync")
     }
+    if (/is your shell clean/.test(stderr)) {
+      return new HostError({
+        reason: "other",
+        host: link.name,
+        message: `the login shell of ${link.name} prints something of its own, which rsync cannot bear`,
+        hint: `have its start-up files print nothing where there is no terminal: \`ssh ${link.destination} true\` shows it`
+      })
+    }
     const found = fileError(link.name, "rsync", said[0] ?? "")
-    return found.reason === "other" && ofConnection.includes(exitCode) && !/protocol version/.test(stderr)
+    return found.reason === "other" && ofConnection.includes(exitCode)
       ? linkLost(link.name)
       : new HostError({
           ...found,

@@ -4,10 +4,13 @@ import * as Effect from "effect/Effect"
 import { type HostPath, join } from "../domain/HostPath.js"
 import { HostError, type HostShape } from "../Host.js"
 import * as Processes from "../Processes.js"
-import { missingProgram } from "./SshErrors.js"
+import { linkLost, missingProgram } from "./SshErrors.js"
 import { type Link, processError } from "./SshLink.js"
 import * as Programs from "./SshPrograms.js"
 import { quote } from "./SshShell.js"
+
+/** What ssh(1) ends with where its connection failed. */
+const transport = 255
 
 /** Lines of sh that put variables into the environment; sh has no way to name some that others have. */
 export const exporting = (
@@ -79,7 +82,9 @@ export const make = (link: Link, home: HostPath): Pick<HostShape, "run" | "inter
         input: [
           'rm -f -- "$0"',
           ...(cwd === undefined ? [] : [`cd -- ${quote(cwd)} || exit 126`]),
-          `${exports}exec ${[program, ...args].map(quote).join(" ")}`,
+          // ssh(1) ends with 255 where a signal ended what it ran, as where its connection failed; sh tells them apart.
+          `${exports}${terminal ? "exec " : ""}${[program, ...args].map(quote).join(" ")}`,
+          "exit",
           ""
         ].join("\n")
       })
@@ -91,7 +96,7 @@ export const make = (link: Link, home: HostPath): Pick<HostShape, "run" | "inter
           hint: "check who owns it, and the space there"
         })
       }
-      return yield* Effect.mapError(
+      const code = yield* Effect.mapError(
         Processes.interact({
           program: "ssh",
           args: [
@@ -104,6 +109,8 @@ export const make = (link: Link, home: HostPath): Pick<HostShape, "run" | "inter
         }),
         processError(link.name)
       )
+      // It says nothing of a shared connection that broke; and a command may end so, too.
+      return code === transport && !(yield* link.lives) ? yield* linkLost(link.name) : code
     })
 
   return { run, interact }

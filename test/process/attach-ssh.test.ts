@@ -1,4 +1,5 @@
 /** Attach mode over a real sshd: what a network and its end do is what is tested. */
+import { execFileSync, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { join } from "node:path"
 import { afterAll, describe, expect } from "@effect/vitest"
@@ -259,6 +260,44 @@ describe("a machine that will not do", () => {
       reason: "command-missing",
       message: "rsync is not on the PATH of builder"
     })
+  })
+
+  it("has no space left for a project, or for what its build prints; and is used again once it has", async ({
+    lab,
+    skip
+  }) => {
+    const sshd = await builder(lab)
+    const work = join(sshd.home, ".sandboxer")
+    fs.mkdirSync(work, { mode: 0o700 })
+    const resize = (option: string) =>
+      spawnSync("mount", ["-t", "tmpfs", "-o", `${option},size=1m,mode=700`, "tmpfs", work]).status === 0
+    if (!resize("rw")) return skip("only root may mount a small disk")
+    try {
+      lab.write("project/large", "x".repeat(2 ** 20))
+      const full = await attach(lab, ...withProject, ...running("true"), ...results)
+      expect(full.exitCode, full.stderr).toBe(10)
+      expect(full.sandbox.failure).toMatchObject({ reason: "disk-full" })
+      expect(full.stderr).toMatch(/error: project: .*builder.*No space left on device.*\nhint: .*space/)
+      // Neither a part of a file nor of a job.
+      expect(lab.files(work).filter((name) => /large|jobs/.test(name))).toEqual([])
+      expect(lab.files(join(lab.folder, "results"))).toEqual([])
+
+      fs.rmSync(join(lab.folder, "project/large"))
+      const prints = await attach(
+        lab,
+        ...withProject,
+        ...running("head -c 2000000 /dev/zero | tr '\\0' x; echo $? >&2")
+      )
+      expect(prints.exitCode, prints.stderr).toBe(10)
+      expect(prints.stderr).toMatch(/error: project.*\nhint: .*disk was full/)
+      expect(sshd.jobProcesses()).toEqual([])
+      expect(fs.readdirSync(join(work, "jobs"))).toEqual([])
+
+      const { workdir } = await attached(lab, ...withProject, ...running("cat a.txt"))
+      expect(fs.readdirSync(workdir).sort()).toEqual([".sandboxer-workspace", "a.txt"])
+    } finally {
+      execFileSync("umount", ["--lazy", work])
+    }
   })
 
   it("is gone when the sandbox is to end: destroy says so, and --force forgets it", async ({ lab }) => {

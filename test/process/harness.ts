@@ -137,9 +137,21 @@ export class Lab {
     }
   }
 
-  /** Starts a command of sandboxer, in the lab's folder. */
+  /** Starts a command of sandboxer, in the lab's folder, with nothing to read. */
   start(args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}): Started {
-    return this.startProgram(process.execPath, [executable, ...args], env)
+    return this.startProgram(process.execPath, [executable, ...args], env).started
+  }
+
+  /** As `start`, by another program, to which what it is to run is given as further arguments. */
+  startBy([program = "", ...words]: ReadonlyArray<string>, args: ReadonlyArray<string>): Started {
+    return this.startProgram(program, [...words, process.execPath, executable, ...args], {}).started
+  }
+
+  /** As `start`, with this to read. */
+  startReading(input: string | Uint8Array, args: ReadonlyArray<string>): Started {
+    const { child, started } = this.startProgram(process.execPath, [executable, ...args], {}, "pipe")
+    child.stdin?.on("error", () => {}).end(input)
+    return started
   }
 
   /** As `start`, on a terminal of its own, whose output is stdout; by way of a program that runs others. */
@@ -148,24 +160,45 @@ export class Lab {
     env: Readonly<Record<string, string>> = {},
     by: ReadonlyArray<string> = []
   ): Started {
+    return this.onTerminal(args, env, by, "ignore").started
+  }
+
+  /** As `startOnTerminal`, for somebody who types; the terminal has 91 columns and 23 rows. */
+  startTyping(args: ReadonlyArray<string>): Started & { readonly type: (text: string) => void } {
+    const { child, started } = this.onTerminal(args, {}, [], "pipe")
+    return { ...started, type: (text) => void child.stdin?.write(text) }
+  }
+
+  private onTerminal(
+    args: ReadonlyArray<string>,
+    env: Readonly<Record<string, string>>,
+    by: ReadonlyArray<string>,
+    stdin: "ignore" | "pipe"
+  ) {
     // script(1) would run a SHELL of its own environment.
     const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`)
     const line = ["env", ...variables, ...by, process.execPath, executable, ...args]
       .map((word) => `'${word}'`)
       .join(" ")
-    return this.startProgram("script", ["-qefc", line, "/dev/null"], { TERM: "xterm" })
+    const sized = `stty cols 91 rows 23; exec ${line}`
+    return this.startProgram("script", ["-qefc", sized, "/dev/null"], { TERM: "xterm" }, stdin)
   }
 
-  private startProgram(program: string, args: ReadonlyArray<string>, env: Readonly<Record<string, string>>) {
+  private startProgram(
+    program: string,
+    args: ReadonlyArray<string>,
+    env: Readonly<Record<string, string>>,
+    stdin: "ignore" | "pipe" = "ignore"
+  ) {
     const child = spawn(program, args, {
       cwd: this.folder,
       env: { ...this.env, ...env },
-      stdio: ["ignore", "pipe", "pipe"]
+      stdio: [stdin, "pipe", "pipe"]
     })
     this.children.push(child)
     const collected = { stdout: "", stderr: "" }
     for (const name of ["stdout", "stderr"] as const) {
-      child[name].setEncoding("utf8").on("data", (text: string) => {
+      child[name]?.setEncoding("utf8").on("data", (text: string) => {
         collected[name] += text
       })
     }
@@ -178,7 +211,7 @@ export class Lab {
         `${collected.stdout}${collected.stderr}`.includes(text)
       )
     }
-    return { pid: child.pid ?? 0, printed, ended }
+    return { child, started: { pid: child.pid ?? 0, printed, ended } }
   }
 
   run(args: ReadonlyArray<string>): Promise<Ended> {

@@ -9,15 +9,19 @@ import { tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
 import type { Connection } from "../../src/domain/Placement.js"
 import { processInfo } from "../../src/Proc.js"
+import type { Network } from "./network.js"
 
 export interface SshdOptions {
   /** What programs are looked for in there; by default where this process looks. */
   readonly path?: string
   /** Further lines of sshd_config, before ours: the first that says a thing wins. */
   readonly config?: ReadonlyArray<string>
+  /** Where it listens; by default on loopback. */
+  readonly network?: Network
 }
 
-const freePort = (): Promise<number> =>
+/** A port of loopback that nobody has. */
+export const freePort = (): Promise<number> =>
   new Promise((resolve, reject) => {
     const server = createServer()
     server.once("error", reject)
@@ -101,7 +105,11 @@ export class Sshd {
   }
 
   get connection(): Connection {
-    return { host: "127.0.0.1", port: this.port, user: userInfo().username, identityFile: this.identityFile }
+    return { host: this.address, port: this.port, user: userInfo().username, identityFile: this.identityFile }
+  }
+
+  private get address(): string {
+    return this.options.network?.address ?? "127.0.0.1"
   }
 
   /** What a configuration says of it, below `hosts` and a name. */
@@ -128,7 +136,7 @@ export class Sshd {
       [
         ...(this.options.config ?? []),
         `Port ${this.port}`,
-        "ListenAddress 127.0.0.1",
+        `ListenAddress ${this.address}`,
         `HostKey ${this.file("host_key")}`,
         `AuthorizedKeysFile ${this.file("authorized_keys")}`,
         `PidFile ${this.file("sshd.pid")}`,
@@ -147,9 +155,9 @@ export class Sshd {
       ].join("\n")
     )
     const log = fs.openSync(this.file("sshd.log"), "a")
-    const child = spawn("/usr/sbin/sshd", ["-D", "-e", "-f", this.file("sshd_config")], {
-      stdio: ["ignore", "ignore", log]
-    })
+    const words = ["/usr/sbin/sshd", "-D", "-e", "-f", this.file("sshd_config")]
+    const [program = "", ...args] = [...(this.options.network?.within ?? []), ...words]
+    const child = spawn(program, args, { stdio: ["ignore", "ignore", log] })
     fs.closeSync(log)
     this.child = child
     await until(`sshd on port ${this.port}: ${fs.readFileSync(this.file("sshd.log"), "utf8")}`, () => {
