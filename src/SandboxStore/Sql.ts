@@ -15,7 +15,7 @@ import { type NewEvent, numbered, ProgressEvent } from "../domain/ProgressEvent.
 import { change, hasEnded, isLiving, Sandbox, type SandboxChange, type SandboxId } from "../domain/Sandbox.js"
 import { type Lease, SandboxStore, type SandboxStoreShape, StoreError } from "../SandboxStore.js"
 import { Settings } from "../Settings.js"
-import * as Sqlite from "./Sqlite.js"
+import * as Sqlite from "../Sqlite.js"
 
 /** Each runs once; a later program adds to them and changes none. */
 const migrations: Sqlite.Migrations = {

@@ -1,5 +1,5 @@
 /**
- * The SQLite file under the store, as an `SqlClient` that many processes may use at once.
+ * An SQLite file, as an `SqlClient` that many processes may use at once.
  *
  * `@effect/sql-sqlite-node` alone begins a transaction with a plain `BEGIN`, which fails at its first write
  * when another process wrote since its first read; waits for a lock inside SQLite, while the event loop stands
