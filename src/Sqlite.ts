@@ -64,7 +64,8 @@ const damaged = /^SQLITE_(NOTADB|CORRUPT)/
 const notWritable =
   /^(SQLITE_(CANTOPEN|READONLY|PERM|AUTH|FULL|IOERR)|E(ACCES|PERM|ROFS|NOENT|NOTDIR|ISDIR|NOSPC|DQUOT|IO)$)/
 
-const databaseError = (filename: string) => (error: unknown) => {
+/** What an error of a database says, in words for people. */
+export const databaseError = (filename: string) => (error: unknown) => {
   const code = codeOf(error)
   const message = `the database ${filename}: ${messageOf(error)}`
   if (damaged.test(code)) {

@@ -26,6 +26,7 @@ import { exec } from "./exec.js"
 import { type CommandError, type Ending, ofDefect, ofError } from "./exit.js"
 import { extension } from "./extension.js"
 import { host } from "./host.js"
+import { hub } from "./hub.js"
 import { list, ls } from "./list.js"
 import { logs } from "./logs.js"
 import { globals as globalOptions } from "./options.js"
@@ -69,6 +70,7 @@ const verbs: Verbs = {
   artifact: ["list", "show", "path", "verify"],
   extension: ["list", "show"],
   host: ["list", "check"],
+  hub: ["serve"],
   doctor: [],
   supervise: []
 }
@@ -102,6 +104,7 @@ const application = (layers: CliLayers, globals: Globals) => {
       full(artifact),
       Command.provide(extension, settledLayer),
       Command.provide(host, settledLayer),
+      full(hub),
       Command.provide(doctor, settledLayer),
       full(supervise)
     ]),

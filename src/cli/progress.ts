@@ -153,7 +153,7 @@ const followTerminal = (id: SandboxId, after: number, leave: string) =>
   })
 
 /** Runs `onSignal` at each of the signals while `effect` runs; without it Node would end at once. */
-const handling = <A, E, R>(
+export const handling = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   signals: ReadonlyArray<NodeJS.Signals>,
   onSignal: () => void
