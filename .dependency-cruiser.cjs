@@ -9,10 +9,10 @@
 
 const domain = "^src/domain/"
 const manager = "^src/Sandboxes(\\.ts$|/)"
-/** What wraps this machine for adapters: its processes, /proc, digests of its files. */
-const machine = "^src/(Processes|Proc|Digest)\\.ts$"
+/** What wraps this machine for adapters: its processes, /proc, digests of its files, databases in files. */
+const machine = "^src/(Processes|Proc|Digest|Sqlite)\\.ts$"
 /** Any other file right in src/ with a capital, but for the manager. */
-const port = "^src/(?!(Sandboxes|Processes|Proc|Digest)\\.ts$)[A-Z][^/]*\\.ts$"
+const port = "^src/(?!(Sandboxes|Processes|Proc|Digest|Sqlite)\\.ts$)[A-Z][^/]*\\.ts$"
 /** A folder right in src/ with a capital, but for the manager's own. */
 const adapter = "^src/(?!Sandboxes/)[A-Z][^/]*/"
 /** What Packer says, as types and pure functions: its port speaks of them. */

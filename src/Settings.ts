@@ -5,6 +5,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ParseResult from "effect/ParseResult"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { type DocumentKind, read } from "./Documents.js"
 import { UsageError } from "./domain/Errors.js"
@@ -67,6 +68,8 @@ export interface SettingsShape {
   readonly hosts: Readonly<Record<string, HostSettings>>
   /** A file of machines by their `vm_name`, which others write. */
   readonly portRegistry?: string
+  /** What those who ask a hub that we serve have to have: STATE_HUB_TOKEN. */
+  readonly hubServerToken?: Redacted.Redacted
   /** How long the record and the log of a sandbox that was destroyed are kept. */
   readonly retentionSeconds: number
   /** The State Hub, where there is one. */
@@ -233,12 +236,14 @@ export const resolve = (
       token: variable("STATE_HUB_TOKEN"),
       beside
     })
+    const hubServerToken = variable("STATE_HUB_TOKEN")
     return {
       home: state.value,
       hosts: Object.fromEntries(hosts),
       retentionSeconds: file.retention ?? usualRetention,
       ...(file.portRegistry === undefined ? {} : { portRegistry: beside(file.portRegistry) }),
       ...(hub === undefined ? {} : { hub: hub.hub }),
+      ...(hubServerToken === undefined ? {} : { hubServerToken: Redacted.make(hubServerToken) }),
       profileFolders: folders,
       ...(namedFile === undefined || configFile === undefined ? {} : { namedConfiguration: configFile }),
       sources: [

@@ -22,6 +22,8 @@ import { vmPacker } from "./extensions/vm-packer/index.js"
 import * as HoldersProc from "./Holders/Proc.js"
 import * as HostLive from "./Host/Live.js"
 import { Host, Hosts } from "./Host.js"
+import type { HubServer, HubServerError, HubServerOptions } from "./HubServer.js"
+import type { HubStoreError } from "./HubStore.js"
 import * as PackerCommand from "./Packer/Command.js"
 import type { Packer } from "./Packer.js"
 import * as ProfilesDirectory from "./Profiles/Directory.js"
@@ -193,3 +195,18 @@ export const layerDetached = (
     Layer.provideMerge(SupervisorsDetached.layer(options.executable)),
     Layer.provideMerge(supervision(options))
   )
+
+/**
+ * A State Hub that listens until its scope ends. Its notes are in `database`, else in `hub.db` of the state directory.
+ * @category layers
+ */
+export const layerHubServer = (
+  options: HubServerOptions & { readonly database?: string }
+): Layer.Layer<HubServer, HubServerError | HubStoreError, Settings.Settings> =>
+  Layer.unwrapEffect(
+    // Whoever starts none does not load all that a server takes.
+    Effect.map(
+      Effect.promise(() => Promise.all([import("./HubServer/Node.js"), import("./HubStore/Sql.js")])),
+      ([server, store]) => Layer.provide(server.layer(options), store.layer(options.database))
+    )
+  ).pipe(Layer.provide(platform))

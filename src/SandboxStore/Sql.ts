@@ -23,7 +23,7 @@ import {
 } from "../domain/Sandbox.js"
 import { type Lease, nameTaken, SandboxStore, type SandboxStoreShape, StoreError } from "../SandboxStore.js"
 import { Settings } from "../Settings.js"
-import * as Sqlite from "./Sqlite.js"
+import * as Sqlite from "../Sqlite.js"
 import * as Outbox from "./SqlOutbox.js"
 
 /** Each runs once; a later program adds to them and changes none. */

@@ -10,6 +10,8 @@ import type { Conflict, NotFound, UsageError } from "../domain/Errors.js"
 import { exitCodeOf, type Failure } from "../domain/Failure.js"
 import type { Sandbox } from "../domain/Sandbox.js"
 import type { HostError } from "../Host.js"
+import type { HubServerError } from "../HubServer.js"
+import type { HubStoreError } from "../HubStore.js"
 import { installed } from "../installed.js"
 import type { StoreError } from "../SandboxStore.js"
 import { printable } from "./output.js"
@@ -26,6 +28,8 @@ export type CommandError =
   | Conflict
   | Ended
   | HostError
+  | HubServerError
+  | HubStoreError
   | NotFound
   | StoreError
   | UsageError
@@ -64,6 +68,9 @@ export const ofError = (error: CommandError): Ending => {
       return said(13, error.message, error.hint)
     case "HostError":
       return said(hostExitCodes[error.reason] ?? 15, error.message, error.hint)
+    case "HubServerError":
+      return said(error.reason === "port-taken" ? 13 : 2, error.message, error.hint)
+    case "HubStoreError":
     case "StoreError":
       return said(
         error.reason === "not-writable" || error.reason === "newer" ? 15 : 1,

@@ -74,7 +74,7 @@ const verbs: Verbs = {
   artifact: ["list", "show", "path", "verify"],
   extension: ["list", "show"],
   host: ["list", "check"],
-  hub: ["status", "flush", "retry"],
+  hub: ["status", "flush", "retry", "serve"],
   doctor: [],
   supervise: []
 }

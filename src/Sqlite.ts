@@ -1,5 +1,5 @@
 /**
- * The SQLite file under the store, as an `SqlClient` that many processes may use at once.
+ * An SQLite file, as an `SqlClient` that many processes may use at once.
  *
  * `@effect/sql-sqlite-node` alone begins a transaction with a plain `BEGIN`, which fails at its first write
  * when another process wrote since its first read; waits for a lock inside SQLite, while the event loop stands
@@ -64,7 +64,8 @@ const damaged = /^SQLITE_(NOTADB|CORRUPT)/
 const notWritable =
   /^(SQLITE_(CANTOPEN|READONLY|PERM|AUTH|FULL|IOERR)|E(ACCES|PERM|ROFS|NOENT|NOTDIR|ISDIR|NOSPC|DQUOT|IO)$)/
 
-const databaseError = (filename: string) => (error: unknown) => {
+/** What an error of a database says, in words for people. */
+export const databaseError = (filename: string) => (error: unknown) => {
   const code = codeOf(error)
   const message = `the database ${filename}: ${messageOf(error)}`
   if (damaged.test(code)) {

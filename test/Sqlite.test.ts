@@ -24,7 +24,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
-import * as Sqlite from "../../src/SandboxStore/Sqlite.js"
+import * as Sqlite from "../src/Sqlite.js"
 
 let folder: string
 let filename: string

@@ -1,0 +1,33 @@
+/** How often each client may ask: a bucket of tokens each, that fills again as time passes. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+
+const perSecond = 200
+const burst = 1000
+/** So many clients are remembered. */
+const mostClients = 10_000
+
+/** Whether a client may ask now; where not, after how many seconds it may. */
+export type RateLimit = (client: string) => Effect.Effect<number | undefined>
+
+export const makeRateLimit = (): RateLimit => {
+  const buckets = new Map<string, { tokens: number; at: number }>()
+  return (client) =>
+    Effect.map(Clock.currentTimeMillis, (now) => {
+      const known = buckets.get(client)
+      // A clock that was set back takes nothing away.
+      const passed = Math.max(0, now - (known?.at ?? now))
+      const tokens = Math.min(burst, (known?.tokens ?? burst) + (passed * perSecond) / 1000)
+      const may = tokens >= 1
+      // The one that asked longest ago is the first, and its bucket the likeliest to be full.
+      buckets.delete(client)
+      buckets.set(client, { tokens: may ? tokens - 1 : tokens, at: now })
+      if (buckets.size > mostClients) {
+        for (const oldest of buckets.keys()) {
+          buckets.delete(oldest)
+          break
+        }
+      }
+      return may ? undefined : Math.ceil((1 - tokens) / perSecond)
+    })
+}
