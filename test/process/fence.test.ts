@@ -2,7 +2,7 @@
  * A supervisor is stopped with SIGSTOP; another one takes over, which takes the first one for gone, as if it were on a
  * machine where it cannot be killed, and goes on to the end. Then the first one wakes up: nothing that it does counts.
  */
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { beforeAll, describe, expect } from "@effect/vitest"
 import Database from "better-sqlite3"

@@ -2,9 +2,8 @@
  * A supervisor is stopped right before each of its writes in turn. Another one takes over, which cannot kill it, as if
  * it were on another machine, and carries the provision through. Then the first one goes on: nothing of it counts.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { describe, expect, it } from "@effect/vitest"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
