@@ -292,7 +292,9 @@ const keepFiles = (lease: Lease, attempt: number, host: HostShape, end: FailedEn
     })
     return yield* keep(host, lease.id, yield* store.steps(lease.id, attempt)).pipe(
       Effect.map((kept) =>
-        kept === undefined ? end : also(`what it had made by then is kept in ${kept} until you or reap remove it`)
+        kept === undefined
+          ? end
+          : also(`what it had made by then is kept in ${kept} until you or reap remove it`)
       ),
       // It failed already: it is not to fail to end, too.
       Effect.catchTag("HostError", ({ message }) => Effect.succeed(also(message)))

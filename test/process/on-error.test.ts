@@ -75,7 +75,9 @@ describe("on_error", () => {
     const kept = join(bench.home, "kept", sandbox.id)
     expect(exitCode).toBe(10)
     expect(sandbox.failure?.message).toBe("box: it broke")
-    expect(sandbox.failure?.hint).toContain(`what it had made by then is kept in ${kept} until you or reap remove it`)
+    expect(sandbox.failure?.hint).toContain(
+      `what it had made by then is kept in ${kept} until you or reap remove it`
+    )
     expect(readFileSync(join(kept, "demo"), "utf8")).toBe("half a disk\n")
     expect(statSync(kept).mode & 0o77).toBe(0)
     expect(lives(machine)).toBe(false)
