@@ -2,7 +2,8 @@
  * A supervisor is stopped with SIGSTOP; another one takes over, which takes the first one for gone, as if it were on a
  * machine where it cannot be killed, and goes on to the end. Then the first one wakes up: nothing that it does counts.
  */
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
+import { createHash } from "node:crypto"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { beforeAll, describe, expect } from "@effect/vitest"
 import Database from "better-sqlite3"
@@ -20,10 +21,8 @@ const kept = async (lab: Lab, sandbox: SandboxJson) => {
       .replace(/ID\.\d+\.log/, "ID.TERM.log")
   const events = await lab.events(sandbox.id)
   expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1))
-  const { exitCode } = await lab.run(["artifact", "verify", sandbox.id])
   return {
     state: sandbox.state,
-    verified: exitCode,
     events: events
       .filter(({ type }) => type !== "taken-over")
       .map(({ message, phase, type }) => ({ type, phase, message: told(message) })),
@@ -77,7 +76,6 @@ describe.concurrent("a supervisor that was stopped, and goes on behind another's
     await lab.dispose()
     expect(undisturbed).toMatchObject({
       state: "ready",
-      verified: 0,
       packer: 1,
       converted: 1,
       jobs: [],
