@@ -4,8 +4,8 @@ import BetterSqlite3 from "better-sqlite3"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import { type Check, missing, ok } from "../Doctor.js"
-import { SandboxStore, StoreError } from "../SandboxStore.js"
+import { type Check, missing, ok, warning } from "../Doctor.js"
+import { SandboxStore, type SandboxStoreShape, StoreError } from "../SandboxStore.js"
 
 const name = "database"
 
@@ -39,21 +39,44 @@ const inspect = (file: string) =>
     return damage === "ok" ? String(migration) : yield* broken(file, damage)
   })
 
+/** What somebody has to mend before a State Hub is told. */
+const hub = ({ outbox }: SandboxStoreShape): Effect.Effect<ReadonlyArray<Check>, StoreError> =>
+  Effect.map(outbox.status, ({ refused, sender: { delivering }, waiting }) => [
+    ...(delivering.paused && waiting > 0
+      ? [
+          warning(
+            "hub",
+            `${delivering.answer} (notes that wait: ${waiting})`,
+            "check its address and token, then `sandboxer hub flush`"
+          )
+        ]
+      : []),
+    ...(refused > 0
+      ? [
+          warning(
+            "hub",
+            `it refused notes: ${refused}`,
+            "`sandboxer hub status` says why; `sandboxer hub retry` tries again"
+          )
+        ]
+      : [])
+  ])
+
 /** Opens the database as every command does, but makes none. */
 export const database = <R>(
   file: string,
   store: Layer.Layer<SandboxStore, StoreError, R>
-): Effect.Effect<Check, never, R | FileSystem.FileSystem> =>
+): Effect.Effect<ReadonlyArray<Check>, never, R | FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     if (!(yield* Effect.orElseSucceed(fs.exists(file), () => true))) {
-      return ok(name, `${file} (made when it is needed)`)
+      return [ok(name, `${file} (made when it is needed)`)]
     }
-    const sandboxes = yield* Effect.provide(
-      Effect.flatMap(SandboxStore, ({ list }) => list),
+    const { ofHub, sandboxes } = yield* Effect.provide(
+      Effect.flatMap(SandboxStore, (opened) => Effect.all({ ofHub: hub(opened), sandboxes: opened.list })),
       store
     )
-    return ok(name, `${file} (version ${yield* inspect(file)}, sandboxes: ${sandboxes.length})`)
+    return [ok(name, `${file} (version ${yield* inspect(file)}, sandboxes: ${sandboxes.length})`), ...ofHub]
   }).pipe(
     Effect.timeoutFail({
       duration: patience,
@@ -64,5 +87,5 @@ export const database = <R>(
           hint: "`fuser` on the file names it; end it if it hangs"
         })
     }),
-    Effect.catchAll(({ hint, message }) => Effect.succeed(missing(name, message, hint)))
+    Effect.catchAll(({ hint, message }) => Effect.succeed([missing(name, message, hint)]))
   )

@@ -31,7 +31,7 @@ export const layer = <R>(
         state: Effect.gen(function* () {
           const directory = yield* stateDirectory(home)
           const within =
-            directory.status === "missing" ? [] : [yield* database(path.join(home, "sandboxer.db"), store)]
+            directory.status === "missing" ? [] : yield* database(path.join(home, "sandboxer.db"), store)
           return [directory, ...within, yield* disk(host)]
         }).pipe(Effect.provide(services))
       }

@@ -1,0 +1,303 @@
+/** A State Hub that is away, slow, or talks nonsense: no build fails of it, no command waits for it, no note is lost. */
+import { chmodSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { describe, expect } from "@effect/vitest"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { type Note, Note as NoteSchema } from "../../src/domain/Note.js"
+import { layerStore } from "../../src/node.js"
+import { SandboxStore } from "../../src/SandboxStore.js"
+import { layerHome } from "../../src/Settings.js"
+import { id, plan, platform, sandbox } from "../inMemory.js"
+import { it, type Lab, type SandboxJson } from "./harness.js"
+import { type Behaviour, behaviours, HubServer } from "./hubServer.js"
+
+interface StatusJson {
+  readonly waiting: number
+  readonly delivered: number
+  readonly refused: number
+  readonly refusedNotes: ReadonlyArray<{ readonly id: string; readonly reason: string }>
+  readonly paused: boolean
+  readonly lastAnswer: string | null
+  readonly nextTryAt: string | null
+}
+
+/** A test with a hub beside the lab. */
+const hubTest = it.extend<{ hub: HubServer }>({
+  // biome-ignore lint/correctness/noEmptyPattern: vitest reads which fixtures it uses off the pattern
+  hub: async ({}, use) => {
+    const hub = new HubServer()
+    await hub.open()
+    await use(hub)
+    await hub.close()
+  }
+})
+
+const told = async (lab: Lab, hub: HubServer, ...args: ReadonlyArray<string>) => {
+  const ended = await lab.start(["hub", ...args], hub.env).ended
+  return { ...ended, json: () => JSON.parse(ended.stdout) as StatusJson }
+}
+
+/** Builds, and how long it took the command to end behind the end of the provision, in milliseconds. */
+const build = async (lab: Lab, hub: HubServer, ...args: ReadonlyArray<string>) => {
+  const creating = lab.creating(hub.env, "-i", "vm_name=demo", ...args)
+  const { exitCode, sandbox: made, stderr } = await creating.outcome()
+  return { exitCode, made, stderr, late: Date.now() - Date.parse(made.endedAt ?? "") }
+}
+
+/** What a hub is told of a sandbox, by its events. */
+const expected = async (lab: Lab, { id: sandboxId }: SandboxJson) =>
+  (await lab.events(sandboxId)).filter(({ type }) => type !== "note").map(({ seq }) => seq)
+
+describe("a hub that is well", () => {
+  hubTest("is told of a build as it goes, by workstream and task, and of its end", async ({ hub, lab }) => {
+    lab.profile({ hub: { workstream: "of-profile", task: "t1" } })
+    lab.hold("guest 1")
+    lab.guestPrints("1,,ui,message,    qemu: installing ghc\n")
+    const creating = lab.creating(hub.env, "-i", "vm_name=demo", "--workstream", "w1")
+    await lab.held("guest 1")
+    const supervisor = await lab.supervisor()
+    // The token is in the supervisor's environment, and in nothing that it starts.
+    const environment = (pid: number) => readFileSync(`/proc/${pid}/environ`, "utf8")
+    expect(environment(supervisor)).toContain("STATE_HUB_TOKEN=hub-token")
+    expect(readFileSync(`/proc/${supervisor}/cmdline`, "utf8")).not.toContain("hub-token")
+    for (const { pid } of lab.calls("packer", "build")) expect(environment(pid)).not.toContain("hub-token")
+    await expect.poll(() => [...hub.notes.values()].map(({ event_type }) => event_type)).toContain("phase")
+    lab.release("guest 1")
+    const { exitCode, sandbox: made } = await creating.outcome()
+    expect(exitCode).toBe(0)
+    await lab.quiet()
+    expect(hub.sequences(made.id)).toEqual(await expected(lab, made))
+    expect(hub.doubles).toBe(0)
+    const notes = [...hub.notes.values()]
+    expect(new Set(notes.map(({ task_id, workstream_id }) => `${workstream_id} ${task_id}`))).toEqual(
+      new Set(["w1 t1"])
+    )
+    expect(hub.authorizations).toEqual(new Set(["Bearer hub-token"]))
+    expect(notes.at(-1)?.summary).toMatch(/^demo · ready · \d.* in all · \w+ took \d/)
+    expect(await lab.start(["destroy", "demo"], hub.env).ended).toMatchObject({ exitCode: 0 })
+    expect([...hub.notes.values()].at(-1)?.event_type).toBe("destroyed")
+    for (const file of lab.files(lab.home)) {
+      expect(readFileSync(join(lab.home, file), "latin1"), file).not.toContain("hub-token")
+    }
+  })
+
+  hubTest("is told nothing of a sandbox that was created without it", async ({ hub, lab }) => {
+    await lab.created("demo")
+    expect((await told(lab, hub, "flush")).exitCode).toBe(0)
+    expect((await told(lab, hub, "status", "-o", "json")).json()).toMatchObject({ waiting: 0, delivered: 0 })
+    expect(hub.requests).toBe(0)
+  })
+
+  hubTest("has its own path and names, in the configuration", async ({ hub, lab }) => {
+    const token = lab.write("token", "of-the-file\n")
+    const config = lab.write("config.yaml", {
+      hub: { url: hub.env.STATE_HUB_URL, tokenFile: "token", path: "/api/notes", fields: { summary: "text" } }
+    })
+    const paths = new Set<string | undefined>()
+    hub.behaviour = (response, notes, request) => {
+      paths.add(request.url)
+      expect(Object.keys(notes[0] ?? {})).toContain("text")
+      return behaviours.well(response, notes, request)
+    }
+    const run = (...args: ReadonlyArray<string>) => lab.start(["--config", config, ...args]).ended
+    const loose = await run("create", "--profile", "profile.tiny", "-i", "vm_name=demo")
+    expect(loose.exitCode, loose.stderr).toBe(0)
+    expect(loose.stderr).toContain(`others may read the State Hub's token file ${token}`)
+    expect(hub.requests).toBe(0)
+    await lab.quiet()
+    expect(await run("hub", "flush")).toMatchObject({ exitCode: 4 })
+    chmodSync(token, 0o600)
+    expect(await run("hub", "flush")).toMatchObject({ exitCode: 0 })
+    expect([...paths]).toEqual(["/api/notes"])
+    expect(hub.authorizations).toEqual(new Set(["Bearer of-the-file"]))
+  })
+})
+
+const misbehaving: ReadonlyArray<
+  readonly [string, Behaviour | "down", "unavailable" | "misconfigured" | "refused"]
+> = [
+  ["is down", "down", "unavailable"],
+  ["gives no answer", behaviours.silent, "unavailable"],
+  ["answers 500", behaviours.error, "unavailable"],
+  ["answers 429 with Retry-After", behaviours.busy, "unavailable"],
+  ["answers 401", behaviours.unauthorized, "misconfigured"],
+  ["answers 404", behaviours.missing, "misconfigured"],
+  ["answers 400 for one note", behaviours.refusesOne, "refused"],
+  ["closes at once", behaviours.closesAtOnce, "unavailable"],
+  ["closes in the middle of its answer", behaviours.closesInMidAnswer, "unavailable"],
+  ["sends garbage", behaviours.garbage, "unavailable"]
+]
+
+describe("a hub that", () => {
+  hubTest.for(misbehaving)(
+    "%s fails no build, and is told all once it is well",
+    async ([, how, kind], { hub, lab }) => {
+      if (how === "down") await hub.close()
+      else hub.behaviour = how
+      const { exitCode, late, made, stderr } = await build(lab, hub)
+      expect(exitCode, stderr).toBe(0)
+      // 5 s, and what a process takes to end on a busy machine.
+      expect(late).toBeLessThan(7000)
+      await lab.quiet()
+      const status = (await told(lab, hub, "status", "-o", "json")).json()
+      const all = await expected(lab, made)
+      if (kind === "refused") {
+        expect(status).toMatchObject({ waiting: 0, delivered: all.length - 1, refused: 1 })
+        expect(status.refusedNotes[0]?.reason).toContain("answers 400: no such phase")
+        const { exitCode: flushed, stderr: warning } = await told(lab, hub, "flush")
+        expect([flushed, warning]).toEqual([0, "warning: 1 note was put aside; see `sandboxer hub status`\n"])
+      } else {
+        expect(status).toMatchObject({ waiting: all.length, delivered: 0, refused: 0 })
+        expect(status.paused).toBe(kind === "misconfigured")
+        expect(Date.parse(status.nextTryAt ?? "")).toBeGreaterThan(0)
+        if (kind === "misconfigured") {
+          expect(stderr).toContain("warning: the State Hub is told nothing until this is mended: ")
+          const flushed = await told(lab, hub, "flush")
+          expect(flushed.exitCode).toBe(4)
+          expect(flushed.stderr).toContain("notes wait: ")
+        }
+      }
+      if (how === "down") await hub.open()
+      hub.behaviour = behaviours.well
+      if (kind === "refused") {
+        const none = await told(lab, hub, "retry", "nonsense")
+        expect([none.exitCode, none.stderr.split("\n")[0]]).toEqual([
+          3,
+          "error: no note nonsense was put aside"
+        ])
+        expect((await told(lab, hub, "retry", status.refusedNotes[0]?.id ?? "")).exitCode).toBe(0)
+      }
+      expect((await told(lab, hub, "flush")).exitCode).toBe(0)
+      expect((await told(lab, hub, "status", "-o", "json")).json()).toMatchObject({
+        waiting: 0,
+        delivered: all.length,
+        refused: 0,
+        lastAnswer: "taken"
+      })
+      expect([...hub.sequences(made.id)].sort((a, b) => a - b)).toEqual(all)
+      if (kind !== "refused") expect(hub.sequences(made.id)).toEqual(all)
+      expect(hub.doubles).toBe(0)
+    }
+  )
+
+  hubTest("is dead costs a command nothing while it is not time to try", async ({ hub, lab }) => {
+    hub.behaviour = (response) => {
+      response.writeHead(503, { "retry-after": "3600" }).end()
+      return false
+    }
+    const { exitCode } = await build(lab, hub)
+    expect(exitCode).toBe(0)
+    await lab.quiet()
+    const requests = hub.requests
+    expect(await lab.start(["wait", "demo"], hub.env).ended).toMatchObject({ exitCode: 0 })
+    expect(await lab.start(["destroy", "demo"], hub.env).ended).toMatchObject({ exitCode: 0 })
+    expect(hub.requests).toBe(requests)
+  })
+
+  hubTest("cannot be reached: flush says so, with 14", async ({ hub, lab }) => {
+    hub.behaviour = behaviours.error
+    await build(lab, hub)
+    await lab.quiet()
+    const begun = Date.now()
+    const { exitCode, stderr } = await told(lab, hub, "flush")
+    expect([exitCode, stderr]).toEqual([14, expect.stringContaining("/progress answers 500: {}")])
+    expect(Date.now() - begun).toBeGreaterThan(25_000)
+  })
+})
+
+/** Notes of so many sandboxes, so many of each, which nobody delivers yet. */
+const fill = (home: string, sandboxes: number, each: number) =>
+  Effect.gen(function* () {
+    const store = yield* SandboxStore
+    for (let n = 1; n <= sandboxes; n++) {
+      yield* store.create(
+        sandbox({ id: id(n), name: `n${n}`, state: "ready", createdAt: DateTime.unsafeMake(n) }),
+        plan({ hub: { workstream: "w", task: null, notes: "all", everySeconds: 0 } }),
+        { identity: "requested", type: "requested", message: "requested" }
+      )
+      const lease = yield* store.takeLease(
+        id(n),
+        { machine: "", bootId: "", pid: 1, startTime: 0 },
+        undefined
+      )
+      if (lease === undefined) throw new Error("no lease")
+      const events = Array.from({ length: each - 1 }, (_, index) => ({
+        identity: `e${index}`,
+        type: "note" as const,
+        message: `event ${index}`
+      }))
+      yield* store.commit(lease, { events })
+      yield* store.releaseLease(lease)
+    }
+  }).pipe(Effect.provide(layerStore.pipe(Layer.provide(layerHome(home)), Layer.provide(platform))))
+
+describe("senders that are killed", () => {
+  hubTest(
+    "at random points, eight at a time: 10,000 notes arrive, each sandbox's in order",
+    async ({ hub, lab }) => {
+      const [sandboxes, each, senders] = [20, 500, 8]
+      await Effect.runPromise(fill(lab.home, sandboxes, each))
+      const sizes: Array<number> = []
+      let random = 12_345
+      const next = () => {
+        random = (random * 1_103_515_245 + 12_345) % 2 ** 31
+        return random / 2 ** 31
+      }
+      hub.behaviour = (response, notes: ReadonlyArray<Note>, request) => {
+        sizes.push(notes.length)
+        const chance = next()
+        // What it said no to, or nothing, it has not taken; now and then it says yes and is not heard.
+        if (chance < 0.03) return behaviours.error(response, notes, request)
+        if (chance < 0.06) return behaviours.closesInMidAnswer(response)
+        return behaviours.well(response, notes, request)
+      }
+      let kills = 0
+      let done = false
+      const send = async () => {
+        while (!done) {
+          const sender = lab.start(["hub", "flush"], hub.env)
+          const timer = setTimeout(
+            () => {
+              if (done) return
+              kills++
+              lab.signal(sender.pid, "SIGKILL")
+            },
+            300 + 1200 * next()
+          )
+          const { exitCode } = await sender.ended
+          clearTimeout(timer)
+          if (exitCode === 0) done = true
+        }
+      }
+      const begun = Date.now()
+      await Promise.all(Array.from({ length: senders }, send))
+      const seconds = (Date.now() - begun) / 1000
+      const status = (await told(lab, hub, "status", "-o", "json")).json()
+      expect(status).toMatchObject({ waiting: 0, delivered: sandboxes * each, refused: 0 })
+      expect(hub.notes.size).toBe(sandboxes * each)
+      for (let n = 1; n <= sandboxes; n++) {
+        expect(hub.sequences(id(n))).toEqual(Array.from({ length: each }, (_, index) => index + 1))
+      }
+      for (const note of hub.notes.values()) expect(Object.keys(note)).toEqual(Object.keys(NoteSchema.fields))
+      // A yes that nobody lived to write down is asked for once more: that batch, and no other.
+      expect(kills).toBeGreaterThan(0)
+      expect(hub.doubles).toBeLessThanOrEqual(kills * 100)
+      process.stderr.write(
+        `${sandboxes * each} notes, ${senders} senders, ${kills} kills: ${seconds.toFixed(1)} s, ` +
+          `${sizes.length} requests, ${hub.doubles} doubles\n`
+      )
+    },
+    180_000
+  )
+
+  hubTest("not at all: eight at once send each of 10,000 notes once", async ({ hub, lab }) => {
+    await Effect.runPromise(fill(lab.home, 20, 500))
+    const begun = Date.now()
+    const ended = await Promise.all(Array.from({ length: 8 }, () => told(lab, hub, "flush")))
+    expect(ended.map(({ exitCode }) => exitCode)).toEqual(Array(8).fill(0))
+    expect([hub.notes.size, hub.doubles, hub.requests]).toEqual([10_000, 0, 100])
+    process.stderr.write(`10000 notes, 8 senders: ${((Date.now() - begun) / 1000).toFixed(1)} s\n`)
+  })
+})
