@@ -1,6 +1,7 @@
 /** The connection to a host that all commands to it share, also those of other processes of this user. */
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
+import { createConnection as connectTo } from "node:net"
 import { userInfo } from "node:os"
 import { dirname, join } from "node:path"
 import * as Duration from "effect/Duration"
@@ -154,10 +155,18 @@ export const make = (name: string, home: string, connection: Connection): Link =
       ? Effect.option(Schema.decode(KnownJson)(fs.readFileSync(knownFile, "utf8")))
       : Effect.succeedNone
   )
-  const lives = Effect.map(
-    fail(Processes.run(ssh(["-O", "check", ...sharing(target), "--", connection.host]))),
-    ({ exitCode }) => exitCode === 0
-  )
+  // Its master greets whoever comes to its socket, which is sooner known than by a process for `ssh -O check`.
+  const lives = Effect.async<boolean>((resume) => {
+    const socket = connectTo(target.socket)
+    const tell = (greeted: boolean) => resume(Effect.succeed(greeted))
+    socket.once("data", () => {
+      socket.destroy()
+      tell(true)
+    })
+    socket.on("error", () => tell(false))
+    socket.once("close", () => tell(false))
+    return Effect.sync(() => void socket.destroy())
+  })
 
   const dialogue = (options: ReadonlyArray<string>, question: Question) =>
     Effect.map(
