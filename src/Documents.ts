@@ -126,11 +126,11 @@ export const parse = (
   )
 }
 
-/** Reads a document from its file; larger than 256 KiB it is none. */
-export const read = (
+/** The text of a document's file; larger than 256 KiB it is none. */
+export const readText = (
   file: string,
   kind: DocumentKind
-): Effect.Effect<MapDocument, UsageError, FileSystem.FileSystem> =>
+): Effect.Effect<string, UsageError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const unreadable = (message: string) =>
@@ -140,7 +140,7 @@ export const read = (
         hint: `${kind.name} is a YAML document of a few kilobytes`,
         location: { file, line: 1, column: 1 }
       })
-    const text = yield* Effect.gen(function* () {
+    return yield* Effect.gen(function* () {
       const { size, type } = yield* fs.stat(file)
       if (type !== "File") return yield* unreadable("it is no file")
       if (Number(size) > largestFile) return yield* unreadable(`it is too large: ${size} bytes`)
@@ -152,5 +152,11 @@ export const read = (
           unreadable(error.reason === "NotFound" ? "there is no such file" : error.message)
       })
     )
-    return yield* parse(file, text, kind)
   })
+
+/** Reads a document from its file. */
+export const read = (
+  file: string,
+  kind: DocumentKind
+): Effect.Effect<MapDocument, UsageError, FileSystem.FileSystem> =>
+  Effect.flatMap(readText(file, kind), (text) => parse(file, text, kind))

@@ -27,8 +27,16 @@ export const layer = Layer.effect(
     const path = yield* Path.Path
     const { profileFolders } = yield* Settings
 
+    // What a file says is parsed once for as long as it says so: a command asks for profiles more than once.
+    const parsed = new Map<string, { readonly text: string; readonly raw: Found["raw"] }>()
     const readRaw = (file: string): Effect.Effect<RawProfile, UsageError> =>
-      Effect.provideService(Documents.read(file, kind), FileSystem.FileSystem, fs)
+      Effect.flatMap(Documents.readText(file, kind), (text) => {
+        const known = parsed.get(file)
+        if (known?.text === text) return known.raw
+        const raw = Documents.parse(file, text, kind)
+        parsed.set(file, { text, raw })
+        return raw
+      }).pipe(Effect.provideService(FileSystem.FileSystem, fs))
 
     const find = (file: string, origin: string): Effect.Effect<Found> =>
       Effect.map(Effect.either(readRaw(file)), (raw) => {

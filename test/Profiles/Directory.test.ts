@@ -86,6 +86,25 @@ describe("a profile", () => {
     expect(await get("profile.c")).toMatchObject({ folder: join(root, "project/c") })
   })
 
+  it("is as its file is at that moment", async () => {
+    const asked = (profiles: ProfilesShape) =>
+      Effect.map(profiles.get("profile.a"), ({ document }) => document.mode)
+    const written = (mode: string) =>
+      Effect.sync(() => write({ "project/a.yaml": `id: profile.a\nmode: ${mode}\n` }))
+    const modes = await run((profiles) =>
+      Effect.all([
+        written("build"),
+        asked(profiles),
+        asked(profiles),
+        written("other"),
+        asked(profiles),
+        written("build"),
+        asked(profiles)
+      ])
+    )
+    expect(modes.filter((mode) => mode !== undefined)).toEqual(["build", "build", "other", "build"])
+  })
+
   it("is found by its short name", async () => {
     write({ "shipped/a.yaml": "id: profile.a\n" })
     expect((await get("a")).document.id).toBe("profile.a")
