@@ -80,6 +80,8 @@ export interface SandboxStoreShape {
   readonly plan: (id: SandboxId) => Effect.Effect<Plan | undefined, StoreError>
   /** All sandboxes, the oldest first. */
   readonly list: Effect.Effect<ReadonlyArray<Sandbox>, StoreError>
+  /** Names that a new sandbox cannot have. */
+  readonly takenNames: Effect.Effect<ReadonlySet<string>, StoreError>
 
   /** A sandbox's events behind `after` (0: all), in order. */
   readonly events: (id: SandboxId, after: number) => Effect.Effect<ReadonlyArray<ProgressEvent>, StoreError>

@@ -357,12 +357,14 @@ export const layer = Layer.effect(
     const recordFree = (
       planned: Plan,
       id: SandboxId,
-      name: string,
-      number = 1
+      name: string
     ): Effect.Effect<Sandbox, StoreError | Conflict> =>
-      record(planned, id, number === 1 ? name : `${name}-${number}`).pipe(
-        Effect.catchTag("Conflict", () => recordFree(planned, id, name, number + 1))
-      )
+      Effect.flatMap(store.takenNames, (taken) => {
+        const numbered = (number: number) => (number === 1 ? name : `${name}-${number}`)
+        let number = 1
+        while (taken.has(numbered(number))) number++
+        return record(planned, id, numbered(number))
+      }).pipe(Effect.catchTag("Conflict", () => recordFree(planned, id, name)))
 
     const get: SandboxesShape["get"] = (id) =>
       Effect.flatMap(store.get(id), (sandbox) =>

@@ -167,6 +167,12 @@ export const make: Effect.Effect<SandboxStoreShape> = Effect.sync(() => {
         .map(({ sandbox }) => sandbox)
         .sort((a, b) => DateTime.toEpochMillis(a.createdAt) - DateTime.toEpochMillis(b.createdAt))
     ),
+    takenNames: read(
+      ({ sandboxes }) =>
+        new Set(
+          [...sandboxes.values()].flatMap(({ sandbox }) => (isLiving(sandbox.state) ? [sandbox.name] : []))
+        )
+    ),
     events: (id, after) =>
       read(({ events }) =>
         events.flatMap(({ event }) => (event.sandboxId === id && event.seq > after ? [event] : []))

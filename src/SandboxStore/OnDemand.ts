@@ -29,6 +29,7 @@ export const layer = <R>(
         get: (id) => use((open) => open.get(id)),
         plan: (id) => use((open) => open.plan(id)),
         list: use((open) => open.list),
+        takenNames: use((open) => open.takenNames),
         events: (id, after) => use((open) => open.events(id, after)),
         allEvents: (after) => use((open) => open.allEvents(after)),
         requestCancel: (id) => use((open) => open.requestCancel(id)),

@@ -262,6 +262,12 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
         Effect.forEach((row) => decode(SandboxJson, row.document))
       )
     ),
+    takenNames: run(
+      Effect.map(
+        sql<{ readonly name: string }>`SELECT name FROM sandboxes WHERE living = 1`,
+        (rows) => new Set(rows.map(({ name }) => name))
+      )
+    ),
     events: (id, after) =>
       run(
         Effect.flatMap(
