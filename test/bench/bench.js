@@ -1,18 +1,21 @@
 /**
  * How long the command takes, beside a peer that is measured in the same run: machines differ, ratios less so.
- * Prints a table in Markdown; times are medians.
+ * Attach mode is also held against the sum of its peer and `sandboxer --version`; its machine is an sshd of its own, on
+ * loopback. Prints a table in Markdown; times are medians.
  */
 import { spawnSync } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
-import { availableParallelism, tmpdir } from "node:os"
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { availableParallelism, tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
 import { performance } from "node:perf_hooks"
 import { fileURLToPath } from "node:url"
+import { startSshd } from "./sshd.js"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), "sandboxer-bench-"))
 const template = join(root, "test/data/twins/twin.json")
 const node = process.execPath
+const { port, stop } = await startSshd(folder)
 // As sandboxer has it: Packer asks nobody whether there is a newer one.
 const env = { ...process.env, SANDBOXER_HOME: join(folder, "home"), CHECKPOINT_DISABLE: "1" }
 
@@ -24,6 +27,57 @@ const sandboxer = (...args) => [node, join(root, "dist/bin.js"), ...args]
 /** @type {(run: number) => Command} */
 const nothing = () => [node, "-e", "0"]
 
+const project = join(folder, "project")
+mkdirSync(project)
+writeFileSync(join(project, "a.txt"), "a\n")
+
+/** @type {() => Command} */
+const attach = () =>
+  sandboxer(
+    "create",
+    "--profile=profile.vm-packer-attach",
+    ...["host=127.0.0.1", `port=${port}`, `user=${userInfo().username}`].flatMap((given) => ["-i", given]),
+    "-i",
+    `identity_file=${join(folder, "identity")}`,
+    "-i",
+    `project=${project}`,
+    "--progress=none",
+    "-q"
+  )
+
+// What somebody would write by hand: one connection for all, a folder, and what is in it.
+const script = join(folder, "attach.sh")
+writeFileSync(
+  script,
+  `set -e
+remote() {
+  ssh -F none -p ${port} -i '${folder}/identity' -o 'UserKnownHostsFile=${folder}/known_hosts' -o BatchMode=yes \
+    -o ControlMaster=auto -o 'ControlPath=${folder}/shared' -o ControlPersist=60 "$@"
+}
+case $1 in
+  by-hand)
+    remote 127.0.0.1 true
+    remote 127.0.0.1 'mkdir -p -- "$HOME/by-hand"'
+    rsync -a --delete --rsh="sh '$0'" '${project}/' 127.0.0.1:by-hand/
+    ;;
+  *) remote "$@" ;;
+esac
+`
+)
+/** @type {() => Command} */
+const byHand = () => ["sh", script, "by-hand"]
+
+/** Ends the connections that are kept, ours and the other's. */
+const disconnect = () => {
+  const ours = readdirSync(join(folder, "home/ssh")).filter((name) => !name.includes("."))
+  for (const socket of [join(folder, "shared"), ...ours.map((name) => join(folder, "home/ssh", name))]) {
+    // It fails where there is none.
+    spawnSync("ssh", ["-F", "none", "-O", "exit", "-o", `ControlPath=${socket}`, "127.0.0.1"], {
+      stdio: "ignore"
+    })
+  }
+}
+
 /**
  * `run` numbers the runs: no two have the same name or folder.
  * @type {ReadonlyArray<{
@@ -32,6 +86,8 @@ const nothing = () => [node, "-e", "0"]
  *   readonly runs: number
  *   readonly ours: (run: number) => Command
  *   readonly theirs: (run: number) => Command
+ *   readonly before?: () => void
+ *   readonly sums?: true
  * }>}
  */
 const rows = [
@@ -75,6 +131,23 @@ const rows = [
         "-q"
       ),
     theirs: (run) => ["packer", "build", "-var", `output_directory=${join(folder, `out-${run}`)}`, template]
+  },
+  {
+    title: "`sandboxer create`, attach, nothing to sync",
+    peer: "a script of ssh and rsync",
+    runs: 15,
+    ours: attach,
+    theirs: byHand,
+    sums: true
+  },
+  {
+    title: "the same, not connected yet",
+    peer: "the same",
+    runs: 15,
+    ours: attach,
+    theirs: byHand,
+    before: disconnect,
+    sums: true
   }
 ]
 
@@ -100,8 +173,10 @@ const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.le
 
 try {
   process.stdout.write(`Node ${process.versions.node}, ${availableParallelism()} processors\n\n`)
-  process.stdout.write("| what | ms | beside | ms | ratio | runs |\n|---|--:|---|--:|--:|--:|\n")
-  for (const { ours, peer, runs, theirs, title } of rows) {
+  process.stdout.write("| what | ms | beside | ms | ratio | more than it and `--version` | runs |\n")
+  process.stdout.write("|---|--:|---|--:|--:|--:|--:|\n")
+  let version = Number.NaN
+  for (const { before = () => undefined, ours, peer, runs, sums = false, theirs, title } of rows) {
     // Once to warm up: files come from the disk, and the database is made.
     measure(ours(-1))
     measure(theirs(-1))
@@ -111,13 +186,19 @@ try {
     const other = []
     // By turns, so that what else the machine does meets both.
     for (let run = 0; run < runs; run++) {
+      before()
       own.push(measure(ours(run)))
       other.push(measure(theirs(run)))
     }
     const [a, b] = [median(own), median(other)]
-    const ratio = (a / b).toFixed(1)
-    process.stdout.write(`| ${title} | ${a.toFixed(0)} | ${peer} | ${b.toFixed(0)} | ${ratio} | ${runs} |\n`)
+    if (Number.isNaN(version)) version = a
+    const more = sums ? (a - b - version).toFixed(0) : ""
+    process.stdout.write(
+      `| ${title} | ${a.toFixed(0)} | ${peer} | ${b.toFixed(0)} | ${(a / b).toFixed(1)} | ${more} | ${runs} |\n`
+    )
   }
 } finally {
+  disconnect()
+  stop()
   rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
 }

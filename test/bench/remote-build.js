@@ -3,13 +3,13 @@
  * beside the start of the command. The build machine is an sshd of its own, on loopback. Prints a table in Markdown;
  * times are medians.
  */
-import { execFileSync, spawn, spawnSync } from "node:child_process"
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
+import { spawnSync } from "node:child_process"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
 import { performance } from "node:perf_hooks"
 import { fileURLToPath } from "node:url"
+import { startSshd } from "./sshd.js"
 
 const runs = 7
 const root = fileURLToPath(new URL("../..", import.meta.url))
@@ -20,46 +20,13 @@ const project = join(folder, "project")
 /** @type {(name: string, body: string) => void} */
 const script = (name, body) => writeFileSync(join(folder, name), `#!/bin/sh\n${body}\n`, { mode: 0o755 })
 
-/** @type {() => Promise<number>} */
-const freePort = () =>
-  new Promise((resolve) => {
-    const server = createServer()
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      const port = typeof address === "object" && address !== null ? address.port : 0
-      server.close(() => resolve(port))
-    })
-  })
-
-for (const name of [there, join(folder, "with"), join(folder, "without")]) mkdirSync(name)
+for (const name of ["with", "without"]) mkdirSync(join(folder, name))
 for (let index = 0; index < 10_000; index++) {
   const files = join(project, "src", String(index % 100))
   if (index < 100) mkdirSync(files, { recursive: true })
   writeFileSync(join(files, `${index}.hs`), `module M${index} where\n`)
 }
-for (const key of ["host_key", "identity"]) {
-  execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(folder, key)])
-}
-const port = await freePort()
-writeFileSync(
-  join(folder, "sshd_config"),
-  [
-    `Port ${port}`,
-    "ListenAddress 127.0.0.1",
-    `HostKey ${join(folder, "host_key")}`,
-    `AuthorizedKeysFile ${join(folder, "identity.pub")}`,
-    `PidFile ${join(folder, "sshd.pid")}`,
-    "StrictModes no",
-    "UsePAM no",
-    "PermitRootLogin yes",
-    `SetEnv "HOME=${there}"`,
-    ""
-  ].join("\n")
-)
-writeFileSync(
-  join(folder, "known_hosts"),
-  `[127.0.0.1]:${port} ${readFileSync(join(folder, "host_key.pub"), "utf8")}`
-)
+const { port, stop } = await startSshd(folder)
 writeFileSync(join(folder, "Makefile"), `include ${join(root, "scripts/remote-build.mk")}\n`)
 script("with/sandboxer", `exec '${process.execPath}' '${join(root, "dist/bin.js")}' "$@"`)
 // The old way knows the host, as after a first login.
@@ -96,14 +63,7 @@ const measure = (way, program, ...args) => {
 /** @type {(values: ReadonlyArray<number>) => number} */
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 
-// sshd asks for this folder where root starts it.
-if (process.getuid?.() === 0) mkdirSync("/run/sshd", { recursive: true, mode: 0o755 })
-const sshd = spawn("/usr/sbin/sshd", ["-D", "-f", join(folder, "sshd_config")], { stdio: "ignore" })
 try {
-  while (!existsSync(join(folder, "sshd.pid"))) {
-    if (sshd.exitCode !== null) throw new Error("sshd ended")
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
   const ours = () => measure("with", "make", "remote-build")
   const theirs = () => measure("without", "make", "remote-build")
   const start = () => measure("with", "sandboxer", "--version")
@@ -124,6 +84,6 @@ try {
     `| second \`make remote-build\`, 10,000 files | ${a.toFixed(0)} | the old way, by rsync | ${b.toFixed(0)} | ${c.toFixed(0)} | ${(a - b - c).toFixed(0)} | ${runs} |\n`
   )
 } finally {
-  sshd.kill("SIGKILL")
+  stop()
   rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
 }
