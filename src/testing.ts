@@ -15,6 +15,7 @@
  */
 export * as HoldersMemory from "./Holders/Memory.js"
 export * as HostMemory from "./Host/Memory.js"
+export * as HubStoreMemory from "./HubStore/Memory.js"
 export * as PackerScripted from "./Packer/Scripted.js"
 export * as SandboxStoreMemory from "./SandboxStore/Memory.js"
 export * as SecretsMemory from "./Secrets/Memory.js"
