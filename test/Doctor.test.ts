@@ -90,6 +90,7 @@ describe("examine", () => {
         ["ok", "sh", "/usr/bin/sh"],
         ["ok", "flock", "/usr/bin/flock"],
         ["ok", "ssh", "/usr/bin/ssh"],
+        ["ok", "rsync", "/usr/bin/rsync"],
         ["ok", "state-directory", "/home"],
         ["ok", "disk", "much"],
         ["ok", "settings.home", "/home (environment SANDBOXER_HOME)"]
@@ -108,7 +109,8 @@ describe("examine", () => {
         "warning kvm",
         "missing sh",
         "warning flock",
-        "warning ssh"
+        "warning ssh",
+        "warning rsync"
       ])
       expect(named(checks, "qemu-img")?.detail).toBe("qemu-img: not found")
       expect(named(checks, "qemu-img")?.hint).toContain("apt-get install qemu-utils")

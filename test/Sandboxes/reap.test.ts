@@ -11,6 +11,9 @@ const extension = extensionOf(Effect.void)
 const past = DateTime.unsafeMake(0)
 const future = DateTime.unsafeMake(Date.UTC(2500, 0))
 
+/** The plan of a sandbox that no hub is told of: none of its notes waits. */
+const untold = plan({ hub: { workstream: null, task: null, notes: "none", everySeconds: 60 } })
+
 type Fields = Parameters<typeof sandbox>[0]
 
 /** A manager of sandboxes, the nth with the nth fields. */
@@ -19,7 +22,7 @@ const having = (...all: ReadonlyArray<Fields>) =>
     const made = yield* manager(extension, {})
     for (const [index, fields] of all.entries()) {
       const n = index + 1
-      yield* made.store.create(sandbox({ id: id(n), name: `sandbox-${n}`, ...fields }), plan(), {
+      yield* made.store.create(sandbox({ id: id(n), name: `sandbox-${n}`, ...fields }), untold, {
         identity: "requested",
         type: "requested",
         message: "requested"
@@ -97,7 +100,7 @@ describe("reap", () => {
             expiresAt: past,
             artifacts: n === 1 ? [artifactAt(`${image}-that-is-gone`)] : [artifactAt(image)]
           }),
-          plan(),
+          untold,
           { identity: "requested", type: "requested", message: "requested" }
         )
       }
@@ -110,6 +113,19 @@ describe("reap", () => {
     })
   )
 })
+
+it.scopedLive("what a hub is still to be told of is not forgotten", () =>
+  Effect.gen(function* () {
+    const made = yield* manager(extension, {})
+    yield* made.store.create(
+      sandbox({ state: "failed", expiresAt: past }),
+      plan({ hub: { workstream: null, task: null, notes: "all", everySeconds: 60 } }),
+      { identity: "requested", type: "requested", message: "requested" }
+    )
+    yield* made.sandboxes.reap({ dryRun: false })
+    expect(yield* made.sandboxes.list).toHaveLength(1)
+  })
+)
 
 describe("renew", () => {
   it.scopedLive("has what is ready end later, or sooner", () =>
