@@ -3,6 +3,7 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import { hasEnded, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
 import { SandboxStore, StoreError } from "../SandboxStore.js"
 import { Settings } from "../Settings.js"
@@ -66,11 +67,13 @@ export const reap = (
           state === "destroying" ||
           (yield* store.transition(id, ["ready"], { state: "destroying" }, expired, isOver))
         if (ours) yield* destroy(id)
+        return ours
       })
     const forget = ({ id, state }: Sandbox) =>
       Effect.gen(function* () {
         const forgotten = yield* store.forget(id, (one) => one.state === state && isOver(one))
         if (forgotten) yield* removeLeftovers(id)
+        return forgotten
       })
 
     const reaped: Array<Reaped> = []
@@ -80,13 +83,14 @@ export const reap = (
       if (!hasEnded(state) || !(state === "destroying" || isOver(sandbox))) continue
       const action = state === "ready" || state === "destroying" ? "destroy" : "forget"
       if (action === "forget" && (yield* hasArtifacts(sandbox))) continue
-      const problem = dryRun
-        ? null
-        : yield* Effect.match(action === "destroy" ? expire(sandbox) : forget(sandbox), {
-            onFailure: ({ message }) => message,
-            onSuccess: () => null
-          })
-      reaped.push({ sandbox, action, problem })
+      if (dryRun) {
+        reaped.push({ sandbox, action, problem: null })
+        continue
+      }
+      const done = yield* Effect.either(action === "destroy" ? expire(sandbox) : forget(sandbox))
+      // Where it is not done and nothing failed, it lives on, or the State Hub has not been told all of it yet.
+      if (Either.isLeft(done)) reaped.push({ sandbox, action, problem: done.left.message })
+      else if (done.right) reaped.push({ sandbox, action, problem: null })
     }
     return reaped
   })

@@ -1,16 +1,21 @@
-/** Looking after a state directory for as long as one is left to: no provision without a supervisor, no sandbox past its time. */
+/**
+ * Looking after a state directory for as long as one is left to: no provision without a supervisor, no sandbox past its
+ * time, no note untold.
+ */
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import { deliverForever } from "../Delivery.js"
 import type { Conflict } from "../domain/Errors.js"
 import { hasEnded, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
 import type { Holders } from "../Holders.js"
 import { Sandboxes } from "../Sandboxes.js"
 import type { SandboxStore, StoreError } from "../SandboxStore.js"
 import { Settings } from "../Settings.js"
+import type { StateHub } from "../StateHub.js"
 import { Supervisors } from "../Supervisors.js"
 import { makeWatches } from "../Watch.js"
 import type { Reaped } from "./Reap.js"
@@ -104,8 +109,8 @@ const makeReaping = (say: Say) =>
   })
 
 /**
- * Serves the state directory until it is interrupted: starts a supervisor where a provision has none, and ends what is
- * past its time. What fails is said and tried again, but for a database that is damaged. A `Conflict` where another
+ * Serves the state directory until it is interrupted: starts a supervisor where a provision has none, ends what is past
+ * its time, and tells the State Hub what waits to be told. What fails is said and tried again, but for a database that is damaged. A `Conflict` where another
  * one serves it.
  */
 export const serve = (
@@ -113,7 +118,7 @@ export const serve = (
 ): Effect.Effect<
   never,
   StoreError | Conflict,
-  FileSystem.FileSystem | Holders | Path.Path | Sandboxes | SandboxStore | Settings | Supervisors
+  FileSystem.FileSystem | Holders | Path.Path | Sandboxes | SandboxStore | Settings | StateHub | Supervisors
 > =>
   Effect.gen(function* () {
     const sandboxes = yield* Sandboxes
@@ -133,8 +138,8 @@ export const serve = (
         Effect.repeat(Schedule.spaced(every)),
         Effect.zipRight(Effect.never)
       )
-    return yield* Effect.raceFirst(
-      forever("supervisors", yield* makeTending(say), lookEvery),
-      forever("reap", yield* makeReaping(say), reapEvery)
+    return yield* forever("supervisors", yield* makeTending(say), lookEvery).pipe(
+      Effect.raceFirst(forever("reap", yield* makeReaping(say), reapEvery)),
+      Effect.raceFirst(deliverForever)
     )
   })

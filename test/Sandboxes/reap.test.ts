@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { describe, expect, it } from "@effect/vitest"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import { deliver } from "../../src/Delivery.js"
 import { ArtifactId } from "../../src/domain/Artifact.js"
 import { extensionOf, id, plan, sandbox } from "../inMemory.js"
 import { manager } from "./manager.js"
@@ -31,6 +32,10 @@ const having = (...all: ReadonlyArray<Fields>) =>
     return made
   })
 
+/** Tells the hub all that waits. */
+const told = (made: Effect.Effect.Success<ReturnType<typeof manager>>) =>
+  Effect.provide(deliver(), made.services(1))
+
 const artifactAt = (path: string) => ({
   id: ArtifactId.make("0123456789ab"),
   name: "image",
@@ -44,7 +49,7 @@ const artifactAt = (path: string) => ({
 describe("reap", () => {
   it.scopedLive("ends what is past its time, and nothing else", () =>
     Effect.gen(function* () {
-      const { sandboxes } = yield* having(
+      const made = yield* having(
         { state: "ready", expiresAt: past },
         { state: "ready", expiresAt: future },
         { state: "ready" },
@@ -53,6 +58,8 @@ describe("reap", () => {
         { state: "provisioning", expiresAt: past },
         { state: "destroying" }
       )
+      yield* told(made)
+      const { sandboxes } = made
       const planned = yield* sandboxes.reap({ dryRun: true })
       const wanted = [
         [id(1), "destroy"],
@@ -104,6 +111,10 @@ describe("reap", () => {
           { identity: "requested", type: "requested", message: "requested" }
         )
       }
+      // The hub is told first.
+      expect(yield* made.sandboxes.reap({ dryRun: false })).toEqual([])
+      expect(yield* made.sandboxes.list).toHaveLength(2)
+      yield* told(made)
       expect(yield* made.sandboxes.reap({ dryRun: false })).toMatchObject([{ action: "forget" }])
       expect((yield* made.sandboxes.list).map((one) => one.id)).toEqual([id(2)])
       expect(existsSync(`${made.home}/logs/${id(1)}.1.log`)).toBe(false)

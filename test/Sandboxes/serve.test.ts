@@ -7,6 +7,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
 import type { SandboxId } from "../../src/domain/Sandbox.js"
 import { serve } from "../../src/Sandboxes/Serve.js"
@@ -28,9 +29,9 @@ const served = (start: (id: SandboxId) => Effect.Effect<void, StoreError>) =>
       said,
       record: (n: number, fields: Parameters<typeof sandbox>[0]) =>
         made.store.create(sandbox({ id: id(n), name: `n${n}`, ...fields }), plan(), requested),
-      serve: (pid: number) =>
+      serve: (pid: number, sandboxes = made.sandboxes) =>
         serve((line) => Effect.sync(() => void said.push(line))).pipe(
-          Effect.provideService(Sandboxes, made.sandboxes),
+          Effect.provideService(Sandboxes, sandboxes),
           Effect.provideService(Supervisors, { start, ended: () => Effect.never }),
           Effect.provide(Layer.fresh(made.services(pid)))
         )
@@ -99,6 +100,35 @@ describe("serve", () => {
       expect(yield* Clock.currentTimeMillis).toBeGreaterThanOrEqual(30_000)
       yield* passTimeUntil(Effect.sync(() => made.said.length > 1))
       expect(made.said.slice(1)).toEqual([`${id(1)}: its time is over: destroyed`])
+      yield* Fiber.interrupt(fiber)
+    })
+  )
+
+  it.scoped("goes on where the database fails for a while, and ends where it is damaged", () =>
+    Effect.gen(function* () {
+      const made = yield* served(nobody)
+      let looks = 0
+      const list = Effect.suspend(() => {
+        const reason = ++looks < 4 ? "busy" : "damaged"
+        return looks === 1
+          ? made.sandboxes.list
+          : new StoreError({ reason, message: `it is ${reason}`, hint: "wait" })
+      })
+      const fiber = yield* Effect.fork(made.serve(1, { ...made.sandboxes, list }))
+      yield* passTimeUntil(Effect.map(Fiber.poll(fiber), Option.isSome))
+      expect(yield* Effect.flip(Fiber.join(fiber))).toMatchObject({ reason: "damaged" })
+      expect(made.said).toEqual([`serving ${made.home}`, "supervisors: it is busy"])
+      expect(looks).toBe(4)
+    })
+  )
+
+  it.scoped("tells the hub what waits to be told", () =>
+    Effect.gen(function* () {
+      const made = yield* served(nobody)
+      yield* made.record(1, { state: "ready" })
+      const fiber = yield* Effect.fork(made.serve(1))
+      yield* passTimeUntil(Effect.map(made.notes, ({ length }) => length > 0))
+      expect((yield* made.notes).map(({ sandbox_id }) => sandbox_id)).toEqual([id(1)])
       yield* Fiber.interrupt(fiber)
     })
   )
