@@ -52,7 +52,7 @@ it("on_error=keep keeps the disk of a build that fails, and no process", async (
   expect(exitCode).toBe(10)
   expect(sandbox.failure).toMatchObject({
     reason: "provisioner-failed",
-    message: "qemu: A provisioner's script ended with exit code 7",
+    message: expect.stringContaining("qemu: A provisioner's script ended with exit code 7"),
     hint: expect.stringContaining(`is kept in ${kept} until you or reap remove it`)
   })
   // The lines before Packer gave up, not those of what it left behind.

@@ -100,7 +100,7 @@ describe.concurrent("build, with a stand-in that speaks as transcripts/VERSION d
       artifacts: [],
       failure: {
         reason: "provisioner-failed",
-        message: "qemu: A provisioner's script ended with exit code 3",
+        message: "qemu: A provisioner's script ended with exit code 3 (shell script: inline)",
         logTail: expect.arrayContaining(["before"])
       }
     })
