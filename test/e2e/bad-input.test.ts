@@ -71,7 +71,7 @@ describe("a template that Packer refuses", () => {
     expect(exitCode, stderr).toBe(2)
     expect(sandbox).toMatchObject({ state: "failed", failure: { reason: "template-invalid" } })
     expect(sandbox.failure?.message).toMatch(message)
-    expect(stderr).toMatch(/\nhint: .+\n$/)
+    expect(stderr).toMatch(/\nhint: .+\nsee: .+\n$/)
     expectNothingLeft(sandbox.id)
   })
 })
@@ -85,7 +85,7 @@ describe("a build that ends well", () => {
       artifacts: [],
       failure: { reason: "no-artifact", message: "packer ended well, but made no file" }
     })
-    expect(stderr).toMatch(/\nhint: .+\n$/)
+    expect(stderr).toMatch(/\nhint: .+\nsee: .+\n$/)
     expectNothingLeft(sandbox.id)
   })
 })

@@ -46,8 +46,11 @@ it("the README's first image", async () => {
 it("the runbook, from top to bottom", async () => {
   const blocks = of(runbook, "sh")
   expect(blocks.length).toBeGreaterThan(10)
-  // Where nothing runs any more there is nothing to cancel, and no process to find.
-  const otherwise = new Map([["sandboxer cancel hello\n", 13]])
+  // Where all went well there is nothing to cancel or to build again, and no process to find.
+  const otherwise = new Map([
+    ["sandboxer cancel hello\n", 13],
+    ["sandboxer retry hello\n", 13]
+  ])
   for (const block of blocks.filter(({ text }) => !text.startsWith("grep "))) {
     await expectRun(block, otherwise.get(block.text) ?? 0)
   }

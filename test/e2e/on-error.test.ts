@@ -56,7 +56,7 @@ it("on_error=keep keeps the disk of a build that fails, and no process", async (
     hint: expect.stringContaining(`is kept in ${kept} until you or reap remove it`)
   })
   // The lines before Packer gave up, not those of what it left behind.
-  expect(sandbox.failure?.logTail.join("\n")).toContain('Step "StepProvision" failed, aborting...')
+  expect(sandbox.failure?.logTail.join("\n")).toContain("Script exited with non-zero exit status: 7")
   expect(sandbox.failure?.logTail.join("\n")).not.toContain("skipping cleanup")
   expect(readdirSync(kept)).toEqual(["keep"])
   expect(await run("qemu-img", ["check", "-f", "qcow2", join(kept, "keep")])).toMatchObject({ exitCode: 0 })
