@@ -127,6 +127,24 @@ describe("a live stream", () => {
   })
 })
 
+describe("a build", () => {
+  it("is told of to a hub, from its request to its end", async ({ lab }) => {
+    const { url } = await serve(lab)
+    const { exitCode, sandbox, stderr } = await lab
+      .creating({ STATE_HUB_URL: url }, "-i", "vm_name=told", "--workstream", "images")
+      .outcome()
+    expect(exitCode, stderr).toBe(0)
+    const kept = await pages(url)
+    expect(kept.map(({ sandbox_id, workstream_id }) => [sandbox_id, workstream_id])).toEqual(
+      kept.map(() => [sandbox.id, "images"])
+    )
+    expect(kept.at(0)?.event_type).toBe("requested")
+    expect(kept.at(-1)?.event_type).toBe("ready")
+    const sequence = kept.map((one) => one.sequence)
+    expect(sequence).toEqual([...new Set(sequence)].sort((a, b) => a - b))
+  })
+})
+
 describe("a hub that is killed", () => {
   it("has all that it said it took when it is started again", async ({ lab }) => {
     const first = await serve(lab)
