@@ -29,6 +29,15 @@ describe("GET /notes/stream", () => {
     })
   )
 
+  it.scoped("leaves nothing out where much is waiting", () =>
+    Effect.gen(function* () {
+      const hub = yield* makeHub()
+      yield* hub.post(notes(1, 501))
+      const events = yield* makeReader(yield* hub.open("/notes/stream?cursor=0")).events(501)
+      expect(events.map(({ data }) => data.id)).toEqual(notes(1, 501).map(({ id }) => id))
+    })
+  )
+
   it.scoped("shows what fits the filter", () =>
     Effect.gen(function* () {
       const hub = yield* makeHub()
