@@ -84,8 +84,9 @@ e2e: dist/bin.js ## Runs the tests with real Packer, SSH and QEMU
 	@$(bin)/vitest run --project e2e
 
 .PHONY: docs
-docs: dist/bin.js ## Writes docs/cli.md from the command's own help
+docs: dist/bin.js ## Writes docs/cli.md and docs/state-hub.openapi.json from the command itself
 	@node scripts/generate-cli-docs.js
+	@node scripts/generate-hub-docs.js
 
 .PHONY: demo
 demo: dist/bin.js ## Builds and boots a tiny Linux image

@@ -24,7 +24,7 @@ demo="busybox-static cpio dropbear-bin mtools openssh-client packer procps qemu-
 case $purpose in
   build) ;;
   demo) packages="$packages $demo" ;;
-  check) packages="$packages $demo iproute2 libfaketime libxml2-utils openssh-server shellcheck virt-v2v" ;;
+  check) packages="$packages $demo curl iproute2 libfaketime libxml2-utils openssh-server shellcheck virt-v2v" ;;
   *) die "no such purpose: $purpose" "usage: $0 [build|demo|check]" ;;
 esac
 

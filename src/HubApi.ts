@@ -11,6 +11,16 @@ import * as HttpApiSecurity from "@effect/platform/HttpApiSecurity"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
 import { Note } from "./domain/Note.js"
+import {
+  Forbidden,
+  NoNotes,
+  NotFound,
+  NotJson,
+  TooLarge,
+  TooMany,
+  Unauthorized,
+  Unavailable
+} from "./HubRefusals.js"
 
 /** So many notes a request, and bytes of it. */
 export const mostNotes = 1000
@@ -19,12 +29,12 @@ export const mostBytes = 1024 * 1024
 export const mostOfPage = 1000
 export const usualPage = 100
 
+const rfc3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})$/
+
 const time = Schema.String.pipe(
-  Schema.pattern(/^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})$/),
-  Schema.filter((text) => !Number.isNaN(Date.parse(text))),
-  Schema.annotations({
+  Schema.filter((text) => rfc3339.test(text) && !Number.isNaN(Date.parse(text)), {
     message: () => "Expected an RFC 3339 time, as in 2026-01-31T12:00:00Z",
-    jsonSchema: { type: "string", format: "date-time" }
+    jsonSchema: { format: "date-time" }
   })
 )
 
@@ -37,8 +47,9 @@ export const PostedNote = Schema.Struct({
   ...Note.fields,
   // It has to fit into a header, too.
   id: Schema.String.pipe(
-    Schema.pattern(/^[\x21-\x7e]{1,200}$/),
-    Schema.annotations({ message: () => "Expected 1 to 200 letters, digits and signs of ASCII" })
+    Schema.pattern(/^[\x21-\x7e]{1,200}$/, {
+      message: () => "Expected 1 to 200 letters, digits and signs of ASCII"
+    })
   ),
   occurred_at: time
 }).annotations({ identifier: "Note", parseOptions: { errors: "all" } })
@@ -54,87 +65,6 @@ export const KeptNote = Schema.Struct({
 }).annotations({ identifier: "KeptNote" })
 export type KeptNote = typeof KeptNote.Type
 
-/** @category errors */
-export class NoNotes extends Schema.TaggedError<NoNotes>("sandboxer/hub/NoNotes")(
-  "NoNotes",
-  {
-    message: Schema.String,
-    /** The first of what is wrong; `index` counts the notes of the request from 0. */
-    issues: Schema.Array(
-      Schema.Struct({ index: Schema.Int, path: Schema.String, message: Schema.String }).annotations({
-        identifier: "NoteIssue"
-      })
-    )
-  },
-  HttpApiSchema.annotations({
-    status: 400,
-    description: "No JSON, or not a note: nothing of the request was taken"
-  })
-) {}
-
-const refusal = { message: Schema.String }
-
-/** @category errors */
-export class Unauthorized extends Schema.TaggedError<Unauthorized>("sandboxer/hub/Unauthorized")(
-  "Unauthorized",
-  refusal,
-  HttpApiSchema.annotations({ status: 401, description: "The token is missing, or another one" })
-) {}
-
-/** @category errors */
-export class Forbidden extends Schema.TaggedError<Forbidden>("sandboxer/hub/Forbidden")(
-  "Forbidden",
-  refusal,
-  HttpApiSchema.annotations({
-    status: 403,
-    description: "Asked under a name that is not this hub's, or by another site's page"
-  })
-) {}
-
-/** @category errors */
-export class NotFound extends Schema.TaggedError<NotFound>("sandboxer/hub/NotFound")(
-  "NotFound",
-  refusal,
-  HttpApiSchema.annotations({ status: 404, description: "No such path, or not with this method" })
-) {}
-
-/** @category errors */
-export class TooLarge extends Schema.TaggedError<TooLarge>("sandboxer/hub/TooLarge")(
-  "TooLarge",
-  refusal,
-  HttpApiSchema.annotations({ status: 413, description: "Too many bytes, or notes, in one request" })
-) {}
-
-/** @category errors */
-export class NotJson extends Schema.TaggedError<NotJson>("sandboxer/hub/NotJson")(
-  "NotJson",
-  refusal,
-  HttpApiSchema.annotations({
-    status: 415,
-    description: "The Content-Type is not application/json, or the body is compressed"
-  })
-) {}
-
-/** @category errors */
-export class TooMany extends Schema.TaggedError<TooMany>("sandboxer/hub/TooMany")(
-  "TooMany",
-  refusal,
-  HttpApiSchema.annotations({
-    status: 429,
-    description: "Too many requests, or open streams: again after Retry-After seconds"
-  })
-) {}
-
-/** @category errors */
-export class Unavailable extends Schema.TaggedError<Unavailable>("sandboxer/hub/Unavailable")(
-  "Unavailable",
-  refusal,
-  HttpApiSchema.annotations({
-    status: 503,
-    description: "The database cannot be read or written now; nothing of the request was taken"
-  })
-) {}
-
 /** Who may ask: where the hub has a token, whoever has it too. */
 export class Authorization extends HttpApiMiddleware.Tag<Authorization>()("sandboxer/hub/Authorization", {
   failure: Unauthorized,
@@ -147,37 +77,40 @@ export class Authorization extends HttpApiMiddleware.Tag<Authorization>()("sandb
   }
 }) {}
 
+const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
+
 const filters = {
-  workstream: Schema.optional(Schema.String),
-  task: Schema.optional(Schema.String),
-  sandbox: Schema.optional(Schema.String),
-  event_type: Schema.optional(Schema.String),
+  workstream: optional(Schema.String),
+  task: optional(Schema.String),
+  sandbox: optional(Schema.String),
+  event_type: optional(Schema.String),
   /** When it happened: from `since` on, and before `until`. */
-  since: Schema.optional(time),
-  until: Schema.optional(time)
+  since: optional(time),
+  until: optional(time)
 }
-const position = Schema.NumberFromString.pipe(
-  Schema.int(),
-  Schema.nonNegative(),
-  Schema.annotations({ message: () => "Expected a note's position: a whole number" })
-)
+
+const wholeNumber = (from: number, to: number) =>
+  Schema.String.pipe(
+    Schema.filter((text) => /^\d{1,15}$/.test(text) && Number(text) >= from && Number(text) <= to, {
+      message: () => `Expected a whole number from ${from} to ${to}`,
+      jsonSchema: { pattern: "^[0-9]+$" }
+    }),
+    Schema.transform(Schema.Number, { decode: Number, encode: String })
+  )
+
+const position = wholeNumber(0, 999_999_999_999_999)
+
 // A word that is misspelt would ask for something else.
-const strict = { parseOptions: { onExcessProperty: "error" } } as const
+const query = { title: "query", parseOptions: { onExcessProperty: "error" } } as const
 
 const Query = Schema.Struct({
   ...filters,
-  order: Schema.optional(Schema.Literal("oldest", "newest")),
-  cursor: Schema.optional(position),
-  limit: Schema.optional(
-    Schema.NumberFromString.pipe(
-      Schema.int(),
-      Schema.between(1, mostOfPage),
-      Schema.annotations({ message: () => `Expected a whole number from 1 to ${mostOfPage}` })
-    )
-  )
-}).annotations(strict)
+  order: optional(Schema.Literal("oldest", "newest")),
+  cursor: optional(position),
+  limit: optional(wholeNumber(1, mostOfPage))
+}).annotations(query)
 
-const StreamQuery = Schema.Struct({ ...filters, cursor: Schema.optional(position) }).annotations(strict)
+const StreamQuery = Schema.Struct({ ...filters, cursor: optional(position) }).annotations(query)
 export type Filters = Omit<typeof StreamQuery.Type, "cursor">
 
 /**
@@ -201,7 +134,7 @@ const notes = HttpApiGroup.make("notes")
   .add(
     HttpApiEndpoint.post("take", "/progress")
       .setPayload(Schema.Union(PostedNote, Schema.Array(PostedNote).pipe(Schema.maxItems(mostNotes))))
-      .setHeaders(Schema.Struct({ "idempotency-key": Schema.optional(Schema.String) }))
+      .setHeaders(Schema.Struct({ "idempotency-key": optional(Schema.String) }))
       .addSuccess(Taken)
       .addError(NoNotes)
       .addError(TooLarge)
@@ -225,7 +158,7 @@ const notes = HttpApiGroup.make("notes")
   .add(
     HttpApiEndpoint.get("stream", "/notes/stream")
       .setUrlParams(StreamQuery)
-      .setHeaders(Schema.Struct({ "last-event-id": Schema.optional(position) }))
+      .setHeaders(Schema.Struct({ "last-event-id": optional(position) }))
       .addSuccess(HttpApiSchema.Text({ contentType: "text/event-stream" }))
       .annotate(OpenApi.Summary, "Notes as they come, as server-sent events")
       .annotate(

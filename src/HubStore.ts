@@ -31,6 +31,11 @@ export interface Page {
   readonly limit: number
 }
 
+export interface Size {
+  readonly notes: number
+  readonly bytes: number
+}
+
 /** @category errors */
 export class HubStoreError extends Schema.TaggedError<HubStoreError>("sandboxer/HubStoreError")(
   "HubStoreError",
@@ -50,6 +55,6 @@ export class HubStore extends Context.Tag("sandboxer/HubStore")<
     readonly page: (page: Page) => Effect.Effect<ReadonlyArray<Kept>, HubStoreError>
     /** The position of the newest; 0 where there is none. */
     readonly newest: Effect.Effect<number, HubStoreError>
-    readonly sizeBytes: Effect.Effect<number, HubStoreError>
+    readonly size: Effect.Effect<Size, HubStoreError>
   }
 >() {}

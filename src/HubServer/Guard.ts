@@ -5,7 +5,8 @@ import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { Authorization, Unauthorized } from "../HubApi.js"
+import { Authorization } from "../HubApi.js"
+import { Unauthorized } from "../HubRefusals.js"
 
 /** Whether a host is this machine and reached from nowhere else. */
 export const isLoopback = (host: string): boolean =>

@@ -4,7 +4,8 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { type Filters, HubApi, openApi, TooMany, Unavailable, usualPage } from "../HubApi.js"
+import { type Filters, HubApi, openApi, usualPage } from "../HubApi.js"
+import { TooMany, Unavailable } from "../HubRefusals.js"
 import { type Filter, HubStore, type HubStoreError } from "../HubStore.js"
 import { type Live, shown } from "./Live.js"
 import type { Metrics } from "./Metrics.js"
@@ -75,12 +76,7 @@ export const layerHandlers = (live: Live, metrics: Metrics) => {
             })
           })
         )
-        .handle("metrics", () =>
-          Effect.gen(function* () {
-            const sizes = { notes: yield* store.newest, bytes: yield* store.sizeBytes }
-            return metrics.text(sizes)
-          }).pipe(Effect.catchAll(unavailable))
-        )
+        .handle("metrics", () => Effect.catchAll(Effect.map(store.size, metrics.text), unavailable))
     )
   )
   const open = HttpApiBuilder.group(HubApi, "open", (handlers) =>

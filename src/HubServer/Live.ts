@@ -33,8 +33,14 @@ export const shown = ({ note, position, receivedAt }: Kept): KeptNote => ({
   ...note
 })
 
-// JSON has no line breaks in it, whatever a note says.
-const event = (kept: Kept) => `id: ${kept.position}\ndata: ${JSON.stringify(shown(kept))}\n\n`
+// JSON has no line breaks in it but these, which some readers of lines take for such.
+const oneLine = (json: string) =>
+  json.replaceAll(
+    /[\u0085\u2028\u2029]/g,
+    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`
+  )
+
+const event = (kept: Kept) => `id: ${kept.position}\ndata: ${oneLine(JSON.stringify(shown(kept)))}\n\n`
 const comment = ": \n\n"
 
 export const makeLive: Effect.Effect<Live, never, HubStore> = Effect.gen(function* () {

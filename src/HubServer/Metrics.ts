@@ -1,4 +1,5 @@
 /** What a hub counts, and how Prometheus reads it. */
+import type { Size } from "../HubStore.js"
 
 /** Labels have no other values than these: what a client sends never gets into the text. */
 const routes = [
@@ -26,11 +27,6 @@ const refusals: Readonly<Record<number, string>> = {
   503: "unavailable"
 }
 
-interface Sizes {
-  readonly notes: number
-  readonly bytes: number
-}
-
 export interface Metrics {
   readonly took: (taken: number, doubles: number) => void
   readonly answered: (route: Route, status: number) => void
@@ -38,7 +34,7 @@ export interface Metrics {
   readonly streamClosed: () => void
   readonly openStreams: () => number
   /** In the text format that Prometheus reads. */
-  readonly text: (sizes: Sizes) => string
+  readonly text: (size: Size) => string
 }
 
 const family = (

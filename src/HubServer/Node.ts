@@ -1,5 +1,5 @@
 /** A hub on Node's HTTP server. */
-import { createServer } from "node:http"
+import { createServer, type Server } from "node:http"
 import type * as HttpServer from "@effect/platform/HttpServer"
 import type { ServeError } from "@effect/platform/HttpServerError"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
@@ -13,7 +13,7 @@ import { isLoopback } from "./Guard.js"
 
 /** In milliseconds: how long a request may take to come in, and how long requests may take once the hub ends. */
 const forRequest = 30_000
-const forTheLast = 2000
+const forTheLast = 5000
 const mostConnections = 1000
 
 const codeOf = (cause: unknown) =>
@@ -59,6 +59,16 @@ const urlOf = (address: HttpServer.Address, { host }: HubServerOptions) => {
   return `http://${host.includes(":") ? `[${host}]` : host}:${port}`
 }
 
+/** Closes connections as soon as they have no request, and at last all. */
+const letGo = (node: Server) => {
+  const idle = setInterval(() => node.closeIdleConnections(), 20)
+  const all = setTimeout(() => node.closeAllConnections(), forTheLast)
+  node.once("close", () => {
+    clearInterval(idle)
+    clearTimeout(all)
+  })
+}
+
 /**
  * Listens, and serves the HubStore until its scope ends: then it takes no more, ends its streams, and lets requests
  * come to their end.
@@ -79,11 +89,11 @@ export const layer = (options: HubServerOptions): Layer.Layer<HubServer, HubServ
         Effect.mapError(serveError(options))
       )
       yield* server.serve(app)
-      // It runs before the server waits for its connections to end.
+      // The last to be added is the first to run: then the server waits until its connections are closed.
       yield* Effect.addFinalizer(() =>
         Effect.zipRight(
           close,
-          Effect.sync(() => void setTimeout(() => node.closeAllConnections(), forTheLast).unref())
+          Effect.sync(() => letGo(node))
         )
       )
       return { url: urlOf(server.address, options) }

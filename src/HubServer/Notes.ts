@@ -6,7 +6,8 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Note } from "../domain/Note.js"
-import { mostBytes, mostNotes, NoNotes, NotJson, PostedNote, TooLarge } from "../HubApi.js"
+import { mostBytes, mostNotes, PostedNote } from "../HubApi.js"
+import { NoNotes, NotJson, TooLarge } from "../HubRefusals.js"
 
 /**
  * So much of a body that is too large is read all the same: a client that still sends does not see the answer, and

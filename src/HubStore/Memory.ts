@@ -49,6 +49,6 @@ export const layer: Layer.Layer<HubStore> = Layer.effect(
               .slice(0, limit)
       }),
     newest: Effect.map(Ref.get(ref), ({ length }) => length),
-    sizeBytes: Effect.map(Ref.get(ref), (kept) => JSON.stringify(kept).length)
+    size: Effect.map(Ref.get(ref), (kept) => ({ notes: kept.length, bytes: JSON.stringify(kept).length }))
   }))
 )

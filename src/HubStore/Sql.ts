@@ -54,11 +54,14 @@ interface Row {
   readonly document: string
 }
 
+const hubStoreError = ({ hint, message, reason }: Sqlite.DatabaseError) =>
+  new HubStoreError({ reason, message, hint })
+
 const make = (filename: string) =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const run = <A>(effect: Effect.Effect<A, SqlError>) =>
-      Effect.mapError(effect, (error) => new HubStoreError(Sqlite.databaseError(filename)(error)))
+      Effect.mapError(effect, (error) => hubStoreError(Sqlite.databaseError(filename)(error)))
     const decode = ({ document, position, received_at }: Row) =>
       Effect.mapBoth(Schema.decode(NoteJson)(document), {
         onFailure: (error) =>
@@ -105,10 +108,11 @@ const make = (filename: string) =>
         run(sql<{ readonly newest: number }>`SELECT coalesce(max(position), 0) AS newest FROM notes`),
         ([row]) => row?.newest ?? 0
       ),
-      sizeBytes: Effect.map(
-        run(sql<{ readonly bytes: number }>`
-          SELECT page_count * page_size AS bytes FROM pragma_page_count(), pragma_page_size()`),
-        ([row]) => row?.bytes ?? 0
+      size: Effect.map(
+        run(sql<{ readonly notes: number; readonly bytes: number }>`
+          SELECT (SELECT count(*) FROM notes) AS notes, page_count * page_size AS bytes
+          FROM pragma_page_count(), pragma_page_size()`),
+        ([row]) => row ?? { notes: 0, bytes: 0 }
       )
     })
   })
@@ -140,7 +144,7 @@ export const layer = (
       const filename = database ?? path.join(home, "hub.db")
       return Layer.effect(HubStore, make(filename)).pipe(
         Layer.provide(Sqlite.layer({ filename, migrations })),
-        Layer.catchAll((error) => Layer.fail(new HubStoreError(error)))
+        Layer.catchAll((error) => Layer.fail(hubStoreError(error)))
       )
     })
   )

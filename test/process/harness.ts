@@ -33,6 +33,8 @@ export interface Started {
   readonly pid: number
   /** Waits until it has printed this, on either of its outputs. */
   readonly printed: (text: string) => Promise<void>
+  /** What it printed so far, as data. */
+  readonly stdout: () => string
   readonly ended: Promise<Ended>
 }
 
@@ -211,7 +213,8 @@ export class Lab {
         `${collected.stdout}${collected.stderr}`.includes(text)
       )
     }
-    return { child, started: { pid: child.pid ?? 0, printed, ended } }
+    const stdout = () => collected.stdout
+    return { child, started: { pid: child.pid ?? 0, printed, stdout, ended } }
   }
 
   run(args: ReadonlyArray<string>): Promise<Ended> {
