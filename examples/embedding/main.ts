@@ -47,7 +47,9 @@ const layerCopier = Layer.effect(
           })
         })
         return Stream.execute(started).pipe(Stream.concat(printed), Stream.concat(Stream.fromEffect(ended)))
-      }
+      },
+      machineSaid: () => Effect.succeed(undefined),
+      portWaitedFor: () => Effect.succeed(undefined)
     }
   })
 )

@@ -47,6 +47,7 @@ export type Plan = Sandboxes.SandboxesShape["plan"]
       text
         .replaceAll(checkout.home, "~")
         .replaceAll(/\b[0-9a-f]{12}\b/g, "ID")
+        .replaceAll(/\b\d+(\.\d)? s\b/g, "N s")
         .split("\n")
     const said = plainly(printed.stdout)
     const expected = plainly(inDocument("docs/embedding.md", "text")[0]?.text ?? "")
