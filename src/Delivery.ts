@@ -43,8 +43,12 @@ const longestRetryAfter = 3600
 const backoffSeconds = (failures: number) =>
   Effect.map(Random.nextRange(0.5, 1), (part) => Math.min(longestBackoff, 2 ** (failures - 1)) * part)
 
-const isDue = ({ delivering }: Sender, target: string | undefined, now: number) =>
-  delivering.nextTryAt === null || delivering.nextTryAt <= now || delivering.target !== (target ?? null)
+/** A clock that was set back would have one wait for longer than ever was meant. */
+const isDue = ({ delivering: { nextTryAt, target: of } }: Sender, target: string | undefined, now: number) =>
+  nextTryAt === null ||
+  nextTryAt <= now ||
+  nextTryAt > now + longestRetryAfter * 1000 ||
+  of !== (target ?? null)
 
 /** Whether one may take over from who delivers; of this process too there is only one at a time. */
 const mayTake = ({ holder, renewedAt }: Sender, now: number) =>

@@ -6,6 +6,7 @@ import { Ended } from "./exit.js"
 import * as options from "./options.js"
 import { type Kind, printList, sandboxes } from "./output.js"
 import { sayAll } from "./say.js"
+import { told } from "./told.js"
 
 const kind: Kind<Reaped> = {
   kind: "ReapedSandbox",
@@ -37,7 +38,7 @@ export const reap = Command.make(
       if (problems.length === 0) return
       yield* sayAll([...problems, "hint: it is tried again the next time"])
       return yield* new Ended({ exitCode: 1 })
-    })
+    }).pipe(told)
 ).pipe(
   Command.withDescription(
     "End what is past its time: what is ready is destroyed, records and logs of the dead go; artifacts stay"

@@ -4,6 +4,7 @@ import { Sandboxes } from "../Sandboxes.js"
 import * as options from "./options.js"
 import { printOne, sandboxes, sandboxInFull } from "./output.js"
 import { find, reference } from "./reference.js"
+import { told } from "./told.js"
 
 export const renew = Command.make(
   "renew",
@@ -18,5 +19,5 @@ export const renew = Command.make(
       const { id: found } = yield* find(id)
       const renewed = yield* manager.renew(found, ttlSeconds)
       yield* printOne(output, output === "table" ? sandboxInFull : sandboxes, renewed)
-    })
+    }).pipe(told)
 ).pipe(Command.withDescription("Let a sandbox that is ready live longer, or end sooner"))

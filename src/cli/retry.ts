@@ -6,6 +6,7 @@ import * as options from "./options.js"
 import { printOne, sandboxes, sandboxInFull } from "./output.js"
 import { conclude, follow } from "./progress.js"
 import { find, reference } from "./reference.js"
+import { told } from "./told.js"
 
 export const retry = Command.make(
   "retry",
@@ -27,9 +28,13 @@ export const retry = Command.make(
       })
       if (detach) return yield* printOne(output, sandboxes, sandbox)
       const after = before.at(-1)?.seq ?? 0
-      const ended = yield* follow(sandbox, { mode: progress, cancels: true, after })
-      yield* printOne(output, output === "table" ? sandboxInFull : sandboxes, ended)
-      yield* conclude(ended)
+      yield* told(
+        Effect.gen(function* () {
+          const ended = yield* follow(sandbox, { mode: progress, cancels: true, after })
+          yield* printOne(output, output === "table" ? sandboxInFull : sandboxes, ended)
+          yield* conclude(ended)
+        })
+      )
     })
 ).pipe(
   Command.withDescription(
