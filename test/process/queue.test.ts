@@ -125,33 +125,4 @@ describe("a host with slots", () => {
     await lab.json("wait", "one")
     await expectQuiet(lab)
   })
-
-  it("takes fifty, two at a time, in the order in which they came", { timeout: 300_000 }, async ({ lab }) => {
-    slots(lab, 2)
-    const names = Array.from({ length: 50 }, (_, index) => `vm-${index}`)
-    const made = await Promise.all(names.map((name) => detached(lab, name)))
-    const ended = await Promise.all(
-      made.map(async ({ id }) => ({ id, sandbox: await lab.json<SandboxJson>("wait", id) }))
-    )
-    expect(new Set(ended.map(({ sandbox }) => sandbox.state))).toEqual(new Set(["ready"]))
-    expect(lab.calls("packer", "build")).toHaveLength(50)
-    await expectQuiet(lab)
-    const database = new Database(join(lab.home, "sandboxer.db"), { readonly: true })
-    const rows = database
-      .prepare<[], { id: string; document: string }>(
-        "SELECT sandbox_id AS id, document FROM events ORDER BY position"
-      )
-      .all()
-    database.close()
-    // Counted in the order of the database's own transactions.
-    let running = 0
-    let most = 0
-    for (const { document } of rows) {
-      const { phase, type } = JSON.parse(document) as { phase: string | null; type: string }
-      if (type === "phase" && phase === "preflight") running++
-      if (type === "ready") running--
-      most = Math.max(most, running)
-    }
-    expect(most).toBe(2)
-  })
 })
