@@ -355,7 +355,13 @@ const finish = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, end
 /** Nothing is wrong with what was interrupted: it can be built again. */
 const withWayOut = (end: End, { name }: Sandbox): End =>
   end.state === "failed" && end.failure.reason === "interrupted"
-    ? { ...end, failure: { ...end.failure, hint: `build it again: \`sandboxer retry ${name}\`` } }
+    ? {
+        ...end,
+        failure: {
+          ...end.failure,
+          hint: `${end.failure.hint.replace(/; create the sandbox again$/, "")}; build it again: \`sandboxer retry ${name}\``
+        }
+      }
     : end
 
 /** What tells of a Job that it was started: it never starts again. */
