@@ -4,10 +4,10 @@
  */
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { ProvisionError } from "./domain/Failure.js"
+import { monotonicSeconds as seconds } from "./domain/Monotonic.js"
 import type { Plan } from "./domain/Plan.js"
 import type { SandboxId } from "./domain/Sandbox.js"
 import { formatDuration } from "./domain/Units.js"
@@ -38,7 +38,6 @@ interface Resource {
 }
 
 const lookEvery = Duration.millis(200)
-const seconds = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos) / 1e9)
 
 /** In the order in which they are waited for: it is the same for all, so that no two wait for each other. */
 const resourcesOf = ({ locks, placement }: Plan): Effect.Effect<ReadonlyArray<Resource>, never, Settings> =>

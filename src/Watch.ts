@@ -1,8 +1,8 @@
 /** Seeing to it that a provision that has not ended has somebody who carries it through. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { monotonicSeconds } from "./domain/Monotonic.js"
 import type { SandboxId } from "./domain/Sandbox.js"
 import { Holders } from "./Holders.js"
 import { SandboxStore, StoreError } from "./SandboxStore.js"
@@ -52,7 +52,7 @@ export const makeWatches = Effect.gen(function* () {
     let starts = 0
     let startAgainAt = 0
     return Effect.gen(function* () {
-      const now = Number(yield* Clock.currentTimeNanos) / 1e9
+      const now = yield* monotonicSeconds
       if (now - lookedAt < lookForSupervisorEvery) return
       const first = lookedAt < 0
       lookedAt = now

@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { ProvisionError } from "../domain/Failure.js"
+import { monotonicSeconds } from "../domain/Monotonic.js"
 import { lastLine } from "../domain/Note.js"
 import { isForward, type PhaseName } from "../domain/Phase.js"
 import * as Redactor from "../domain/Redactor.js"
@@ -24,7 +25,6 @@ const longestTailLine = 1000
 const newline = 0x0a
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
-const monotonicSeconds = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos) / 1e9)
 
 const logError = (error: { readonly message: string }) =>
   new StoreError({

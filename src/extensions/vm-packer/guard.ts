@@ -2,13 +2,13 @@
  * Watches what Packer does not, while it runs: whether its machine lives, whether it waits for a port for ever, and the
  * disk; and finds out from these what a failure came of.
  */
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { ProvisionError } from "../../domain/Failure.js"
 import type { HostPath } from "../../domain/HostPath.js"
+import { monotonicSeconds as now } from "../../domain/Monotonic.js"
 import type { PhaseName } from "../../domain/Phase.js"
 import { formatSize } from "../../domain/Units.js"
 import { Host } from "../../Host.js"
@@ -44,8 +44,6 @@ export interface Guarded {
   /** What the profile asks to be free, in bytes. */
   readonly freeDisk: number | null
 }
-
-const now = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos) / 1e9)
 
 /** Watches over a Job of Packer. */
 export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, machines }: Guarded) {
