@@ -156,6 +156,17 @@ describe.each(stores)("notes of a store %s", (_, storeLayer) => {
       expect(lab.hub.sent).toHaveLength(2)
     }))
 
+  test("do not wait for ever where the clock was set back", (lab) =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(86_400_000)
+      yield* say(lab.store, 1, "a")
+      lab.hub.answers(() => unavailable())
+      yield* outcomes(lab, "later")
+      yield* TestClock.setTime(0)
+      lab.hub.answers(() => "taken")
+      yield* outcomes(lab, "none")
+    }))
+
   test("are all kept where somebody has to mend something, and are told once told to", (lab) =>
     Effect.gen(function* () {
       yield* say(lab.store, 1, "a")

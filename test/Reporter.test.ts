@@ -224,6 +224,21 @@ describe("while nothing is said", () => {
     })
   )
 
+  it.scoped("a heartbeat has the last line that was printed, without secrets", () =>
+    Effect.gen(function* () {
+      const { reporting, store } = yield* begun(plan({ heartbeatSeconds: 30 }))
+      yield* reporting(({ output }) =>
+        output([
+          line("    qemu: \u001b[1minstalling ghc\u001b[m", 1),
+          line(`with ${secret}`, 2),
+          line("", 3)
+        ]).pipe(Effect.zipRight(TestClock.adjust("31 seconds")))
+      )
+      const beat = (yield* store.events(id(1), 0)).find(({ type }) => type === "heartbeat")
+      expect(beat?.data).toEqual({ tail: "with [redacted]" })
+    })
+  )
+
   it.scoped("a warning tells of it, once for each silence", () =>
     Effect.gen(function* () {
       const { events, reporting } = yield* begun(plan({ heartbeatSeconds: 3600, stallSeconds: 60 }))
