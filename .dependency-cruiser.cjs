@@ -11,10 +11,10 @@ const domain = "^src/domain/"
 const manager = "^src/Sandboxes(\\.ts$|/)"
 /** What wraps this machine for adapters: its processes, /proc, digests of its files, databases in files. */
 const machine = "^src/(Processes|Proc|Digest|Sqlite)\\.ts$"
-/** Any other file right in src/ with a capital, but for the manager. */
-const port = "^src/(?!(Sandboxes|Processes|Proc|Digest|Sqlite)\\.ts$)[A-Z][^/]*\\.ts$"
-/** A folder right in src/ with a capital, but for the manager's own. */
-const adapter = "^src/(?!Sandboxes/)[A-Z][^/]*/"
+/** Any other file right in src/ with a capital, but for the manager; the supervision, over ports alone, is several. */
+const port = "^src/(?!(Sandboxes|Processes|Proc|Digest|Sqlite)\\.ts$)([A-Z][^/]*\\.ts$|Supervision/)"
+/** A folder right in src/ with a capital, but for the manager's own and the supervision's. */
+const adapter = "^src/(?!(Sandboxes|Supervision)/)[A-Z][^/]*/"
 /** What Packer says, as types and pure functions: its port speaks of them. */
 const packerWords = "^src/Packer/(BuildEvents|Inspect|Version)\\.ts$"
 const extensions = "^src/extensions/"
@@ -48,7 +48,7 @@ module.exports = {
       comment:
         "An adapter is built over ports: of our modules it imports the domain, ports, and files of its own folder.",
       severity: "error",
-      from: { path: "^src/(?!Sandboxes/)([A-Z][^/]*)/" },
+      from: { path: "^src/(?!(?:Sandboxes|Supervision)/)([A-Z][^/]*)/" },
       to: { path: "^src/", pathNot: [domain, port, machine, "^src/$1/"] }
     },
     {

@@ -2,33 +2,28 @@
 
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
-import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import { Artifacts } from "./Artifacts.js"
 import { withDelivery } from "./Delivery.js"
-import { Failure, type FailureReason, ProvisionError, runbookOf } from "./domain/Failure.js"
-import { join } from "./domain/HostPath.js"
-import { graceOf } from "./domain/Phase.js"
+import { ProvisionError } from "./domain/Failure.js"
 import type { Plan } from "./domain/Plan.js"
-import type { NewEvent } from "./domain/ProgressEvent.js"
-import { begunAnew, Endpoint, expiry, hasEnded, type Sandbox, type SandboxId } from "./domain/Sandbox.js"
+import { hasEnded, type Sandbox, type SandboxId } from "./domain/Sandbox.js"
 import { formatDuration } from "./domain/Units.js"
 import { Extensions, type Provisioned } from "./Extension.js"
 import { Holders } from "./Holders.js"
 import { type HostError, type HostShape, Hosts } from "./Host.js"
-import { keep } from "./Kept.js"
 import type { ProvisionShape } from "./Provision.js"
 import * as Queue from "./Queue.js"
 import { type RecipeError, RecipeLayers, type RecipeServices } from "./Recipe.js"
 import { Reporter } from "./Reporter.js"
-import { type Commit, type Lease, SandboxStore, type StoreError } from "./SandboxStore.js"
+import { type Lease, SandboxStore, type StoreError } from "./SandboxStore.js"
 import { Secrets } from "./Secrets.js"
 import type { Settings } from "./Settings.js"
 import type { StateHub } from "./StateHub.js"
-import { folderOf, removeFolder } from "./Steps.js"
+import { End, endKey, failureOf } from "./Supervision/End.js"
+import { finish, giveUp, makeRoom } from "./Supervision/Finish.js"
 import type { Supervisors } from "./Supervisors.js"
 import * as Uptime from "./Uptime.js"
 
@@ -50,48 +45,6 @@ export type SupervisionServices =
 const beatEvery = Duration.seconds(2)
 const lookForHostEvery = Duration.seconds(2)
 const lookForCancelEvery = Duration.millis(200)
-
-/** How a provision ended. It is journaled before anything is cleaned up, so that the recipe never runs again. */
-const End = Schema.Union(
-  Schema.Struct({ state: Schema.Literal("ready"), endpoint: Schema.NullOr(Endpoint) }),
-  Schema.Struct({ state: Schema.Literal("failed"), failure: Failure }),
-  Schema.Struct({ state: Schema.Literal("cancelled") })
-)
-type End = typeof End.Type
-type FailedEnd = Extract<End, { state: "failed" }>
-const endKey = "end"
-
-const ofHost: Partial<Record<HostError["reason"], FailureReason>> = {
-  unreachable: "host-unreachable",
-  refused: "host-refused",
-  "key-changed": "host-key-changed",
-  "program-missing": "command-missing",
-  "disk-full": "disk-full"
-}
-
-const reasonOf = (error: RecipeError): FailureReason => {
-  switch (error._tag) {
-    case "ProvisionError":
-      return error.reason
-    case "HostError":
-      return ofHost[error.reason] ?? "host-files"
-    case "StoreError":
-      return error.reason === "not-writable" ? "disk-space" : "internal"
-  }
-}
-
-/** The failure that is kept in the record for whatever went wrong. */
-const failureOf = (error: RecipeError, logTail: ReadonlyArray<string>): Failure => {
-  const reason = reasonOf(error)
-  const own = error._tag === "ProvisionError" ? error.logTail : []
-  return {
-    reason,
-    message: error.message,
-    hint: error.hint,
-    logTail: own.length > 0 ? own : logTail,
-    runbook: runbookOf(reason)
-  }
-}
 
 // Nobody else can hold it, or who held it is gone.
 const takeLease = (id: SandboxId) =>
@@ -235,162 +188,6 @@ const runRecipe = (
     )
   })
 
-/** Stops every job of the attempt and proves that nothing of them runs: how many processes had to be killed. */
-const stopJobs = (lease: Lease, attempt: number, host: HostShape, graceSeconds: number) =>
-  Effect.gen(function* () {
-    const store = yield* SandboxStore
-    const jobs = (yield* store.steps(lease.id, attempt)).flatMap(({ job }) => (job === null ? [] : [job]))
-    const stopped = yield* Effect.forEach(
-      jobs,
-      ({ folder, stop }) => host.stopJob(folder, { stop, graceSeconds }),
-      { concurrency: "unbounded" }
-    )
-    return { jobs: jobs.length, killed: stopped.reduce((sum, { killed }) => sum + killed, 0), left: 0 }
-  })
-
-const outcome = (
-  end: End,
-  plan: Plan,
-  proof: { readonly jobs: number; readonly killed: number; readonly left: number }
-) =>
-  Effect.map(
-    DateTime.now,
-    (now): Pick<Required<Commit>, "change"> & { readonly event: Omit<NewEvent, "identity"> } => {
-      const expiresAt = expiry(now, plan.ttlSeconds)
-      switch (end.state) {
-        case "ready":
-          return {
-            change: { state: "ready", readyAt: now, endedAt: now, expiresAt, endpoint: end.endpoint },
-            event: { type: "ready", message: "ready" }
-          }
-        case "failed":
-          return {
-            change: { state: "failed", endedAt: now, expiresAt, failure: end.failure },
-            event: {
-              type: "failed",
-              message: end.failure.message,
-              data: { reason: end.failure.reason, hint: end.failure.hint }
-            }
-          }
-        case "cancelled":
-          return {
-            change: { state: "cancelled", endedAt: now, expiresAt },
-            event: { type: "cancelled", message: "cancelled: nothing of it runs any more", data: { proof } }
-          }
-      }
-    }
-  )
-
-/** Keeps what a failure is to be looked into with; its hint says where. */
-const keepFiles = (lease: Lease, attempt: number, host: HostShape, end: FailedEnd) =>
-  Effect.gen(function* () {
-    const store = yield* SandboxStore
-    const { failure } = end
-    const also = (more: string): End => ({
-      ...end,
-      failure: { ...failure, hint: `${failure.hint.replace(/\.$/, "")}; ${more}` }
-    })
-    return yield* keep(host, { id: lease.id, attempt }, yield* store.steps(lease.id, attempt)).pipe(
-      Effect.map((kept) =>
-        kept === undefined
-          ? end
-          : also(`what it had made by then is kept in ${kept} until you or reap remove it`)
-      ),
-      // It failed already: it is not to fail to end, too.
-      Effect.catchTag("HostError", ({ message }) => Effect.succeed(also(message)))
-    )
-  })
-
-/** Whether a provision that ended so is tried again, as its plan has it. */
-const isTriedAgain = (lease: Lease, { attempt }: Sandbox, { retry }: Plan, end: End) =>
-  end.state === "failed" && retry !== null && attempt <= retry.times && retry.on.includes(end.failure.reason)
-    ? Effect.flatMap(SandboxStore, (store) => Effect.map(store.cancelRequested(lease.id), (asked) => !asked))
-    : Effect.succeed(false)
-
-/** Has the next attempt begin; the name, and all that it waited for, stay its own. */
-const beginAnew = (lease: Lease, { attempt, logPath }: Sandbox, plan: Plan, { failure }: FailedEnd) =>
-  Effect.flatMap(SandboxStore, (store) =>
-    store.commit(lease, {
-      change: { ...begunAnew(attempt + 1), state: "provisioning" },
-      events: [
-        {
-          identity: `${attempt}/end`,
-          type: "retrying",
-          message: `attempt ${attempt} failed (${failure.reason}: ${failure.message}); ${plan.retry === null ? "" : `trying again, ${attempt} of ${plan.retry.times} times`}`,
-          data: { reason: failure.reason, hint: failure.hint, attempt, logPath }
-        }
-      ]
-    })
-  )
-
-/**
- * Cleans up and says how it ended, in this order: an end that is recorded has nothing left behind. Gives whether it is
- * to be tried again.
- */
-const finish = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, end: End) =>
-  Effect.gen(function* () {
-    const store = yield* SandboxStore
-    const secrets = yield* Secrets
-    const artifacts = yield* Artifacts
-    const asked =
-      end.state === "cancelled" ||
-      (end.state === "failed" && ["timed-out", "stalled"].includes(end.failure.reason))
-    const phase = (yield* store.get(lease.id))?.phase?.name
-    const proof = yield* stopJobs(lease, sandbox.attempt, host, asked ? graceOf(phase) : 0)
-    if (end.state !== "ready") yield* artifacts.withdraw
-    const told = end.state === "failed" ? yield* keepFiles(lease, sandbox.attempt, host, end) : end
-    if (told.state === "failed" && (yield* isTriedAgain(lease, sandbox, plan, told))) {
-      // What the attempt had goes; secrets, which may lie beside it, are needed again.
-      if (!plan.quick) yield* removeFolder(host, lease.id, sandbox.attempt)
-      yield* beginAnew(lease, sandbox, plan, told)
-      return true
-    }
-    yield* secrets.forget(lease.id)
-    if (!plan.quick) yield* removeFolder(host, lease.id, sandbox.attempt)
-    const { change, event } = yield* outcome(withWayOut(told, sandbox), plan, proof)
-    yield* store.commit(lease, { change, events: [{ ...event, identity: `${sandbox.attempt}/end` }] })
-    return false
-  })
-
-/** Nothing is wrong with what was interrupted: it can be built again. */
-const withWayOut = (end: End, { name }: Sandbox): End =>
-  end.state === "failed" && end.failure.reason === "interrupted"
-    ? {
-        ...end,
-        failure: {
-          ...end.failure,
-          hint: `${end.failure.hint.replace(/; create the sandbox again$/, "")}; build it again: \`sandboxer retry ${name}\``
-        }
-      }
-    : end
-
-/** What tells of a Job that it was started: it never starts again. */
-const traces = ["claim", "identity", "exit"]
-
-/**
- * On a disk that is full the end cannot be journaled before what filled it is gone. What ran is over in any case; that
- * it ran stays known, should this not be enough.
- */
-const makeRoom = (lease: Lease, attempt: number, host: HostShape) =>
-  Effect.gen(function* () {
-    const store = yield* SandboxStore
-    yield* stopJobs(lease, attempt, host, 0)
-    const folder = join(folderOf(host.home, lease.id), String(attempt))
-    const jobs = (yield* store.steps(lease.id, attempt)).flatMap(({ job }) => job?.folder ?? [])
-    const inFolders = Effect.forEach([folder, ...jobs], (one) =>
-      Effect.map(
-        Effect.orElseSucceed(host.list(one), () => []),
-        (names) => names.map((name) => join(one, name))
-      )
-    )
-    const kept = new Set([...jobs, ...jobs.flatMap((job) => traces.map((name) => join(job, name)))])
-    yield* Effect.forEach(
-      (yield* inFolders).flat().filter((path) => !kept.has(path)),
-      host.remove,
-      { discard: true }
-    )
-  })
-
 const provision = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, begun: Uptime.Moment) =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
@@ -431,23 +228,6 @@ const reach = (get: Effect.Effect<HostShape, HostError>, lease: Lease, { attempt
           : Effect.succeed(false),
       schedule: Schedule.spaced(lookForHostEvery)
     })
-  })
-
-// What fails outside of the recipe: the host cannot be had, or what is left cannot be cleaned up.
-const giveUp = (lease: Lease, sandbox: Sandbox, plan: Plan, error: RecipeError) =>
-  Effect.gen(function* () {
-    const store = yield* SandboxStore
-    const secrets = yield* Secrets
-    if (error._tag === "StoreError") return yield* error
-    const end = { state: "failed" as const, failure: failureOf(error, []) }
-    if (yield* isTriedAgain(lease, sandbox, plan, end)) {
-      yield* beginAnew(lease, sandbox, plan, end)
-      return true
-    }
-    yield* secrets.forget(lease.id)
-    const { change, event } = yield* outcome(end, plan, { jobs: 0, killed: 0, left: 0 })
-    yield* store.commit(lease, { change, events: [{ ...event, identity: `${sandbox.attempt}/end` }] })
-    return false
   })
 
 /** Waits before the next attempt, the longer the more there were; a cancel ends it. */

@@ -20,7 +20,7 @@ import type { UsageError } from "./domain/Errors.js"
 import { type Extensions, layerExtensions } from "./Extension.js"
 import { vmPacker } from "./extensions/vm-packer/index.js"
 import * as HoldersProc from "./Holders/Proc.js"
-import * as HostLive from "./Host/Live.js"
+import * as ByPlacement from "./Host/ByPlacement.js"
 import { Host, Hosts } from "./Host.js"
 import type { HubServer, HubServerError, HubServerOptions } from "./HubServer.js"
 import type { HubStoreError } from "./HubStore.js"
@@ -46,7 +46,7 @@ import * as SupervisorsInProcess from "./Supervisors/InProcess.js"
 import type { Supervisors } from "./Supervisors.js"
 import * as UptimeProc from "./Uptime/Proc.js"
 
-export { layer as layerHosts } from "./Host/Live.js"
+export { layer as layerHosts } from "./Host/ByPlacement.js"
 export { layer as layerPacker } from "./Packer/Command.js"
 export { layer as layerProfiles } from "./Profiles/Directory.js"
 export { layer as layerStore } from "./SandboxStore/Sql.js"
@@ -124,7 +124,7 @@ const supervision = ({ extensions, hosts, packer, settings, stateHub }: LayerOpt
     stateHub ?? StateHubHttp.layer,
     ProfilesDirectory.layer
   ).pipe(
-    Layer.provideMerge(Layer.merge(hosts ?? HostLive.layer, layerSandboxStore)),
+    Layer.provideMerge(Layer.merge(hosts ?? ByPlacement.layer, layerSandboxStore)),
     Layer.provideMerge(layerSettings(settings)),
     Layer.provideMerge(platform)
   )
@@ -141,7 +141,7 @@ const layerDoctor = (packer: Layer.Layer<Packer, never, Host>) =>
         )
       )
     ),
-    Layer.provide(HostLive.layer)
+    Layer.provide(ByPlacement.layer)
   )
 
 /**
@@ -160,7 +160,7 @@ export const layerSettled = ({
     ProfilesDirectory.layer,
     extensions ?? layerShipped,
     layerDoctor(packer ?? PackerCommand.layer),
-    HostLive.layer
+    ByPlacement.layer
   ).pipe(Layer.provideMerge(layerSettings(settings)), Layer.provide(platform))
 
 /** Everything that sandboxer gives. */

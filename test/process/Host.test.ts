@@ -22,7 +22,7 @@ import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
 import * as Stream from "effect/Stream"
 import { HostPath } from "../../src/domain/HostPath.js"
-import * as Live from "../../src/Host/Live.js"
+import * as ByPlacement from "../../src/Host/ByPlacement.js"
 import { cookie, type HostShape, Hosts, type Job } from "../../src/Host.js"
 import { bootId, processesWith, processInfo } from "../../src/Proc.js"
 import { detach, signal } from "../../src/Processes.js"
@@ -47,7 +47,7 @@ afterEach(async () => {
   rmSync(home, { recursive: true, force: true })
 })
 
-const layer = Layer.suspend(() => Layer.provide(Live.layer, layerHome(home)))
+const layer = Layer.suspend(() => Layer.provide(ByPlacement.layer, layerHome(home)))
 
 const test = (use: (host: HostShape) => Effect.Effect<void, unknown>) => () =>
   Hosts.pipe(

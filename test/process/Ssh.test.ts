@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { HostPath } from "../../src/domain/HostPath.js"
-import * as Live from "../../src/Host/Live.js"
+import * as ByPlacement from "../../src/Host/ByPlacement.js"
 import { cookie, type HostShape, Hosts, type Job } from "../../src/Host.js"
 import { processesWith } from "../../src/Proc.js"
 import { layerHome } from "../../src/Settings.js"
@@ -38,7 +38,7 @@ afterEach(async () => {
 const hostOf = (server: Sshd, more: Partial<Sshd["connection"]> = {}) =>
   Hosts.pipe(
     Effect.flatMap((hosts) => hosts.get({ host: "kvm1", connection: { ...server.connection, ...more } })),
-    Effect.provide(Live.layer),
+    Effect.provide(ByPlacement.layer),
     Effect.provide(layerHome(here))
   )
 

@@ -1,0 +1,60 @@
+/** Records a sandbox under a name that no living one has. */
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import type { Conflict } from "../domain/Errors.js"
+import type { Plan } from "../domain/Plan.js"
+import { Sandbox, type SandboxId } from "../domain/Sandbox.js"
+import { SandboxStore, type StoreError } from "../SandboxStore.js"
+
+/** Fails with a `Conflict` where a living one has the name. */
+export const record = (
+  planned: Plan,
+  id: SandboxId,
+  name: string
+): Effect.Effect<Sandbox, StoreError | Conflict, SandboxStore> =>
+  Effect.gen(function* () {
+    const store = yield* SandboxStore
+    const now = yield* DateTime.now
+    const sandbox = new Sandbox({
+      id,
+      name,
+      profile: planned.profile,
+      extension: planned.extension,
+      mode: planned.mode,
+      state: "requested",
+      placement: { host: planned.placement.host },
+      inputs: planned.inputs,
+      createdAt: now,
+      readyAt: null,
+      endedAt: null,
+      expiresAt: null,
+      ttlSeconds: planned.ttlSeconds,
+      attempt: 1,
+      phase: null,
+      artifacts: [],
+      endpoint: null,
+      failure: null,
+      logPath: null
+    })
+    yield* store.create(sandbox, planned, {
+      identity: "requested",
+      type: "requested",
+      message: `requested from ${planned.profile}`,
+      data: { mode: planned.mode, host: planned.placement.host, steps: planned.description }
+    })
+    return sandbox
+  })
+
+/** With the wanted name, or the next free one with a number behind it; another process may be quicker. */
+export const recordFree = (
+  planned: Plan,
+  id: SandboxId,
+  name: string
+): Effect.Effect<Sandbox, StoreError | Conflict, SandboxStore> =>
+  Effect.gen(function* () {
+    const taken = yield* (yield* SandboxStore).takenNames
+    const numbered = (number: number) => (number === 1 ? name : `${name}-${number}`)
+    let number = 1
+    while (taken.has(numbered(number))) number++
+    return yield* record(planned, id, numbered(number))
+  }).pipe(Effect.catchTag("Conflict", () => recordFree(planned, id, name)))

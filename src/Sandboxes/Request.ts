@@ -1,0 +1,36 @@
+/** What is asked of the manager: to create a sandbox, to try one again. */
+import type * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import type { UsageError } from "../domain/Errors.js"
+import type { GivenInputs } from "../domain/Input.js"
+
+/** What is asked for. `environment` is where `env:NAME` and inputs with `env` are read from. */
+export interface CreateRequest {
+  readonly profile: string
+  readonly inputs: GivenInputs
+  readonly mode?: string
+  readonly name?: string
+  readonly ttlSeconds?: number
+  readonly timeoutSeconds?: number
+  /** How long it may wait for its turn; 10 minutes where it is left out. */
+  readonly lockTimeoutSeconds?: number
+  /** What a State Hub files the sandbox's notes under; by default what SANDBOXER_WORKSTREAM and SANDBOXER_TASK, or the profile, say. */
+  readonly workstream?: string
+  readonly task?: string
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** What relative paths of given inputs are relative to, but for those of a document. */
+  readonly workingDirectory: string
+  /** Asks a person for a required secret that was not given; where it is left out, such an input is missing. */
+  readonly askSecret?: AskSecret
+  /** Whether this program may end before the provision does; else it carries a quick one through itself. */
+  readonly detach?: boolean
+}
+
+/** Gives what a person typed for a secret input. */
+export type AskSecret = (
+  name: string,
+  description: string | undefined
+) => Effect.Effect<Redacted.Redacted, UsageError>
+
+/** Where secrets are read from, and who is asked for those that were typed. */
+export type RetryRequest = Pick<CreateRequest, "environment" | "askSecret" | "detach">
