@@ -20,7 +20,7 @@ const packerWords = "^src/Packer/(BuildEvents|Inspect|Version)\\.ts$"
 const extensions = "^src/extensions/"
 const cli = "^src/cli/"
 /** What wires everything up, or offers it to the world. */
-const top = "^src/(node|testing|index|bin)\\.ts$"
+const top = "^src/(node|testing|index|bin|command)\\.ts$"
 
 /** Where a package's files are: `npm("effect")` is `effect` and no `effect-something`. */
 const npm = (...names) => `(^|/)node_modules/(${names.join("|")})/`
@@ -77,22 +77,22 @@ module.exports = {
       name: "cli-is-at-the-top",
       comment: "Nothing imports the commands but the executable: the library has no command line in it.",
       severity: "error",
-      from: { path: "^(src|scripts)/", pathNot: [cli, "^src/bin\\.ts$"] },
+      from: { path: "^(src|scripts)/", pathNot: [cli, "^src/command\\.ts$"] },
       to: { path: cli }
     },
     {
-      name: "bin-is-imported-by-nobody",
-      comment: "src/bin.ts runs when it is imported.",
+      name: "executable-is-imported-by-nobody",
+      comment: "src/bin.ts and src/command.ts run when they are imported.",
       severity: "error",
       from: {},
-      to: { path: "^src/bin\\.ts$" }
+      to: { path: "^src/(bin|command)\\.ts$" }
     },
     {
       name: "wiring-is-imported-from-above",
       comment:
         "Only the commands and the executable know the live wiring, and nothing in src knows the tests' one.",
       severity: "error",
-      from: { path: "^src/", pathNot: [cli, "^src/bin\\.ts$"] },
+      from: { path: "^src/", pathNot: [cli, "^src/command\\.ts$"] },
       to: { path: top }
     },
     {
@@ -172,7 +172,7 @@ module.exports = {
       comment:
         "The command is bundled; the library is not: what it imports must be among dependencies or peerDependencies.",
       severity: "error",
-      from: { path: "^src/", pathNot: [cli, "^src/bin\\.ts$"] },
+      from: { path: "^src/", pathNot: [cli, "^src/command\\.ts$"] },
       to: {
         dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"],
         dependencyTypesNot: ["npm", "npm-peer"]

@@ -14,7 +14,7 @@ sqlite := node_modules/better-sqlite3
 include scripts/remote-build.mk
 
 # What dist/ is made of (folders too: they change where a file goes), and the scripts that sh or bash runs.
-sources := $(shell find src) scripts/build.js package.json tsconfig.json tsconfig.build.json
+sources := $(shell find src) scripts/build.js scripts/compile.js package.json tsconfig.json tsconfig.build.json
 shell_scripts := $(shell grep -rlE '^\#!/.*sh$$' scripts profiles .ci)
 
 title = @printf '== %s\n' '$(1)'
@@ -110,7 +110,7 @@ chaos: dist/bin.js ## Hits N (200) real builds at random points, by SEED (1), an
 install: dist/bin.js ## Installs the command under PREFIX (/usr/local), whole: it needs this folder no more
 	@rm -rf '$(lib).new'
 	@mkdir -p '$(lib).new/dist' '$(lib).new/scripts' '$(lib).new/$(sqlite)/build/Release' '$(dir $(link))'
-	@cp dist/bin.js '$(lib).new/dist/'
+	@cp dist/bin.js dist/command.cjs dist/command.cjs.cache '$(lib).new/dist/'
 	@cp -R profiles runbooks docs package.json LICENSE '$(lib).new/'
 	@cp scripts/remote-build.mk scripts/remote-build.sh '$(lib).new/scripts/'
 	@cp -R node_modules/bindings node_modules/file-uri-to-path '$(lib).new/node_modules/'
