@@ -58,6 +58,6 @@ await Promise.all([
   })
 ]).catch(() => process.exit(1))
 chmodSync("dist/bin.js", 0o755)
-execFileSync(process.execPath, ["scripts/compile.js"], { stdio: ["ignore", "ignore", "inherit"] })
+execFileSync(process.execPath, ["scripts/compile.js"], { stdio: "ignore" })
 
 process.stdout.write(`dist/bin.js ${version}: ${Math.round(statSync("dist/command.cjs").size / 1024)} KiB\n`)

@@ -190,6 +190,10 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
       const made = numbered(id, seq, event, now)
       yield* sql`INSERT INTO events (sandbox_id, seq, identity, document)
         VALUES (${id}, ${seq}, ${event.identity}, ${yield* encode(EventJson, made)})`
+      const [told] = yield* sql<{ readonly notes: string | null }>`
+        SELECT plan ->> '$.hub.notes' AS notes FROM sandboxes WHERE id = ${id}`
+      // Without a hub, which is usual, nothing more has to be read.
+      if ((told?.notes ?? "none") === "none") return
       const sandbox = yield* document(id)
       const plan = yield* planOf(id)
       if (sandbox === undefined || plan === undefined) return
