@@ -1,6 +1,6 @@
 /**
  * Waiting for one's turn: for the names, workspaces and folders that one provision at a time may use, then for a slot
- * on the host. First come, first served, across processes; what is waited for stays claimed until the provision ends.
+ * on the host. Who was requested first is served first, across processes; what it got it holds until its provision ends.
  */
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
@@ -13,7 +13,7 @@ import type { SandboxId } from "./domain/Sandbox.js"
 import { formatDuration } from "./domain/Units.js"
 import type { Holders } from "./Holders.js"
 import { Reporter } from "./Reporter.js"
-import { type Claimant, type Lease, SandboxStore, type StoreError } from "./SandboxStore.js"
+import { type Claimant, isNext, type Lease, SandboxStore, type StoreError } from "./SandboxStore.js"
 import { Settings } from "./Settings.js"
 import type { Supervisors } from "./Supervisors.js"
 import { makeWatches } from "./Watch.js"
@@ -112,16 +112,19 @@ export const enter = (
 
     const wait = (resource: Resource) =>
       Effect.gen(function* () {
-        yield* store.claim(lease, resource.key)
+        const { capacity, key } = resource
+        yield* store.claim(lease, key, capacity)
         let position = 0
         while (true) {
-          const all = yield* store.claimants(resource.key)
-          const ahead = all.slice(
-            0,
-            all.findIndex(({ id }) => id === lease.id)
-          )
-          if (ahead.length < resource.capacity) return
-          const holders = ahead.slice(0, resource.capacity)
+          const line = yield* store.claimants(key)
+          const place = line.findIndex(({ id }) => id === lease.id)
+          if (line[place]?.holds) return
+          if (isNext(lease.id, capacity, line)) {
+            yield* store.claim(lease, key, capacity)
+            continue
+          }
+          const ahead = line.slice(0, place)
+          const holders = ahead.slice(0, capacity)
           if (!waited) {
             waited = true
             yield* reporter.phase("queue")

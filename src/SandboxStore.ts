@@ -58,6 +58,13 @@ export interface LogPosition {
 export interface Claimant {
   readonly id: SandboxId
   readonly name: string
+  readonly holds: boolean
+}
+
+/** Whether it is a claimant's turn to hold what so many may hold at once; `line` is as `claimants` gives it. */
+export const isNext = (id: SandboxId, capacity: number, line: ReadonlyArray<Claimant>): boolean => {
+  const held = line.filter(({ holds }) => holds).length
+  return held < capacity && line[held]?.id === id
 }
 
 /** What is written in one transaction; events speak of the state that is written with them. */
@@ -135,9 +142,12 @@ export interface SandboxStoreShape {
    * be told.
    */
   readonly forget: (id: SandboxId, when: (sandbox: Sandbox) => boolean) => Effect.Effect<boolean, StoreError>
-  /** Takes a place in the line for a resource, under a lease, if it has none there. The end of its provision gives it up. */
-  readonly claim: (lease: Lease, resource: string) => Effect.Effect<void, StoreError>
-  /** Who has a place in the line for a resource, the first one first. */
+  /**
+   * Takes a place in the line for a resource, under a lease, if it has none there, and the resource where it is its turn:
+   * fewer than `capacity` hold it. The end of its provision gives it up.
+   */
+  readonly claim: (lease: Lease, resource: string, capacity: number) => Effect.Effect<void, StoreError>
+  /** Who holds a resource, then who waits for it, in the order in which they were requested. */
   readonly claimants: (resource: string) => Effect.Effect<ReadonlyArray<Claimant>, StoreError>
   readonly steps: (id: SandboxId, attempt: number) => Effect.Effect<ReadonlyArray<Step>, StoreError>
   readonly log: (id: SandboxId) => Effect.Effect<LogPosition | undefined, StoreError>

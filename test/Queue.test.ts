@@ -74,6 +74,26 @@ describe("the queue", () => {
     }).pipe(Effect.provide(platform))
   )
 
+  it.scoped("lets go first who was requested first, whoever came", () =>
+    Effect.gen(function* () {
+      const made = yield* busy()
+      yield* Effect.forEach([1, 2, 3], (n) => made.record(n, waiting()))
+      const first = yield* Effect.fork(made.supervise(1, 1))
+      yield* made.running(1)
+      const third = yield* Effect.fork(made.supervise(3, 3))
+      yield* made.until(3, "queued")
+      const second = yield* Effect.fork(made.supervise(2, 2))
+      yield* made.until(2, "queued")
+      expect(yield* made.claimants).toEqual([id(1), id(2), id(3)])
+      yield* made.go
+      yield* Effect.forEach([first, second, third], passTimeUntil)
+      const ended = yield* Effect.forEach([2, 3], (n) =>
+        Effect.map(made.get(n), ({ endedAt }) => endedAt?.epochMillis ?? Number.NaN)
+      )
+      expect(ended[0]).toBeLessThan(ended[1] ?? Number.NaN)
+    }).pipe(Effect.provide(platform))
+  )
+
   it.scoped("has as many at once on a host as it has slots", () =>
     Effect.gen(function* () {
       const connection = { host: "h", port: null, user: null, identityFile: null }

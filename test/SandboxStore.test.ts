@@ -327,4 +327,41 @@ describe.each(stores)("a store %s", (_, layer) => {
         [2, "asked to cancel"]
       ])
     }))
+
+  test("has a resource held by as many as it has room for, and then by whoever was requested first", (store) =>
+    Effect.gen(function* () {
+      const claim = (n: number, term = 1) => store.claim({ id: id(n), term }, "slot", 2)
+      const line = Effect.map(store.claimants("slot"), (all) => all.map(({ holds, name }) => [name, holds]))
+      for (const n of [1, 2, 3, 4, 5]) {
+        yield* recorded(store, n, `n${n}`)
+        yield* store.takeLease(id(n), holder(n), undefined)
+      }
+      // They come in any order.
+      for (const n of [5, 3, 4, 1]) yield* claim(n)
+      expect(yield* line).toEqual([
+        ["n3", true],
+        ["n5", true],
+        ["n1", false],
+        ["n4", false]
+      ])
+      yield* claim(5)
+      yield* store.claim({ id: id(2), term: 1 }, "another", 1)
+      expect((yield* Effect.flip(claim(1, 7))).reason).toBe("lease-lost")
+      expect(yield* line).toHaveLength(4)
+      // Its end gives it up; who is not first in the line has to wait on.
+      yield* store.commit({ id: id(5), term: 1 }, { change: { state: "failed" } })
+      yield* claim(4)
+      expect((yield* line)[2]).toEqual(["n4", false])
+      yield* claim(1)
+      expect(yield* line).toEqual([
+        ["n1", true],
+        ["n3", true],
+        ["n4", false]
+      ])
+      // Who is tried again was requested again, and is the last.
+      yield* store.beginAttempt(id(5), 2, event("2/requested", { type: "requested" }))
+      yield* store.takeLease(id(5), holder(5), 1)
+      yield* claim(5, 2)
+      expect((yield* line).at(-1)).toEqual(["n5", false])
+    }))
 })

@@ -17,6 +17,8 @@ import {
   type SandboxId
 } from "../domain/Sandbox.js"
 import {
+  type Claimant,
+  isNext,
   type Lease,
   type LogPosition,
   nameTaken,
@@ -45,8 +47,11 @@ interface Written {
 interface State {
   readonly sandboxes: ReadonlyMap<SandboxId, Kept>
   readonly events: ReadonlyArray<Written>
-  /** In the order in which they came. */
-  readonly claims: ReadonlyArray<{ readonly id: SandboxId; readonly resource: string }>
+  readonly claims: ReadonlyArray<{
+    readonly id: SandboxId
+    readonly resource: string
+    readonly holds: boolean
+  }>
   readonly outbox: Outbox.Outbox
 }
 
@@ -105,6 +110,15 @@ const update = (state: State, id: SandboxId, fields: SandboxChange): Change =>
       ? { ...updated, claims: state.claims.filter((claim) => claim.id !== id) }
       : updated
   })
+
+const line = ({ claims, events, sandboxes }: State, resource: string): ReadonlyArray<Claimant> => {
+  const requested = (id: SandboxId) =>
+    events.findLastIndex(({ event: { sandboxId, type } }) => sandboxId === id && type === "requested")
+  return claims
+    .filter((claim) => claim.resource === resource)
+    .toSorted((a, b) => Number(b.holds) - Number(a.holds) || requested(a.id) - requested(b.id))
+    .map(({ holds, id }) => ({ id, name: sandboxes.get(id)?.sandbox.name ?? "", holds }))
+}
 
 const append = (state: State, id: SandboxId, event: NewEvent, now: DateTime.Utc): State => {
   const before = state.events.filter(({ event: { sandboxId } }) => sandboxId === id)
@@ -266,22 +280,24 @@ export const make: Effect.Effect<SandboxStoreShape> = Effect.sync(() => {
         }
         return true
       }),
-    claim: (lease, resource) =>
+    claim: ({ id, term }, resource, capacity) =>
       transaction(() =>
-        Either.map(fenced(state, lease), () => {
-          const has = state.claims.some((claim) => claim.id === lease.id && claim.resource === resource)
+        Either.map(fenced(state, { id, term }), () => {
+          const isOurs = (claim: State["claims"][number]) => claim.id === id && claim.resource === resource
+          const claims = state.claims.some(isOurs)
+            ? state.claims
+            : [...state.claims, { id, resource, holds: false }]
+          const next = isNext(id, capacity, line({ ...state, claims }, resource))
           return [
             undefined,
-            has ? state : { ...state, claims: [...state.claims, { id: lease.id, resource }] }
+            {
+              ...state,
+              claims: claims.map((claim) => (next && isOurs(claim) ? { ...claim, holds: true } : claim))
+            }
           ] as const
         })
       ),
-    claimants: (resource) =>
-      read(({ claims, sandboxes }) =>
-        claims
-          .filter((claim) => claim.resource === resource)
-          .map(({ id }) => ({ id, name: sandboxes.get(id)?.sandbox.name ?? "" }))
-      ),
+    claimants: (resource) => read((now) => line(now, resource)),
     steps: (id, attempt) =>
       read(({ sandboxes }) => sandboxes.get(id)?.steps.filter((step) => step.attempt === attempt) ?? []),
     log: (id) => read(({ sandboxes }) => sandboxes.get(id)?.log),

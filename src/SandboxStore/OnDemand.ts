@@ -42,7 +42,7 @@ export const layer = <R>(
           use((open) => open.transition(id, from, change, event, when)),
         beginAttempt: (id, attempt, event) => use((open) => open.beginAttempt(id, attempt, event)),
         forget: (id, when) => use((open) => open.forget(id, when)),
-        claim: (lease, resource) => use((open) => open.claim(lease, resource)),
+        claim: (lease, resource, capacity) => use((open) => open.claim(lease, resource, capacity)),
         claimants: (resource) => use((open) => open.claimants(resource)),
         steps: (id, attempt) => use((open) => open.steps(id, attempt)),
         log: (id) => use((open) => open.log(id)),

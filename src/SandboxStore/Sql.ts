@@ -21,7 +21,7 @@ import {
   type SandboxChange,
   type SandboxId
 } from "../domain/Sandbox.js"
-import { type Lease, nameTaken, SandboxStore, type SandboxStoreShape, StoreError } from "../SandboxStore.js"
+import { type Claimant, isNext, type Lease, nameTaken, SandboxStore, type SandboxStoreShape, StoreError } from "../SandboxStore.js"
 import { Settings } from "../Settings.js"
 import * as Sqlite from "../Sqlite.js"
 import * as Outbox from "./SqlOutbox.js"
@@ -77,7 +77,12 @@ const migrations: Sqlite.Migrations = {
     )`
     yield* sql`CREATE INDEX claims_sandbox ON claims (sandbox_id)`
   }),
-  "4_outbox": Outbox.migration
+  "4_outbox": Outbox.migration,
+  // What a program from before claims counts as held: it knows no better.
+  "5_held_claims": Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    yield* sql`ALTER TABLE claims ADD COLUMN held INTEGER NOT NULL DEFAULT 1`
+  })
 }
 
 const SandboxJson = Schema.parseJson(Sandbox)
@@ -227,6 +232,18 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
               beat: row.beat,
               holder
             }))
+    )
+
+  const line = (resource: string) =>
+    Effect.map(
+      sql<{ readonly id: SandboxId; readonly name: string; readonly held: number }>`
+        SELECT sandboxes.id, name, held FROM claims JOIN sandboxes ON sandboxes.id = claims.sandbox_id
+        WHERE resource = ${resource}
+        ORDER BY held DESC, (
+          SELECT max(position) FROM events
+          WHERE events.sandbox_id = sandboxes.id AND document ->> 'type' = 'requested'
+        )`,
+      (rows) => rows.map(({ held, id, name }): Claimant => ({ id, name, holds: held === 1 }))
     )
 
   const fenced = ({ id, term }: Lease) =>
@@ -384,21 +401,18 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
           return true
         })
       ),
-    claim: (lease, resource) =>
+    claim: (lease, resource, capacity) =>
       transaction(
-        Effect.zipRight(
-          fenced(lease),
-          Effect.asVoid(
-            sql`INSERT INTO claims (sandbox_id, resource) VALUES (${lease.id}, ${resource}) ON CONFLICT DO NOTHING`
-          )
-        )
+        Effect.gen(function* () {
+          yield* fenced(lease)
+          yield* sql`INSERT INTO claims (sandbox_id, resource, held) VALUES (${lease.id}, ${resource}, 0)
+            ON CONFLICT DO NOTHING`
+          if (isNext(lease.id, capacity, yield* line(resource))) {
+            yield* sql`UPDATE claims SET held = 1 WHERE sandbox_id = ${lease.id} AND resource = ${resource}`
+          }
+        })
       ),
-    claimants: (resource) =>
-      run(
-        sql<{ readonly id: SandboxId; readonly name: string }>`
-          SELECT sandboxes.id, name FROM claims JOIN sandboxes ON sandboxes.id = sandbox_id
-          WHERE resource = ${resource} ORDER BY ticket`
-      ),
+    claimants: (resource) => run(line(resource)),
     steps: (id, attempt) =>
       run(
         Effect.flatMap(
