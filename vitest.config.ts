@@ -4,6 +4,8 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   test: {
     pool: "forks",
+    // Most wait for others more than they compute.
+    maxWorkers: "100%",
     reporters: ["default", "./scripts/summary-reporter.js"],
     projects: [
       {
@@ -11,7 +13,9 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/{process,e2e,chaos,data}/**"]
+          exclude: ["test/{process,e2e,chaos,data}/**"],
+          // Some bring a whole world up: a busy machine takes its time for it.
+          testTimeout: 20_000
         }
       },
       {

@@ -45,6 +45,7 @@ import * as SupervisorsDetached from "./Supervisors/Detached.js"
 import * as SupervisorsInProcess from "./Supervisors/InProcess.js"
 import type { Supervisors } from "./Supervisors.js"
 import * as UptimeProc from "./Uptime/Proc.js"
+import type { Uptime } from "./Uptime.js"
 
 export { layer as layerHosts } from "./Host/ByPlacement.js"
 export { layer as layerPacker } from "./Packer/Command.js"
@@ -65,13 +66,13 @@ export const layerRecipes = (
 ): Layer.Layer<
   RecipeLayers,
   never,
-  Hosts | SandboxStore | Settings.Settings | FileSystem.FileSystem | Path.Path
+  Hosts | SandboxStore | Settings.Settings | FileSystem.FileSystem | Path.Path | Uptime
 > =>
   Layer.effect(
     RecipeLayers,
     Effect.gen(function* () {
       const services = yield* Effect.context<
-        Hosts | SandboxStore | Settings.Settings | FileSystem.FileSystem | Path.Path
+        Hosts | SandboxStore | Settings.Settings | FileSystem.FileSystem | Path.Path | Uptime
       >()
       return {
         of: (provision, placement) =>
@@ -119,12 +120,11 @@ const supervision = ({ extensions, hosts, packer, settings, stateHub }: LayerOpt
     layerRecipes(packer ?? PackerCommand.layer),
     SecretsFiles.layer,
     HoldersProc.layer,
-    UptimeProc.layer,
     extensions ?? layerShipped,
     stateHub ?? StateHubHttp.layer,
     ProfilesDirectory.layer
   ).pipe(
-    Layer.provideMerge(Layer.merge(hosts ?? ByPlacement.layer, layerSandboxStore)),
+    Layer.provideMerge(Layer.mergeAll(hosts ?? ByPlacement.layer, layerSandboxStore, UptimeProc.layer)),
     Layer.provideMerge(layerSettings(settings)),
     Layer.provideMerge(platform)
   )

@@ -10,7 +10,7 @@ import * as ReporterStore from "../src/Reporter/Store.js"
 import { type OutputLine, Reporter, type ReporterShape } from "../src/Reporter.js"
 import { SandboxStore } from "../src/SandboxStore.js"
 import { layerHome } from "../src/Settings.js"
-import { SandboxStoreMemory } from "../src/testing.js"
+import { SandboxStoreMemory, UptimeMemory } from "../src/testing.js"
 import { id, plan, platform, sandbox, temporaryFolder } from "./inMemory.js"
 
 const holder = { machine: "m", bootId: "b", pid: 1, startTime: 0 }
@@ -40,6 +40,7 @@ const begun = (planned = plan()) =>
                 Layer.succeed(SandboxStore, store),
                 Layer.succeed(Provision, shape),
                 layerHome(home),
+                UptimeMemory.layer(),
                 platform
               )
             )

@@ -157,7 +157,6 @@ export const world = (options: WorldOptions) =>
       Layer.mergeAll(
         layerRecipes(packer),
         HoldersMemory.layer(pid, dead),
-        options.uptime ?? UptimeMemory.layer(),
         Layer.succeed(Supervisors, {
           start: (started) => Effect.sync(() => void starts.push(started)),
           ended: () => Effect.never
@@ -172,6 +171,7 @@ export const world = (options: WorldOptions) =>
             Layer.succeed(FileSystem.FileSystem, as(fs)),
             Layer.succeed(Path.Path, path),
             HostMemory.layer(as(host)),
+            options.uptime ?? UptimeMemory.layer(),
             layerHome(home, options.settings)
           )
         )

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import { ProvisionError } from "../domain/Failure.js"
 import { monotonicSeconds } from "../domain/Monotonic.js"
 import { lastLine } from "../domain/Note.js"
@@ -19,10 +20,13 @@ import { Provision } from "../Provision.js"
 import { Reporter } from "../Reporter.js"
 import { SandboxStore, StoreError } from "../SandboxStore.js"
 import { Settings } from "../Settings.js"
+import * as Uptime from "../Uptime.js"
 
 const tailLines = 20
 const longestTailLine = 1000
 const newline = 0x0a
+/** The step that journals when the phase began: its limit goes on for whoever takes over. */
+const phaseKey = "phase"
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
@@ -93,6 +97,7 @@ export const layer = Layer.scoped(
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const store = yield* SandboxStore
+    const uptime = yield* Uptime.Uptime
     const { attempt, id, secrets, term } = yield* Provision
     const {
       closed,
@@ -137,7 +142,13 @@ export const layer = Layer.scoped(
     let saidAt = begunAt
     let printedAt = begunAt
     let stalled = false
-    let enteredAt = begunAt
+    const thisMoment = Effect.provideService(Uptime.now, Uptime.Uptime, uptime)
+    const entered = (yield* store.steps(id, attempt)).find(({ key }) => key === phaseKey)?.result
+    let enteredAt =
+      begunAt -
+      (entered
+        ? yield* Uptime.secondsSince(yield* Effect.orDie(Schema.decodeUnknown(Uptime.Moment)(entered.value)))
+        : 0)
     const overdue = yield* Deferred.make<never, ProvisionError>()
     const { heartbeatSeconds, phaseTimeouts, stallCancels, stallSeconds } = yield* Effect.flatMap(
       store.plan(id),
@@ -203,7 +214,8 @@ export const layer = Layer.scoped(
           const time = at ?? (yield* Clock.currentTimeMillis)
           const next = overall ?? phase
           const moves = current === null || isForward(current, next)
-          if (moves && next !== current) enteredAt = saidAt
+          const enters = moves && next !== current
+          if (enters) enteredAt = saidAt
           if (moves) current = next
           yield* store.commit(
             { id, term },
@@ -218,6 +230,9 @@ export const layer = Layer.scoped(
                   data: build === undefined ? {} : { build }
                 }
               ],
+              ...(enters
+                ? { step: { attempt, key: phaseKey, job: null, result: { value: yield* thisMoment } } }
+                : {}),
               ...(moves
                 ? {
                     change: {

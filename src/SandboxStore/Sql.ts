@@ -21,7 +21,15 @@ import {
   type SandboxChange,
   type SandboxId
 } from "../domain/Sandbox.js"
-import { type Claimant, isNext, type Lease, nameTaken, SandboxStore, type SandboxStoreShape, StoreError } from "../SandboxStore.js"
+import {
+  type Claimant,
+  isNext,
+  type Lease,
+  nameTaken,
+  SandboxStore,
+  type SandboxStoreShape,
+  StoreError
+} from "../SandboxStore.js"
 import { Settings } from "../Settings.js"
 import * as Sqlite from "../Sqlite.js"
 import * as Outbox from "./SqlOutbox.js"

@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from "node:fs"
 import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
@@ -161,6 +162,29 @@ describe("a limit", () => {
         reason: "timed-out",
         message: "phase boot took longer than 30 s"
       })
+    }).pipe(Effect.provide(platform))
+  )
+
+  it.scoped("on a phase goes on for whoever takes over", () =>
+    Effect.gen(function* () {
+      const begun = yield* Deferred.make<void>()
+      const made = yield* world({
+        extensions: [extensionOf(silent)],
+        program: () => Effect.zipRight(Deferred.succeed(begun, undefined), Effect.never)
+      })
+      yield* made.record(1, plan({ phaseTimeouts: { boot: 30 } }))
+      const first = yield* Effect.fork(made.supervise(1, 1))
+      yield* Deferred.await(begun)
+      yield* TestClock.adjust("20 seconds")
+      yield* Fiber.interrupt(first)
+      const second = yield* Effect.fork(made.supervise(1, 2))
+      yield* TestClock.adjust("8 seconds")
+      expect((yield* made.get(1)).state).toBe("provisioning")
+      yield* TestClock.adjust("4 seconds")
+      yield* passTimeUntil(second)
+      const { endedAt, failure } = yield* made.get(1)
+      expect(failure).toMatchObject({ reason: "timed-out", message: "phase boot took longer than 30 s" })
+      expect(endedAt?.epochMillis).toBeLessThan(40_000)
     }).pipe(Effect.provide(platform))
   )
 
