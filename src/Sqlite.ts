@@ -97,6 +97,9 @@ const ensureFile = (filename: string) => {
   }
 }
 
+/** What the client says where it did not come to run a statement. */
+const notPrepared = "Failed to prepare statement"
+
 /** Soon again at first, for a lock is mostly held for a few milliseconds; then each 25 ms; for 30 s in all. */
 const patience = Schedule.exponential("2 millis", 1.5).pipe(
   Schedule.union(Schedule.spaced("25 millis")),
@@ -109,20 +112,27 @@ const patience = Schedule.exponential("2 millis", 1.5).pipe(
  * there only its `BEGIN IMMEDIATE` meets the lock of another.
  */
 const patient = (connection: Connection): Connection => {
-  const wait = <A>(effect: Effect.Effect<A, SqlError>) =>
-    Effect.retry(effect, { schedule: patience, while: isBusy })
+  const unprepared: Connection["executeUnprepared"] = (sql, params, transformRows) =>
+    // It throws where SQL cannot be prepared.
+    Effect.suspend(() => connection.executeUnprepared(sql, params, transformRows)).pipe(
+      Effect.catchAllDefect((cause) => new SqlError({ cause, message: notPrepared }))
+    )
+  // The client's cache keeps a statement that could not be prepared as failed: it is not asked for that one again.
+  const wait = <A>(once: Effect.Effect<A, SqlError>, again: Effect.Effect<A, SqlError>) =>
+    Effect.catchAll(once, (error) =>
+      isBusy(error) || error.message.startsWith(notPrepared)
+        ? Effect.retry(again, { schedule: patience, while: isBusy })
+        : Effect.fail(error)
+    )
   return {
-    execute: (sql, params, transformRows) => wait(connection.execute(sql, params, transformRows)),
-    executeRaw: (sql, params) => wait(connection.executeRaw(sql, params)),
-    executeValues: (sql, params) => wait(connection.executeValues(sql, params)),
+    execute: (sql, params, transformRows) =>
+      wait(connection.execute(sql, params, transformRows), unprepared(sql, params, transformRows)),
+    executeRaw: (sql, params) => wait(connection.executeRaw(sql, params), connection.executeRaw(sql, params)),
+    executeValues: (sql, params) =>
+      wait(connection.executeValues(sql, params), connection.executeValues(sql, params)),
     executeStream: connection.executeStream,
     executeUnprepared: (sql, params, transformRows) =>
-      // It throws where SQL cannot be prepared.
-      wait(
-        Effect.suspend(() => connection.executeUnprepared(sql, params, transformRows)).pipe(
-          Effect.catchAllDefect((cause) => new SqlError({ cause, message: "Failed to prepare statement" }))
-        )
-      )
+      wait(unprepared(sql, params, transformRows), unprepared(sql, params, transformRows))
   }
 }
 
@@ -169,9 +179,7 @@ const open = (
     const sqlite = yield* SqliteClient.make({
       filename,
       // It would wait for the lock inside SQLite.
-      disableWAL: true,
-      // The cache keeps a failure as it keeps a statement: one that met a lock would meet it for minutes.
-      prepareCacheTTL: 0
+      disableWAL: true
     }).pipe(Effect.catchAllDefect(Effect.fail))
     const client = yield* SqlClient.make({
       // A statement keeps the connection while it waits and runs: none gets into another fiber's transaction.

@@ -25,7 +25,11 @@ const program = run(process.argv.slice(2), {
 })
 
 const fiber = Effect.runFork(
-  Effect.provide(program, Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer))
+  program.pipe(
+    // Nobody reads the spans, and each statement and each function makes one.
+    Effect.withTracerEnabled(false),
+    Effect.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer))
+  )
 )
 
 // What runs is ended in order, its children too; a verb that has its own answer to a signal listens for itself.

@@ -194,19 +194,21 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
   const append = (id: SandboxId, event: NewEvent) =>
     Effect.gen(function* () {
       const now = yield* DateTime.now
-      const known = yield* sql`SELECT 1 FROM events WHERE sandbox_id = ${id} AND identity = ${event.identity}`
-      if (known.length > 0) return
       const [row] = yield* sql<{
+        readonly known: number
         readonly seq: number
-      }>`SELECT coalesce(max(seq), 0) + 1 AS seq FROM events WHERE sandbox_id = ${id}`
-      const seq = row?.seq ?? 1
+        readonly notes: string | null
+      }>`SELECT
+          EXISTS (SELECT 1 FROM events WHERE sandbox_id = ${id} AND identity = ${event.identity}) AS known,
+          (SELECT coalesce(max(seq), 0) + 1 FROM events WHERE sandbox_id = ${id}) AS seq,
+          (SELECT plan ->> '$.hub.notes' FROM sandboxes WHERE id = ${id}) AS notes`
+      if (row === undefined || row.known === 1) return
+      const { notes, seq } = row
       const made = numbered(id, seq, event, now)
       yield* sql`INSERT INTO events (sandbox_id, seq, identity, document)
         VALUES (${id}, ${seq}, ${event.identity}, ${yield* encode(EventJson, made)})`
-      const [told] = yield* sql<{ readonly notes: string | null }>`
-        SELECT plan ->> '$.hub.notes' AS notes FROM sandboxes WHERE id = ${id}`
       // Without a hub, which is usual, nothing more has to be read.
-      if ((told?.notes ?? "none") === "none") return
+      if ((notes ?? "none") === "none") return
       const sandbox = yield* document(id)
       const plan = yield* planOf(id)
       if (sandbox === undefined || plan === undefined) return
