@@ -1,4 +1,4 @@
-(function (require, executableUrl) {process.on("exit",()=>{const f=[...globalThis.__f].sort((a,b)=>b[1]-a[1]); require("fs").writeFileSync("/tmp/prof/ops.json",JSON.stringify({total:globalThis.__n,fibers:f.length,top:f.slice(0,12),k:[...globalThis.__k].sort((a,b)=>b[1]-a[1]).slice(0,4000)},null,1)) });
+(function (require, executableUrl) {process.on("exit",()=>{const f=[...globalThis.__f].sort((a,b)=>b[1]-a[1]); require("fs").writeFileSync("/tmp/mine/ops.json",JSON.stringify({total:globalThis.__n,fibers:f.length,top:f.slice(0,12),k:[...globalThis.__k].sort((a,b)=>b[1]-a[1]).slice(0,60),ly:globalThis.__ly},null,1)) });
 "use strict";
 var __create = Object.create;
 var __defProp = Object.defineProperty;
@@ -5202,7 +5202,7 @@ var init_singleShotGen = __esm({
 });
 
 // node_modules/effect/dist/esm/internal/core.js
-var blocked, runRequestBlock, EffectTypeId2, RevertFlags, EffectPrimitive, EffectPrimitiveFailure, EffectPrimitiveSuccess, isEffect, withFiberRuntime, acquireUseRelease, as, asVoid, custom, unsafeAsync, asyncInterrupt, async_, catchAllCause, catchAll, catchIf, catchSome, originalSymbol, capture, die2, dieMessage, either2, exit, fail2, failSync, failCause, failCauseSync, fiberId, fiberIdWith, flatMap9, andThen2, step2, flatten4, matchCause, matchCauseEffect, matchEffect, forEachSequential, forEachSequentialDiscard, if_, interrupt2, interruptWith, interruptible2, intoDeferred, map11, mapBoth2, mapError, onError, onExit, onInterrupt, orElse2, orDie, orDieWith, runtimeFlags, succeed, suspend, sync, tap, transplant, attemptOrElse, uninterruptible, uninterruptibleMask, void_, updateRuntimeFlags, whenEffect, whileLoop, fromIterator, gen2, fnUntraced, withRuntimeFlags, yieldNow, zip2, zipLeft, zipRight, zipWith2, never, interruptFiber, interruptAsFiber, logLevelAll, logLevelFatal, logLevelError, logLevelWarning, logLevelInfo, logLevelDebug, logLevelTrace, logLevelNone, allLogLevels, FiberRefSymbolKey, FiberRefTypeId, fiberRefVariance, fiberRefGet, fiberRefGetWith, fiberRefSet, fiberRefModify, RequestResolverSymbolKey, RequestResolverTypeId, requestResolverVariance, RequestResolverImpl, isRequestResolver, fiberRefLocally, fiberRefLocallyWith, fiberRefUnsafeMake, fiberRefUnsafeMakeHashSet, fiberRefUnsafeMakeReadonlyArray, fiberRefUnsafeMakeContext, fiberRefUnsafeMakePatch, fiberRefUnsafeMakeRuntimeFlags, currentContext, currentSchedulingPriority, currentMaxOpsBeforeYield, currentLogAnnotations, currentLogLevel, currentLogSpan, withSchedulingPriority, currentConcurrency, currentRequestBatching, currentUnhandledErrorLogLevel, currentVersionMismatchErrorLogLevel, currentMetricLabels, currentForkScopeOverride, currentInterruptedCause, currentTracerEnabled, currentTracerTimingEnabled, currentTracerSpanAnnotations, currentTracerSpanLinks, ScopeTypeId, CloseableScopeTypeId, scopeAddFinalizer, scopeAddFinalizerExit, scopeClose, scopeFork, causeSquash, causeSquashWith, YieldableError, makeException, RuntimeExceptionTypeId, RuntimeException, InterruptedExceptionTypeId, InterruptedException, isInterruptedException, IllegalArgumentExceptionTypeId, IllegalArgumentException, NoSuchElementExceptionTypeId, NoSuchElementException, isNoSuchElementException, InvalidPubSubCapacityExceptionTypeId, InvalidPubSubCapacityException, ExceededCapacityExceptionTypeId, ExceededCapacityException, TimeoutExceptionTypeId, TimeoutException, timeoutExceptionFromDuration, UnknownExceptionTypeId, UnknownException, exitIsExit, exitIsFailure, exitIsSuccess, exitAs, exitAsVoid, exitCollectAll, exitDie, exitFail, exitFailCause, exitFlatMap, exitFlatten, exitInterrupt, exitMap, exitMapBoth, exitMatch, exitMatchEffect, exitSucceed, exitVoid, exitZip, exitZipRight, exitZipWith, exitCollectAllInternal, deferredUnsafeMake, deferredMake, deferredMakeAs, deferredAwait, deferredComplete, deferredCompleteWith, deferredDone, deferredFail, deferredFailCause, deferredInterrupt, deferredInterruptWith, deferredIsDone, deferredSucceed, deferredUnsafeDone, deferredInterruptJoiner, constContext, context, contextWithEffect, provideContext, provideSomeContext, mapInputContext, currentSpanFromFiber, NoopSpanProto, noopSpan;
+var blocked, runRequestBlock, EffectTypeId2, RevertFlags, EffectPrimitive, EffectPrimitiveFailure, EffectPrimitiveSuccess, isEffect, withFiberRuntime, acquireUseRelease, as, asVoid, custom, unsafeAsync, asyncInterrupt, async_, catchAllCause, catchAll, catchIf, catchSome, originalSymbol, capture, die2, dieMessage, either2, exit, fail2, failSync, failCause, failCauseSync, fiberId, fiberIdWith, flatMap9, andThen2, step2, flatten4, matchCause, matchCauseEffect, matchEffect, forEachSequential, forEachSequentialDiscard, if_, interrupt2, interruptWith, interruptible2, intoDeferred, map11, mapBoth2, mapError, onError, onExit, onInterrupt, orElse2, orDie, orDieWith, runtimeFlags, succeed, suspend, sync, tap, transplant, attemptOrElse, uninterruptible, uninterruptibleMask, void_, updateRuntimeFlags, whenEffect, whileLoop, fromIterator, gen2, fnUntraced, withRuntimeFlags, withTracerEnabled, yieldNow, zip2, zipLeft, zipRight, zipWith2, never, interruptFiber, interruptAsFiber, logLevelAll, logLevelFatal, logLevelError, logLevelWarning, logLevelInfo, logLevelDebug, logLevelTrace, logLevelNone, allLogLevels, FiberRefSymbolKey, FiberRefTypeId, fiberRefVariance, fiberRefGet, fiberRefGetWith, fiberRefSet, fiberRefModify, RequestResolverSymbolKey, RequestResolverTypeId, requestResolverVariance, RequestResolverImpl, isRequestResolver, fiberRefLocally, fiberRefLocallyWith, fiberRefUnsafeMake, fiberRefUnsafeMakeHashSet, fiberRefUnsafeMakeReadonlyArray, fiberRefUnsafeMakeContext, fiberRefUnsafeMakePatch, fiberRefUnsafeMakeRuntimeFlags, currentContext, currentSchedulingPriority, currentMaxOpsBeforeYield, currentLogAnnotations, currentLogLevel, currentLogSpan, withSchedulingPriority, currentConcurrency, currentRequestBatching, currentUnhandledErrorLogLevel, currentVersionMismatchErrorLogLevel, currentMetricLabels, currentForkScopeOverride, currentInterruptedCause, currentTracerEnabled, currentTracerTimingEnabled, currentTracerSpanAnnotations, currentTracerSpanLinks, ScopeTypeId, CloseableScopeTypeId, scopeAddFinalizer, scopeAddFinalizerExit, scopeClose, scopeFork, causeSquash, causeSquashWith, YieldableError, makeException, RuntimeExceptionTypeId, RuntimeException, InterruptedExceptionTypeId, InterruptedException, isInterruptedException, IllegalArgumentExceptionTypeId, IllegalArgumentException, NoSuchElementExceptionTypeId, NoSuchElementException, isNoSuchElementException, InvalidPubSubCapacityExceptionTypeId, InvalidPubSubCapacityException, ExceededCapacityExceptionTypeId, ExceededCapacityException, TimeoutExceptionTypeId, TimeoutException, timeoutExceptionFromDuration, UnknownExceptionTypeId, UnknownException, exitIsExit, exitIsFailure, exitIsSuccess, exitAs, exitAsVoid, exitCollectAll, exitDie, exitFail, exitFailCause, exitFlatMap, exitFlatten, exitInterrupt, exitMap, exitMapBoth, exitMatch, exitMatchEffect, exitSucceed, exitVoid, exitZip, exitZipRight, exitZipWith, exitCollectAllInternal, deferredUnsafeMake, deferredMake, deferredMakeAs, deferredAwait, deferredComplete, deferredCompleteWith, deferredDone, deferredFail, deferredFailCause, deferredInterrupt, deferredInterruptWith, deferredIsDone, deferredSucceed, deferredUnsafeDone, deferredInterruptJoiner, constContext, context, contextWithEffect, provideContext, provideSomeContext, mapInputContext, currentSpanFromFiber, NoopSpanProto, noopSpan;
 var init_core = __esm({
   "node_modules/effect/dist/esm/internal/core.js"() {
     init_Array();
@@ -5772,6 +5772,7 @@ var init_core = __esm({
       effect3.effect_instruction_i1 = () => self2;
       return effect3;
     });
+    withTracerEnabled = /* @__PURE__ */ dual(2, (effect3, enabled2) => fiberRefLocally(effect3, currentTracerEnabled, enabled2));
     yieldNow = (options6) => {
       const effect3 = new EffectPrimitive(OP_YIELD);
       return typeof options6?.priority !== "undefined" ? withSchedulingPriority(effect3, options6.priority) : effect3;
@@ -12825,7 +12826,7 @@ var init_fiberRuntime = __esm({
                   this.log(`Executing an Effect versioned ${effectVersion} with a Runtime of version ${getCurrentVersion()}, you may want to dedupe the effect dependencies, you can use the language service plugin to detect this at compile time: https://github.com/Effect-TS/language-service`, empty9, level);
                 }
               }
-              globalThis.__n=(globalThis.__n??0)+1; (globalThis.__f??=new Map()).set(this.id().id,(globalThis.__f.get(this.id().id)??0)+1); if(cur._op==="OnSuccess"||cur._op==="Iterator"||cur._op==="Sync"){let k=cur.effect_instruction_i1??cur.effect_instruction_i0; if(typeof k!=="function")k=cur.effect_instruction_i0; const m=(globalThis.__k??=new Map()); let t="?"; const fid=this.id().id; try{t=(k.name||"")+Function.prototype.toString.call(k).slice(0,100).replace(/\s+/g," ")}catch{} t=fid+" "+t; m.set(t,(m.get(t)??0)+1)} return this[cur._op](cur);
+              globalThis.__n=(globalThis.__n??0)+1; const fid=this.id().id; (globalThis.__f??=new Map()).set(fid,(globalThis.__f.get(fid)??0)+1); if(cur._op==="OnSuccess"||cur._op==="Iterator"||cur._op==="Sync"){let k=cur.effect_instruction_i1??cur.effect_instruction_i0; if(typeof k!=="function")k=cur.effect_instruction_i0; const m=(globalThis.__k??=new Map()); let t="?"; try{t=(k.name||"")+Function.prototype.toString.call(k).slice(0,100).replace(/\s+/g," ")}catch{} m.set(t,(m.get(t)??0)+1)} return this[cur._op](cur);
             }, this);
             if (cur === YieldedOp) {
               const op = yieldedOpChannel.currentOp;
@@ -14369,7 +14370,7 @@ var init_layer2 = __esm({
        * returns it. Otherwise, obtains the layer, stores it in the memo map,
        * and adds a finalizer to the `Scope`.
        */
-      getOrElseMemoize(layer46, scope4) {if(process.env.LY)process.stderr.write(layer46._op_layer+" ");
+      getOrElseMemoize(layer46, scope4) {(globalThis.__ly??=[]).push(layer46._op_layer);
         return pipe(modifyEffect(this.ref, (map35) => {
           const inMap = map35.get(layer46);
           if (inMap !== void 0) {
@@ -16163,7 +16164,7 @@ ${endStackCall}`;
   };
   return withSpan2(effect3, options6.spanName, opts);
 }
-var isEffect2, cached3, all5, exists3, filter8, forEach9, reduce12, async2, withFiberRuntime2, fail8, failSync2, failCause7, die6, dieMessage2, gen3, never3, promise2, succeed7, succeedNone2, suspend4, sync4, _void, catchAll3, catchAllCause2, catchAllDefect2, catchIf2, catchSome2, catchTag2, catchTags2, ignore2, retry, try_3, tryMap2, tryPromise2, interrupt6, interruptible4, onInterrupt2, uninterruptible2, uninterruptibleMask3, as4, asSome2, asVoid2, map17, mapBoth4, mapError2, negate2, acquireRelease2, acquireUseRelease2, addFinalizer3, ensuring2, onError2, onExit3, scope2, scopeWith2, scopedWith2, scoped2, fiberIdWith2, forkDaemon2, forkIn2, forkScoped2, withConsole2, sleep4, timed2, timeout2, timeoutOption2, timeoutFail2, context3, contextWithEffect2, mapInputContext2, provide2, provideService2, provideServiceEffect2, serviceFunctions2, serviceOption2, bind3, bindTo3, option2, either4, exit3, intoDeferred2, if_2, filterOrDieMessage2, filterOrFail2, unlessEffect2, when2, flatMap12, andThen4, flatten6, race2, raceFirst2, raceWith2, tap2, tapError2, tapErrorCause2, iterate2, repeat, repeatN2, schedule, locally, match12, matchCause4, matchCauseEffect3, matchEffect2, logDebug2, logInfo2, logWarning2, logError2, annotateLogs2, orDie3, orDieWith2, orElse4, orElseFail2, orElseSucceed2, runtime4, unsafeMakeSemaphore2, makeSemaphore2, unsafeMakeLatch2, runFork2, runPromise, runSync, zip5, zipLeft3, zipRight3, zipWith4, makeSpanScoped2, useSpan2, withSpan2, withParentSpan2, fromNullable3, fn, fnUntraced2;
+var isEffect2, cached3, all5, exists3, filter8, forEach9, reduce12, async2, withFiberRuntime2, fail8, failSync2, failCause7, die6, dieMessage2, gen3, never3, promise2, succeed7, succeedNone2, suspend4, sync4, _void, catchAll3, catchAllCause2, catchAllDefect2, catchIf2, catchSome2, catchTag2, catchTags2, ignore2, retry, try_3, tryMap2, tryPromise2, interrupt6, interruptible4, onInterrupt2, uninterruptible2, uninterruptibleMask3, as4, asSome2, asVoid2, map17, mapBoth4, mapError2, negate2, acquireRelease2, acquireUseRelease2, addFinalizer3, ensuring2, onError2, onExit3, scope2, scopeWith2, scopedWith2, scoped2, fiberIdWith2, forkDaemon2, forkIn2, forkScoped2, withConsole2, sleep4, timed2, timeout2, timeoutOption2, timeoutFail2, context3, contextWithEffect2, mapInputContext2, provide2, provideService2, provideServiceEffect2, serviceFunctions2, serviceOption2, bind3, bindTo3, option2, either4, exit3, intoDeferred2, if_2, filterOrDieMessage2, filterOrFail2, unlessEffect2, when2, flatMap12, andThen4, flatten6, race2, raceFirst2, raceWith2, tap2, tapError2, tapErrorCause2, iterate2, repeat, repeatN2, schedule, locally, match12, matchCause4, matchCauseEffect3, matchEffect2, logDebug2, logInfo2, logWarning2, logError2, annotateLogs2, orDie3, orDieWith2, orElse4, orElseFail2, orElseSucceed2, runtime4, unsafeMakeSemaphore2, makeSemaphore2, unsafeMakeLatch2, runFork2, runPromise, runSync, zip5, zipLeft3, zipRight3, zipWith4, withTracerEnabled2, makeSpanScoped2, useSpan2, withSpan2, withParentSpan2, fromNullable3, fn, fnUntraced2;
 var init_Effect = __esm({
   "node_modules/effect/dist/esm/Effect.js"() {
     init_cause2();
@@ -16302,6 +16303,7 @@ var init_Effect = __esm({
     zipLeft3 = zipLeftOptions;
     zipRight3 = zipRightOptions;
     zipWith4 = zipWithOptions;
+    withTracerEnabled2 = withTracerEnabled;
     makeSpanScoped2 = makeSpanScoped;
     useSpan2 = useSpan;
     withSpan2 = withSpan;
@@ -16538,7 +16540,7 @@ var init_circular3 = __esm({
 });
 
 // node_modules/effect/dist/esm/Layer.js
-var build2, buildWithScope2, catchAll4, effect, fail10, merge7, mergeAll5, orDie4, scoped3, scopedDiscard2, succeed9, succeedContext2, suspend6, sync6, provide3, provideMerge2, unwrapEffect2;
+var build2, buildWithScope2, catchAll4, effect, effectContext, fail10, merge7, mergeAll5, orDie4, scoped3, scopedDiscard2, succeed9, succeedContext2, suspend6, sync6, provide3, provideMerge2, unwrapEffect2;
 var init_Layer = __esm({
   "node_modules/effect/dist/esm/Layer.js"() {
     init_layer2();
@@ -16546,6 +16548,7 @@ var init_Layer = __esm({
     buildWithScope2 = buildWithScope;
     catchAll4 = catchAll2;
     effect = fromEffect3;
+    effectContext = fromEffectContext;
     fail10 = fail6;
     merge7 = merge5;
     mergeAll5 = mergeAll3;
@@ -36274,7 +36277,7 @@ var init_SqliteClient = __esm({
 });
 
 // src/Sqlite.ts
-var import_node_fs7, import_node_path5, DatabaseError, codeOf, messageOf, isBusy, damaged, notWritable, databaseError, ensureFile, patience5, patient, immediate, open6, appliedTo, migrate, layer24;
+var import_node_fs7, import_node_path5, DatabaseError, codeOf, messageOf, isBusy, damaged, notWritable, databaseError, ensureFile, notPrepared, patience5, patient, immediate, open6, appliedTo, migrate, layer24;
 var init_Sqlite = __esm({
   "src/Sqlite.ts"() {
     "use strict";
@@ -36339,26 +36342,29 @@ var init_Sqlite = __esm({
         (0, import_node_fs7.accessSync)(filename, import_node_fs7.constants.R_OK | import_node_fs7.constants.W_OK);
       }
     };
+    notPrepared = "Failed to prepare statement";
     patience5 = exponential3("2 millis", 1.5).pipe(
       union9(spaced2("25 millis")),
       jittered2,
       upTo2("30 seconds")
     );
     patient = (connection) => {
-      const wait2 = (effect3) => retry(effect3, { schedule: patience5, while: isBusy });
-      return {
-        execute: (sql, params2, transformRows) => wait2(connection.execute(sql, params2, transformRows)),
-        executeRaw: (sql, params2) => wait2(connection.executeRaw(sql, params2)),
-        executeValues: (sql, params2) => wait2(connection.executeValues(sql, params2)),
-        executeStream: connection.executeStream,
-        executeUnprepared: (sql, params2, transformRows) => (
-          // It throws where SQL cannot be prepared.
-          wait2(
-            suspend4(() => connection.executeUnprepared(sql, params2, transformRows)).pipe(
-              catchAllDefect2((cause2) => new SqlError({ cause: cause2, message: "Failed to prepare statement" }))
-            )
-          )
+      const unprepared = (sql, params2, transformRows) => (
+        // It throws where SQL cannot be prepared.
+        suspend4(() => connection.executeUnprepared(sql, params2, transformRows)).pipe(
+          catchAllDefect2((cause2) => new SqlError({ cause: cause2, message: notPrepared }))
         )
+      );
+      const wait2 = (once3, again2) => catchAll3(
+        once3,
+        (error4) => isBusy(error4) || error4.message.startsWith(notPrepared) ? retry(again2, { schedule: patience5, while: isBusy }) : fail8(error4)
+      );
+      return {
+        execute: (sql, params2, transformRows) => wait2(connection.execute(sql, params2, transformRows), unprepared(sql, params2, transformRows)),
+        executeRaw: (sql, params2) => wait2(connection.executeRaw(sql, params2), connection.executeRaw(sql, params2)),
+        executeValues: (sql, params2) => wait2(connection.executeValues(sql, params2), connection.executeValues(sql, params2)),
+        executeStream: connection.executeStream,
+        executeUnprepared: (sql, params2, transformRows) => wait2(unprepared(sql, params2, transformRows), unprepared(sql, params2, transformRows))
       };
     };
     immediate = (client) => {
@@ -36394,9 +36400,7 @@ var init_Sqlite = __esm({
       const sqlite = yield* make86({
         filename,
         // It would wait for the lock inside SQLite.
-        disableWAL: true,
-        // The cache keeps a failure as it keeps a statement: one that met a lock would meet it for minutes.
-        prepareCacheTTL: 0
+        disableWAL: true
       }).pipe(catchAllDefect2(fail8));
       const client = yield* make83({
         // A statement keeps the connection while it waits and runs: none gets into another fiber's transaction.
@@ -61415,7 +61419,8 @@ var layer16 = effect(
     const { attempt: attempt3, id: id2, term } = yield* Provision;
     const folder = join6(folderOf(host2.home, id2), String(attempt3));
     const done9 = new Map((yield* store.steps(id2, attempt3)).map((step5) => [step5.key, step5]));
-    if ((yield* store.plan(id2))?.quick !== true && !done9.has(folderKey)) {
+    const quick = (yield* store.plan(id2))?.quick === true;
+    if (!quick && !done9.has(folderKey)) {
       yield* host2.makeFolder(folder);
       yield* store.commit({ id: id2, term }, { step: { attempt: attempt3, key: folderKey, job: null, result: { value: null } } }).pipe(
         tapError2(
@@ -61441,7 +61446,9 @@ var layer16 = effect(
       folder,
       step: (key2, schema, effect3) => gen3(function* () {
         const before2 = yield* kept3(key2, schema);
-        return before2._tag === "Some" ? before2.value : yield* keep2(key2, schema, yield* effect3);
+        if (before2._tag === "Some") return before2.value;
+        const result = yield* effect3;
+        return quick ? result : yield* keep2(key2, schema, result);
       }),
       job: (key2, { schema, stop: stop4 }, run16) => gen3(function* () {
         const before2 = yield* kept3(key2, schema);
@@ -66674,16 +66681,16 @@ var make88 = gen3(function* () {
   });
   const append6 = (id2, event2) => gen3(function* () {
     const now4 = yield* now2;
-    const known3 = yield* sql`SELECT 1 FROM events WHERE sandbox_id = ${id2} AND identity = ${event2.identity}`;
-    if (known3.length > 0) return;
-    const [row2] = yield* sql`SELECT coalesce(max(seq), 0) + 1 AS seq FROM events WHERE sandbox_id = ${id2}`;
-    const seq2 = row2?.seq ?? 1;
+    const [row2] = yield* sql`SELECT
+          EXISTS (SELECT 1 FROM events WHERE sandbox_id = ${id2} AND identity = ${event2.identity}) AS known,
+          (SELECT coalesce(max(seq), 0) + 1 FROM events WHERE sandbox_id = ${id2}) AS seq,
+          (SELECT plan ->> '$.hub.notes' FROM sandboxes WHERE id = ${id2}) AS notes`;
+    if (row2 === void 0 || row2.known === 1) return;
+    const { notes: notes2, seq: seq2 } = row2;
     const made = numbered(id2, seq2, event2, now4);
     yield* sql`INSERT INTO events (sandbox_id, seq, identity, document)
         VALUES (${id2}, ${seq2}, ${event2.identity}, ${yield* encode4(EventJson, made)})`;
-    const [told2] = yield* sql`
-        SELECT plan ->> '$.hub.notes' AS notes FROM sandboxes WHERE id = ${id2}`;
-    if ((told2?.notes ?? "none") === "none") return;
+    if ((notes2 ?? "none") === "none") return;
     const sandbox2 = yield* document(id2);
     const plan3 = yield* planOf2(id2);
     if (sandbox2 === void 0 || plan3 === void 0) return;
@@ -66805,8 +66812,11 @@ var make88 = gen3(function* () {
         return { id: id2, term };
       })
     ),
-    releaseLease: ({ id: id2, term }) => run16(asVoid2(sql`UPDATE leases SET holder = 'null' WHERE sandbox_id = ${id2} AND term = ${term}`)),
-    commit: ({ id: id2, term }, { beat: beat2, change: fields, events: events3 = [], log: log5, step: step5 }) => transaction(
+    releaseLease: ({ id: id2, term }) => run16(
+      asVoid2(sql`
+        UPDATE leases SET holder = 'null' WHERE sandbox_id = ${id2} AND term = ${term} AND holder <> 'null'`)
+    ),
+    commit: ({ id: id2, term }, { beat: beat2, change: fields, events: events3 = [], log: log5, release, step: step5 }) => transaction(
       gen3(function* () {
         yield* fenced({ id: id2, term });
         if (beat2 === true) yield* sql`UPDATE leases SET beat = beat + 1 WHERE sandbox_id = ${id2}`;
@@ -66821,6 +66831,7 @@ var make88 = gen3(function* () {
               ON CONFLICT (sandbox_id) DO UPDATE SET document = excluded.document`;
         }
         yield* forEach9(events3, (event2) => append6(id2, event2), { discard: true });
+        if (release === true) yield* sql`UPDATE leases SET holder = 'null' WHERE sandbox_id = ${id2}`;
       })
     ),
     transition: (id2, from2, fields, event2, when6 = () => true) => transaction(
@@ -67265,7 +67276,11 @@ var finish = (lease, sandbox2, plan3, host2, end9) => gen3(function* () {
   yield* secrets.forget(lease.id);
   if (!plan3.quick) yield* removeFolder(host2, lease.id, sandbox2.attempt);
   const { change: change2, event: event2 } = yield* outcome(withWayOut(told2, sandbox2), plan3, proof);
-  yield* store.commit(lease, { change: change2, events: [{ ...event2, identity: `${sandbox2.attempt}/end` }] });
+  yield* store.commit(lease, {
+    change: change2,
+    events: [{ ...event2, identity: `${sandbox2.attempt}/end` }],
+    release: true
+  });
   return false;
 });
 var giveUp = (lease, sandbox2, plan3, error4) => gen3(function* () {
@@ -67279,7 +67294,11 @@ var giveUp = (lease, sandbox2, plan3, error4) => gen3(function* () {
   }
   yield* secrets.forget(lease.id);
   const { change: change2, event: event2 } = yield* outcome(end9, plan3, { jobs: 0, killed: 0, left: 0 });
-  yield* store.commit(lease, { change: change2, events: [{ ...event2, identity: `${sandbox2.attempt}/end` }] });
+  yield* store.commit(lease, {
+    change: change2,
+    events: [{ ...event2, identity: `${sandbox2.attempt}/end` }],
+    release: true
+  });
   return false;
 });
 var traces = ["claim", "identity", "exit"];
@@ -67416,6 +67435,7 @@ var provision = (lease, sandbox2, plan3, host2, begun) => gen3(function* () {
   )?.result;
   const end9 = journaled !== void 0 && journaled !== null ? yield* orDie3(decodeUnknown2(End)(journaled.value)) : yield* gen3(function* () {
     const result = (yield* store.cancelRequested(lease.id)) ? { state: "cancelled" } : yield* runRecipe(plan3, lease, sandbox2.attempt, begun);
+    if (plan3.quick && result.state === "ready") return result;
     const value6 = yield* orDie3(encode2(End)(result));
     const journal = store.commit(lease, {
       step: { attempt: sandbox2.attempt, key: endKey, job: null, result: { value: value6 } }
@@ -67596,16 +67616,17 @@ var layerRecipes = (packer2) => effect(
   RecipeLayers,
   gen3(function* () {
     const services = yield* context3();
+    const hosts2 = get5(services, Hosts);
     return {
       of: (provision2, placement) => mergeAll5(layer14, layer21, layer16, packer2).pipe(
         provideMerge2(
-          effect(
-            Host,
-            flatMap12(Hosts, (hosts2) => hosts2.get(placement))
+          effectContext(
+            map17(
+              hosts2.get(placement),
+              (host2) => make11(Host, host2).pipe(add4(Hosts, hosts2), add4(Provision, provision2))
+            )
           )
         ),
-        provideMerge2(succeed9(Provision, provision2)),
-        provideMerge2(succeed9(Hosts, get5(services, Hosts))),
         provide3(succeedContext2(services))
       )
     };
@@ -68378,7 +68399,11 @@ var program5 = run15(process.argv.slice(2), {
   full: (globals2) => layerDetached({ settings: { overrides: globals2 }, executable })
 });
 var fiber = runFork2(
-  provide2(program5, mergeAll5(layer3, layer7, layer10))
+  program5.pipe(
+    // Nobody reads the spans, and each statement and each function makes one.
+    withTracerEnabled2(false),
+    provide2(mergeAll5(layer3, layer7, layer10))
+  )
 );
 for (const signal2 of ["SIGINT", "SIGTERM"]) {
   process.on(signal2, () => {

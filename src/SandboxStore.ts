@@ -74,6 +74,8 @@ export interface Commit {
   readonly step?: Step
   readonly log?: LogPosition
   readonly beat?: true
+  /** Gives the lease back: there is nothing left to do under it. */
+  readonly release?: true
 }
 
 export interface SandboxStoreShape {

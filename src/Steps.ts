@@ -20,7 +20,7 @@ export interface StepsShape {
   readonly folder: HostPath
   /**
    * Runs `effect` at least once (a crash may fall between it and the journal, so it has to be safe to repeat); later
-   * runs of the recipe get the result from the journal.
+   * runs of the recipe get the result from the journal. That of a plan without a Job has none: it runs again.
    */
   readonly step: <A, I, E, R>(
     key: string,
@@ -68,7 +68,8 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
       const done = new Map((yield* store.steps(id, attempt)).map((step) => [step.key, step]))
       // Made by whoever comes first, and then never again: a term that goes on behind the attempt's end finds it gone,
       // and can start no Job in it. Without a job nothing comes into it: one errand less to a host that is far away.
-      if ((yield* store.plan(id))?.quick !== true && !done.has(folderKey)) {
+      const quick = (yield* store.plan(id))?.quick === true
+      if (!quick && !done.has(folderKey)) {
         yield* host.makeFolder(folder)
         yield* store
           .commit({ id, term }, { step: { attempt, key: folderKey, job: null, result: { value: null } } })
@@ -100,7 +101,9 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
         step: (key, schema, effect) =>
           Effect.gen(function* () {
             const before = yield* kept(key, schema)
-            return before._tag === "Some" ? before.value : yield* keep(key, schema, yield* effect)
+            if (before._tag === "Some") return before.value
+            const result = yield* effect
+            return quick ? result : yield* keep(key, schema, result)
           }),
         job: (key, { schema, stop }, run) =>
           Effect.gen(function* () {

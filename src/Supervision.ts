@@ -201,6 +201,8 @@ const provision = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, 
             const result: End = (yield* store.cancelRequested(lease.id))
               ? { state: "cancelled" }
               : yield* runRecipe(plan, lease, sandbox.attempt, begun)
+            // There is nothing to clean up, and so nothing between this and the record's end.
+            if (plan.quick && result.state === "ready") return result
             const value = yield* Effect.orDie(Schema.encode(End)(result))
             const journal = store.commit(lease, {
               step: { attempt: sandbox.attempt, key: endKey, job: null, result: { value } }

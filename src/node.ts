@@ -74,17 +74,17 @@ export const layerRecipes = (
       const services = yield* Effect.context<
         Hosts | SandboxStore | Settings.Settings | FileSystem.FileSystem | Path.Path | Uptime
       >()
+      const hosts = Context.get(services, Hosts)
       return {
         of: (provision, placement) =>
           Layer.mergeAll(ArtifactsFiles.layer, ReporterStore.layer, Steps.layer, packer).pipe(
             Layer.provideMerge(
-              Layer.effect(
-                Host,
-                Effect.flatMap(Hosts, (hosts) => hosts.get(placement))
+              Layer.effectContext(
+                Effect.map(hosts.get(placement), (host) =>
+                  Context.make(Host, host).pipe(Context.add(Hosts, hosts), Context.add(Provision, provision))
+                )
               )
             ),
-            Layer.provideMerge(Layer.succeed(Provision, provision)),
-            Layer.provideMerge(Layer.succeed(Hosts, Context.get(services, Hosts))),
             Layer.provide(Layer.succeedContext(services))
           )
       }

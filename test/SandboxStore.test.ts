@@ -328,6 +328,18 @@ describe.each(stores)("a store %s", (_, layer) => {
       ])
     }))
 
+  test("gives the lease back with what is written last", (store) =>
+    Effect.gen(function* () {
+      yield* recorded(store, 1, "demo")
+      yield* store.takeLease(id(1), holder(1), undefined)
+      yield* store.commit({ id: id(1), term: 1 }, { change: { state: "ready" }, release: true })
+      expect(yield* store.lease(id(1))).toEqual({ term: 1, beat: 0, holder: null })
+      yield* store.releaseLease({ id: id(1), term: 1 })
+      expect(yield* store.takeLease(id(1), holder(2), 1)).toEqual({ id: id(1), term: 2 })
+      yield* store.releaseLease({ id: id(1), term: 1 })
+      expect((yield* store.lease(id(1)))?.holder).toEqual(holder(2))
+    }))
+
   test("has a resource held by as many as it has room for, and then by whoever was requested first", (store) =>
     Effect.gen(function* () {
       const claim = (n: number, term = 1) => store.claim({ id: id(n), term }, "slot", 2)

@@ -229,14 +229,18 @@ export const make: Effect.Effect<SandboxStoreShape> = Effect.sync(() => {
         if (kept?.lease?.term !== term) return
         state = withKept(state, { ...kept, lease: { ...kept.lease, holder: null } })
       }),
-    commit: ({ id, term }, { beat, change: fields, events = [], log, step }) =>
+    commit: ({ id, term }, { beat, change: fields, events = [], log, release, step }) =>
       transaction((now) =>
         Either.gen(function* () {
           const { kept, lease } = yield* fenced(state, { id, term })
           const known = step === undefined ? -1 : kept.steps.findIndex(isStep(step))
           const written = withKept(state, {
             ...kept,
-            lease: beat === true ? { ...lease, beat: lease.beat + 1 } : lease,
+            lease: {
+              ...lease,
+              beat: beat === true ? lease.beat + 1 : lease.beat,
+              holder: release === true ? null : lease.holder
+            },
             ...(log === undefined ? {} : { log }),
             ...(step === undefined
               ? {}

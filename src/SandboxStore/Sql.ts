@@ -350,8 +350,11 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
         })
       ),
     releaseLease: ({ id, term }) =>
-      run(Effect.asVoid(sql`UPDATE leases SET holder = 'null' WHERE sandbox_id = ${id} AND term = ${term}`)),
-    commit: ({ id, term }, { beat, change: fields, events = [], log, step }) =>
+      run(
+        Effect.asVoid(sql`
+        UPDATE leases SET holder = 'null' WHERE sandbox_id = ${id} AND term = ${term} AND holder <> 'null'`)
+      ),
+    commit: ({ id, term }, { beat, change: fields, events = [], log, release, step }) =>
       transaction(
         Effect.gen(function* () {
           yield* fenced({ id, term })
@@ -367,6 +370,7 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
               ON CONFLICT (sandbox_id) DO UPDATE SET document = excluded.document`
           }
           yield* Effect.forEach(events, (event) => append(id, event), { discard: true })
+          if (release === true) yield* sql`UPDATE leases SET holder = 'null' WHERE sandbox_id = ${id}`
         })
       ),
     transition: (id, from, fields, event, when = () => true) =>

@@ -93,7 +93,11 @@ export const finish = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostSha
     yield* secrets.forget(lease.id)
     if (!plan.quick) yield* removeFolder(host, lease.id, sandbox.attempt)
     const { change, event } = yield* outcome(withWayOut(told, sandbox), plan, proof)
-    yield* store.commit(lease, { change, events: [{ ...event, identity: `${sandbox.attempt}/end` }] })
+    yield* store.commit(lease, {
+      change,
+      events: [{ ...event, identity: `${sandbox.attempt}/end` }],
+      release: true
+    })
     return false
   })
 
@@ -110,7 +114,11 @@ export const giveUp = (lease: Lease, sandbox: Sandbox, plan: Plan, error: Recipe
     }
     yield* secrets.forget(lease.id)
     const { change, event } = yield* outcome(end, plan, { jobs: 0, killed: 0, left: 0 })
-    yield* store.commit(lease, { change, events: [{ ...event, identity: `${sandbox.attempt}/end` }] })
+    yield* store.commit(lease, {
+      change,
+      events: [{ ...event, identity: `${sandbox.attempt}/end` }],
+      release: true
+    })
     return false
   })
 
