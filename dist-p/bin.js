@@ -1,2 +1,0 @@
-#!/usr/bin/env node
-import{existsSync,readFileSync}from"node:fs";import{createRequire}from"node:module";import{fileURLToPath}from"node:url";import{Script}from"node:vm";const filename=fileURLToPath(new URL("command.cjs",import.meta.url)),compiled=`${filename}.cache`,script=new Script(readFileSync(filename,"latin1"),{filename,...existsSync(compiled)?{cachedData:readFileSync(compiled)}:{}});script.runInThisContext()(createRequire(import.meta.url),import.meta.url);
