@@ -137,7 +137,10 @@ const jobs = Effect.fn(function* ({ folders, host, living }: Seen, { standing }:
       const folder = join(jobsFolder(host), id)
       if (isLocal && standing(id) === "unknown" && (yield* isYoung(folder))) return []
       const inside = yield* listed(host, folder)
-      const kind = inside.length === 1 && inside[0] === "secrets.json" ? "secrets" : "job-folder"
+      const kind =
+        inside.length > 0 && inside.every((name) => /^secrets(\.\d+)?\.json$/.test(name))
+          ? "secrets"
+          : "job-folder"
       return [{ kind, what: folder, action: "remove it", mend: clear(host, folder) } satisfies Mismatch]
     })
   )

@@ -228,9 +228,10 @@ export const layer = Layer.effect(
         })
       if (plan === undefined || (before.state !== "failed" && before.state !== "cancelled"))
         return yield* refused(before.state)
-      const forget = Effect.ignore(secrets.forget(id))
-      yield* secrets.put(id, yield* Effect.provide(readSecrets(plan.secrets, request, {}), services))
       const attempt = before.attempt + 1
+      const values = yield* Effect.provide(readSecrets(plan.secrets, request, {}), services)
+      const forget = Effect.ignore(secrets.forget(id, attempt))
+      yield* secrets.put(id, attempt, values)
       const event: NewEvent = {
         identity: `${attempt}/requested`,
         type: "requested",
@@ -278,10 +279,10 @@ export const layer = Layer.effect(
         const values = yield* readSecrets(plan.secrets, request, inputs)
         const id = yield* newId
         // Before the record: a supervisor that finds the record finds them too.
-        yield* secrets.put(id, values)
+        yield* secrets.put(id, 1, values)
         const recorded =
           request.name === undefined ? recordFree(plan, id, defaultName) : record(plan, id, request.name)
-        const sandbox = yield* Effect.onError(recorded, () => Effect.ignore(secrets.forget(id)))
+        const sandbox = yield* Effect.onError(recorded, () => Effect.ignore(secrets.forget(id, 1)))
         yield* supervisors.start(id, { here: plan.quick && request.detach !== true })
         return sandbox
       }, Effect.provide(services)),

@@ -255,7 +255,7 @@ export const supervise = (id: SandboxId): Effect.Effect<void, StoreError, Superv
       const begun = yield* begin(lease, sandbox)
       const layers = yield* RecipeLayers
       const hosts = yield* Hosts
-      const secrets = yield* Effect.flatMap(Secrets, (kept) => kept.get(id))
+      const secrets = yield* Effect.flatMap(Secrets, (kept) => kept.get(id, sandbox.attempt))
       const again = yield* Effect.gen(function* () {
         const host = yield* reach(hosts.get(plan.placement), lease, sandbox)
         const shape: ProvisionShape = { id, attempt: sandbox.attempt, term: lease.term, secrets }

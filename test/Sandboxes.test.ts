@@ -216,7 +216,7 @@ describe("create", () => {
         const { id: created, inputs: given } = yield* sandboxes.create(request({ password }))
         expect(given).toEqual({ password: password === "@secret" ? `@${folder}/secret` : password })
         yield* sandboxes.wait(created)
-        expect(yield* made.secrets.get(created)).toEqual({})
+        expect(yield* made.secrets.get(created, 1)).toEqual({})
       }
       expect(seen).toEqual(["correct-horse", " battery "])
     })

@@ -65,7 +65,7 @@ const expectCleanedUp = (made: World, n = 1) =>
     expect(yield* made.host.running).toEqual([])
     expect([...made.host.files.keys()].filter((file) => file.includes(id(n)))).toEqual([])
     expect(yield* made.host.info(join(made.host.home, "jobs", id(n)))).toBeUndefined()
-    expect(yield* made.secrets.get(id(n))).toEqual({})
+    expect(yield* made.secrets.get(id(n), 1)).toEqual({})
     expect((yield* made.store.lease(id(n)))?.holder).toBeNull()
   })
 
@@ -197,7 +197,7 @@ describe("supervise", () => {
         made.store.steps(id(1), 1),
         made.store.log(id(1)),
         made.store.lease(id(1)),
-        made.secrets.get(id(1)),
+        made.secrets.get(id(1), 1),
         Effect.sync(() => [...made.host.files.keys()])
       ])
       const before = yield* kept
@@ -397,7 +397,7 @@ describe("a provision that fails", () => {
       yield* Effect.provide(supervise(id(1)), Layer.merge(made.services(1), gone))
       const { failure, state } = yield* made.get(1)
       expect({ state, reason: failure?.reason }).toEqual({ state: "failed", reason: "host-unreachable" })
-      expect(yield* made.secrets.get(id(1))).toEqual({})
+      expect(yield* made.secrets.get(id(1), 1)).toEqual({})
     }).pipe(Effect.provide(platform))
   )
 })

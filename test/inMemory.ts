@@ -193,7 +193,7 @@ export const world = (options: WorldOptions) =>
       record: (n: number, planned: Plan, values: SecretValues = {}) =>
         Effect.orDie(
           Effect.zipRight(
-            secrets.put(id(n), values),
+            secrets.put(id(n), 1, values),
             store.create(sandbox({ id: id(n), name: `n${n}` }), planned, {
               identity: "requested",
               type: "requested",

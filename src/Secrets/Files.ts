@@ -34,32 +34,55 @@ export const layer = Layer.effect(
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const { home } = yield* Settings
-    const file = (id: string) => path.join(home, "jobs", id, "secrets.json")
+    const folderOf = (id: string) => path.join(home, "jobs", id)
+    const fileOf = (id: string, attempt: number) =>
+      path.join(folderOf(id), attempt === 1 ? "secrets.json" : `secrets.${attempt}.json`)
+    /** Attempts up to this one that have a file, the newest first. */
+    const attempts = (id: string, last: number) =>
+      Effect.map(
+        Effect.orElseSucceed(fs.readDirectory(folderOf(id)), () => []),
+        (names) =>
+          names
+            .flatMap((name) => {
+              const found = /^secrets(?:\.(\d+))?\.json$/.exec(name)
+              return found === null ? [] : [Number(found[1] ?? 1)]
+            })
+            .filter((attempt) => attempt <= last)
+            .toSorted((a, b) => b - a)
+      )
     return {
-      put: (id, values) =>
+      put: (id, attempt, values) =>
         Object.keys(values).length === 0
           ? Effect.void
           : Effect.gen(function* () {
               const shown = Object.fromEntries(
                 Object.entries(values).map(([name, value]) => [name, Redacted.value(value)])
               )
-              yield* fs.makeDirectory(path.dirname(file(id)), { recursive: true, mode: 0o700 })
-              yield* fs.writeFileString(file(id), yield* Effect.orDie(Schema.encode(Values)(shown)), {
-                mode: 0o600
-              })
+              yield* fs.makeDirectory(folderOf(id), { recursive: true, mode: 0o700 })
+              const text = yield* Effect.orDie(Schema.encode(Values)(shown))
+              yield* fs.writeFileString(fileOf(id, attempt), text, { mode: 0o600 })
             }).pipe(Effect.mapError(failed)),
-      get: (id) =>
+      get: (id, attempt) =>
         Effect.gen(function* () {
-          if (!(yield* fs.exists(file(id)))) return {}
-          const shown = yield* Effect.flatMap(fs.readFileString(file(id)), Schema.decode(Values))
+          const [newest] = yield* attempts(id, attempt)
+          if (newest === undefined) return {}
+          const file = fileOf(id, newest)
+          const shown = yield* Effect.mapError(
+            Effect.flatMap(fs.readFileString(file), Schema.decode(Values)),
+            () => unreadable(file)
+          )
           return Object.fromEntries(
             Object.entries(shown).map(([name, value]) => [name, Redacted.make(value)])
           )
-        }).pipe(Effect.mapError(() => unreadable(file(id)))),
-      forget: (id) =>
+        }),
+      forget: (id, attempt) =>
         Effect.gen(function* () {
-          const folder = path.dirname(file(id))
-          yield* fs.remove(file(id), { force: true })
+          const folder = folderOf(id)
+          yield* Effect.forEach(
+            yield* attempts(id, attempt),
+            (old) => fs.remove(fileOf(id, old), { force: true }),
+            { discard: true }
+          )
           const others = yield* Effect.option(fs.readDirectory(folder))
           // Where nothing ran, or ran elsewhere, there was nothing else in it.
           if (Option.isSome(others) && others.value.length === 0) {

@@ -6,10 +6,21 @@ import { Secrets, type SecretValues } from "../Secrets.js"
 
 /** @category layers */
 export const layer: Layer.Layer<Secrets> = Layer.sync(Secrets, () => {
-  const kept = new Map<SandboxId, SecretValues>()
+  let kept: ReadonlyArray<{
+    readonly id: SandboxId
+    readonly attempt: number
+    readonly values: SecretValues
+  }> = []
   return {
-    put: (id, values) => Effect.sync(() => void kept.set(id, values)),
-    get: (id) => Effect.sync(() => kept.get(id) ?? {}),
-    forget: (id) => Effect.sync(() => void kept.delete(id))
+    put: (id, attempt, values) =>
+      Effect.sync(() => {
+        kept = [...kept, { id, attempt, values }]
+      }),
+    get: (id, attempt) =>
+      Effect.sync(() => kept.findLast((one) => one.id === id && one.attempt <= attempt)?.values ?? {}),
+    forget: (id, attempt) =>
+      Effect.sync(() => {
+        kept = kept.filter((one) => one.id !== id || one.attempt > attempt)
+      })
   }
 })

@@ -90,7 +90,7 @@ export const finish = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostSha
       yield* beginAnew(lease, sandbox, plan, told)
       return true
     }
-    yield* secrets.forget(lease.id)
+    yield* secrets.forget(lease.id, sandbox.attempt)
     if (!plan.quick) yield* removeFolder(host, lease.id, sandbox.attempt)
     const { change, event } = yield* outcome(withWayOut(told, sandbox), plan, proof)
     yield* store.commit(lease, {
@@ -112,7 +112,7 @@ export const giveUp = (lease: Lease, sandbox: Sandbox, plan: Plan, error: Recipe
       yield* beginAnew(lease, sandbox, plan, end)
       return true
     }
-    yield* secrets.forget(lease.id)
+    yield* secrets.forget(lease.id, sandbox.attempt)
     const { change, event } = yield* outcome(end, plan, { jobs: 0, killed: 0, left: 0 })
     yield* store.commit(lease, {
       change,

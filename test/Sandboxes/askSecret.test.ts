@@ -55,7 +55,7 @@ describe("a required secret that was not given", () => {
         ["second", undefined]
       ])
       expect(inputs).toEqual({ user: "me", first: "prompt", second: "prompt" })
-      const kept = Object.entries(yield* secrets.get(id)).map(([name, value]) => [
+      const kept = Object.entries(yield* secrets.get(id, 1)).map(([name, value]) => [
         name,
         Redacted.value(value)
       ])

@@ -50,13 +50,13 @@ describe("secrets", () => {
     test((secrets) =>
       Effect.gen(function* () {
         const values = { password: "hunter2", key: '-----BEGIN\n"ü\\😀"\n', toString: " " }
-        yield* secrets.put(one, {
+        yield* secrets.put(one, 1, {
           password: Redacted.make(values.password),
           key: Redacted.make(values.key),
           toString: Redacted.make(values.toString)
         })
-        expect(shown(yield* secrets.get(one))).toEqual(values)
-        expect(yield* secrets.get(other)).toEqual({})
+        expect(shown(yield* secrets.get(one, 1))).toEqual(values)
+        expect(yield* secrets.get(other, 1)).toEqual({})
       })
     )
   )
@@ -65,7 +65,7 @@ describe("secrets", () => {
     "are nobody else's to read",
     test((secrets) =>
       Effect.gen(function* () {
-        yield* secrets.put(one, { password: Redacted.make("hunter2") })
+        yield* secrets.put(one, 1, { password: Redacted.make("hunter2") })
         expect(statSync(file()).mode & 0o777).toBe(0o600)
         expect(statSync(join(home, "jobs", one)).mode & 0o777).toBe(0o700)
       })
@@ -76,12 +76,12 @@ describe("secrets", () => {
     "are forgotten, also where there are none",
     test((secrets) =>
       Effect.gen(function* () {
-        yield* secrets.put(one, { password: Redacted.make("hunter2") })
-        yield* secrets.forget(one)
+        yield* secrets.put(one, 1, { password: Redacted.make("hunter2") })
+        yield* secrets.forget(one, 1)
         expect(existsSync(file())).toBe(false)
-        expect(yield* secrets.get(one)).toEqual({})
-        yield* secrets.forget(one)
-        yield* secrets.forget(other)
+        expect(yield* secrets.get(one, 1)).toEqual({})
+        yield* secrets.forget(one, 1)
+        yield* secrets.forget(other, 1)
       })
     )
   )
@@ -90,13 +90,33 @@ describe("secrets", () => {
     "that are forgotten take their folder with them, and nothing that is in it",
     test((secrets) =>
       Effect.gen(function* () {
-        yield* secrets.put(one, { password: Redacted.make("hunter2") })
-        yield* secrets.put(other, { password: Redacted.make("hunter2") })
+        yield* secrets.put(one, 1, { password: Redacted.make("hunter2") })
+        yield* secrets.put(other, 1, { password: Redacted.make("hunter2") })
         writeFileSync(join(home, "jobs", other, "file"), "x")
-        yield* secrets.forget(one)
-        yield* secrets.forget(other)
+        yield* secrets.forget(one, 1)
+        yield* secrets.forget(other, 1)
         expect(readdirSync(join(home, "jobs"))).toEqual([other])
         expect(readdirSync(join(home, "jobs", other))).toEqual(["file"])
+      })
+    )
+  )
+
+  it.effect(
+    "are those of the attempt, or of the request behind it; what ends late forgets none of a later one",
+    test((secrets) =>
+      Effect.gen(function* () {
+        const passwordOf = (attempt: number) =>
+          Effect.map(secrets.get(one, attempt), (values) => shown(values).password)
+        yield* secrets.put(one, 1, { password: Redacted.make("first") })
+        expect(yield* passwordOf(2)).toBe("first")
+        yield* secrets.put(one, 3, { password: Redacted.make("third") })
+        expect(yield* passwordOf(2)).toBe("first")
+        expect(yield* passwordOf(4)).toBe("third")
+        yield* secrets.forget(one, 2)
+        expect(yield* passwordOf(2)).toBeUndefined()
+        expect(yield* passwordOf(3)).toBe("third")
+        yield* secrets.forget(one, 4)
+        expect(readdirSync(join(home, "jobs"))).toEqual([])
       })
     )
   )
@@ -105,7 +125,7 @@ describe("secrets", () => {
     "that there are none of leave no trace",
     test((secrets) =>
       Effect.gen(function* () {
-        yield* secrets.put(one, {})
+        yield* secrets.put(one, 1, {})
         expect(existsSync(join(home, "jobs"))).toBe(false)
       })
     )
@@ -118,7 +138,7 @@ describe("secrets", () => {
         mkdirSync(join(home, "jobs", one), { recursive: true })
         for (const text of ["hunter2", '{"password": "hunter2"', '{"password": ["hunter2"]}']) {
           writeFileSync(file(), text)
-          const error = yield* Effect.flip(secrets.get(one))
+          const error = yield* Effect.flip(secrets.get(one, 1))
           expect(error).toMatchObject({
             reason: "damaged",
             message: `secrets cannot be read from ${file()}`
@@ -134,7 +154,7 @@ describe("secrets", () => {
     test((secrets) =>
       Effect.gen(function* () {
         writeFileSync(join(home, "jobs"), "")
-        const error = yield* Effect.flip(secrets.put(one, { password: Redacted.make("hunter2") }))
+        const error = yield* Effect.flip(secrets.put(one, 1, { password: Redacted.make("hunter2") }))
         expect(error).toMatchObject({ _tag: "StoreError", reason: "not-writable" })
         expect(readFileSync(join(home, "jobs"), "utf8")).toBe("")
       })

@@ -62,7 +62,7 @@ describe("a plan with retries", () => {
           ["provisioning", "phase", "ready"]
         ].flat()
       )
-      expect(yield* made.secrets.get(id(1))).toEqual({})
+      expect(yield* made.secrets.get(id(1), 1)).toEqual({})
     }).pipe(Effect.provide(platform))
   )
 
@@ -118,7 +118,7 @@ describe("an attempt that is asked for", () => {
       const before = yield* made.get(1)
       expect(before).toMatchObject({ state: "failed", attempt: 1 })
       const event = { identity: "2/requested", type: "requested", message: "once more" } as const
-      yield* made.secrets.put(id(1), secrets)
+      yield* made.secrets.put(id(1), 2, secrets)
       expect(yield* made.store.beginAttempt(id(1), 2, event)).toBe(true)
       expect(yield* made.store.beginAttempt(id(1), 2, event)).toBe(false)
       yield* made.supervise(1, 2)

@@ -84,7 +84,7 @@ const ending = ({ also, folders, made }: Scene) =>
       folders: folders.flatMap((folder) => all(below(folder))),
       host: all(yield* onHost(made.host, HostPath("/elsewhere"))),
       running: yield* made.host.running,
-      secrets: yield* made.secrets.get(id(1)),
+      secrets: yield* made.secrets.get(id(1), 1),
       holder: (yield* made.store.lease(id(1)))?.holder,
       also: also?.()
     }

@@ -53,7 +53,7 @@ const ending = (made: BuildWorld) =>
         .map(({ data, message, phase: at, type }) => [type, at, relative(message), data]),
       log: readFileSync(logPath ?? "", "utf8"),
       logs: readdirSync(`${made.home}/logs`).length,
-      secrets: yield* made.secrets.get(id(1)),
+      secrets: yield* made.secrets.get(id(1), 1),
       built: made.asked.filter(({ _tag }) => _tag === "Build").length,
       converted: made.host.commands.filter(({ args }) => args[0] === "convert").length,
       running: yield* made.host.running,
@@ -191,7 +191,7 @@ describe("a build that is interrupted while Packer runs", () => {
       const last = (yield* made.store.events(id(1), 0)).at(-1)
       expect(last).toMatchObject({ type: "cancelled", data: { proof: { jobs: 1, killed: 0, left: 0 } } })
       expect([...made.host.files.keys()].filter((file) => file.includes(id(1)))).toEqual([])
-      expect(yield* made.secrets.get(id(1))).toEqual({})
+      expect(yield* made.secrets.get(id(1), 1)).toEqual({})
     }).pipe(Effect.provide(platform))
   )
 })
