@@ -2,29 +2,13 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Host, type HostShape } from "./Host.js"
+import { type Check, missing, type Otherwise, ok, warning } from "./domain/Check.js"
+import { installHint, notOnPath } from "./domain/Programs.js"
+import { Host, type HostShape, type Hosts } from "./Host.js"
+import * as HostChecks from "./HostChecks.js"
 import * as Version from "./Packer/Version.js"
 import { Packer } from "./Packer.js"
 import { Settings } from "./Settings.js"
-
-/**
- * `warning`: some builds do without it, or are slower; `missing`: needed, and not there or not usable. `hint` is what
- * to do about it, null where it is ok.
- * @category model
- */
-export interface Check {
-  readonly name: string
-  readonly status: "ok" | "warning" | "missing"
-  readonly detail: string
-  readonly hint: string | null
-}
-
-/** How a check ends that is not ok. */
-export type Otherwise = (name: string, detail: string, hint: string) => Check
-
-export const ok = (name: string, detail: string): Check => ({ name, status: "ok", detail, hint: null })
-export const warning: Otherwise = (name, detail, hint) => ({ name, status: "warning", detail, hint })
-export const missing: Otherwise = (name, detail, hint) => ({ name, status: "missing", detail, hint })
 
 /**
  * Looks at everything at once, and at each thing for half a minute at most. It makes nothing, but a database that is
@@ -114,10 +98,34 @@ const packer = Effect.gen(function* () {
     : [ok("packer", Version.format(found.right)), yield* plugins(host, found.right)]
 })
 
+/** A host of the configuration, in a line; `host check` has one for each thing that it needs. */
+const configured = (name: string): Effect.Effect<Check, never, Hosts> => {
+  const hint = `\`sandboxer host check ${name}\` says more`
+  return HostChecks.check({ host: name }).pipe(
+    Effect.map((checks) => {
+      const lacking = checks.filter(({ status }) => status === "missing")
+      const [first] = lacking
+      return first === undefined
+        ? ok(`hosts.${name}`, `${checks[0]?.detail ?? name}; what is needed is there`)
+        : warning(
+            `hosts.${name}`,
+            notOnPath(
+              lacking.map((check) => check.name),
+              name
+            ),
+            installHint(lacking.map((check) => check.name))
+          )
+    }),
+    Effect.catchAll((error) =>
+      Effect.succeed(warning(`hosts.${name}`, error.message, `${error.hint}; ${hint}`))
+    )
+  )
+}
+
 const examine = Effect.gen(function* () {
   const host = yield* Host
   const machine = yield* Machine
-  const { sources } = yield* Settings
+  const { hosts, sources } = yield* Settings
   const checks = yield* Effect.all(
     [
       packer,
@@ -153,7 +161,12 @@ const examine = Effect.gen(function* () {
         warning,
         "files are brought to build machines by it: `sudo apt-get install rsync` (Debian)"
       ),
-      machine.state
+      machine.state,
+      Effect.forEach(
+        Object.keys(hosts).filter((name) => name !== host.name),
+        configured,
+        { concurrency: 8 }
+      )
     ],
     { concurrency: "unbounded" }
   )
@@ -162,9 +175,9 @@ const examine = Effect.gen(function* () {
 })
 
 /** @category layers */
-export const layer: Layer.Layer<Doctor, never, Host | Machine | Packer | Settings> = Layer.effect(
+export const layer: Layer.Layer<Doctor, never, Host | Hosts | Machine | Packer | Settings> = Layer.effect(
   Doctor,
-  Effect.map(Effect.context<Host | Machine | Packer | Settings>(), (services) => ({
+  Effect.map(Effect.context<Host | Hosts | Machine | Packer | Settings>(), (services) => ({
     examine: Effect.provide(examine, services)
   }))
 )

@@ -1,12 +1,15 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type Check, Doctor, layer, Machine, ok, warning } from "../src/Doctor.js"
+import { Doctor, layer, Machine } from "../src/Doctor.js"
+import { type Check, ok, warning } from "../src/domain/Check.js"
 import { ProvisionError } from "../src/domain/Failure.js"
 import { HostPath } from "../src/domain/HostPath.js"
-import { type Command, type CommandResult, Host, HostError } from "../src/Host.js"
+import { type Command, type CommandResult, Host, HostError, Hosts } from "../src/Host.js"
 import { Packer, type Version } from "../src/Packer.js"
 import { layerHome } from "../src/Settings.js"
+import { HostMemory } from "../src/testing.js"
+import { platform } from "./inMemory.js"
 
 type Answer = Partial<CommandResult> | undefined
 
@@ -27,6 +30,7 @@ const host = (programs: Programs, ran: Array<string>) =>
   Layer.mock(Host, {
     name: "local",
     home: HostPath("/home"),
+    programs: { jobs: [], files: [] },
     run: ({ args, program }: Command) => {
       // `sh -c 'command -v "$1"' sh NAME` asks for NAME.
       const line = program === "sh" ? (args[3] ?? "") : [program, ...args].join(" ")
@@ -45,9 +49,16 @@ const host = (programs: Programs, ran: Array<string>) =>
     }
   })
 
-const settings = layerHome("/home", {
-  sources: [{ key: "home", value: "/home", from: "environment SANDBOXER_HOME" }]
-})
+const settings = (hosts: ReadonlyArray<string>) =>
+  layerHome("/home", {
+    sources: [{ key: "home", value: "/home", from: "environment SANDBOXER_HOME" }],
+    hosts: Object.fromEntries(
+      ["local", ...hosts].map((name) => [
+        name,
+        { slots: 2, connection: { host: name, port: null, user: null, identityFile: null } }
+      ])
+    )
+  })
 
 const machine = Layer.succeed(Machine, {
   kvm: Effect.succeed(warning("kvm", "there is none", "enable it")),
@@ -57,7 +68,9 @@ const machine = Layer.succeed(Machine, {
 const examine = (
   version: Version | ProvisionError,
   programs: Programs = healthy,
-  ran: Array<string> = []
+  ran: Array<string> = [],
+  hosts: Layer.Layer<Hosts> = Layer.mock(Hosts, {}),
+  named: ReadonlyArray<string> = []
 ): Effect.Effect<ReadonlyArray<Check>> =>
   Effect.flatMap(Doctor, (doctor) => doctor.examine).pipe(
     Effect.provide(layer),
@@ -67,7 +80,8 @@ const examine = (
         Layer.mock(Packer, {
           version: version instanceof ProvisionError ? Effect.fail(version) : Effect.succeed(version)
         }),
-        settings,
+        hosts,
+        settings(named),
         machine
       )
     )
@@ -187,5 +201,51 @@ describe("plugins", () => {
         if (answer?.exitCode === 1) expect(found?.detail).toContain("no such folder")
       }
     })
+  )
+
+  it.effect("names what hosts of the configuration lack, and which cannot be reached", () =>
+    Effect.gen(function* () {
+      const unreachable = new HostError({
+        reason: "unreachable",
+        host: "kvm3",
+        message: "kvm3 cannot be reached: no route",
+        hint: "check its name"
+      })
+      const there = (lacks: ReadonlyArray<string>) =>
+        HostMemory.make({
+          program: ({ args }, { print }) =>
+            Effect.as(
+              print(
+                args
+                  .slice(3)
+                  .map((name) => `${lacks.includes(name) ? "" : `/usr/bin/${name}`}\n`)
+                  .join("")
+              ),
+              0
+            )
+        })
+      const known = {
+        kvm1: yield* there([]),
+        kvm2: yield* there(["setsid", "rsync", "packer"])
+      }
+      const hosts = Layer.succeed(Hosts, {
+        get: ({ host: name }) =>
+          name === "kvm1" || name === "kvm2" ? Effect.succeed(known[name]) : Effect.fail(unreachable)
+      })
+      const checks = yield* examine(packer(1, 6, 6), healthy, [], hosts, ["kvm1", "kvm2", "kvm3"])
+      expect(checks.filter(({ name }) => name.startsWith("hosts."))).toEqual([
+        ok("hosts.kvm1", "somebody@elsewhere, port 22; what is needed is there"),
+        warning(
+          "hosts.kvm2",
+          "setsid, rsync are not on the PATH of kvm2",
+          "install it there: `sudo apt-get install util-linux rsync` (Debian)"
+        ),
+        warning(
+          "hosts.kvm3",
+          "kvm3 cannot be reached: no route",
+          "check its name; `sandboxer host check kvm3` says more"
+        )
+      ])
+    }).pipe(Effect.scoped, Effect.provide(platform))
   )
 })

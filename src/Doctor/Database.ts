@@ -4,7 +4,7 @@ import BetterSqlite3 from "better-sqlite3"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import { type Check, missing, ok, warning } from "../Doctor.js"
+import { type Check, missing, ok, warning } from "../domain/Check.js"
 import { SandboxStore, type SandboxStoreShape, StoreError } from "../SandboxStore.js"
 
 const name = "database"

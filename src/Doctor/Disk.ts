@@ -1,6 +1,6 @@
 /** The space for images and for what builds keep while they run. */
 import * as Effect from "effect/Effect"
-import { type Check, missing, ok, warning } from "../Doctor.js"
+import { type Check, missing, ok, warning } from "../domain/Check.js"
 import { dirname, type HostPath } from "../domain/HostPath.js"
 import { formatSize } from "../domain/Units.js"
 import type { HostError, HostShape } from "../Host.js"

@@ -1,7 +1,7 @@
 /** Whether guests run under KVM: it may be there and yet be useless, which only a guest that boots can tell. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { type Check, ok, warning } from "../Doctor.js"
+import { type Check, ok, warning } from "../domain/Check.js"
 import type { HostError, HostShape } from "../Host.js"
 import { bootedExitCode, bootSector } from "./bootSector.js"
 

@@ -2,7 +2,7 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
-import { type Check, missing, ok, warning } from "../Doctor.js"
+import { type Check, missing, ok, warning } from "../domain/Check.js"
 
 const name = "state-directory"
 const elsewhere = "or set SANDBOXER_HOME to a folder of yours"

@@ -1,6 +1,7 @@
 /** What OpenSSH and programs on the other side say when something is wrong, as a HostError. */
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
+import { installHint, notOnPath } from "../domain/Programs.js"
 import { HostError } from "../Host.js"
 import type { SshTarget } from "./SshOptions.js"
 
@@ -72,6 +73,11 @@ export const connectError = (name: string, target: SshTarget, stderr: string): H
       "check the configuration of ssh: `ssh -G HOST` reads it"
     )
   }
+  // We were let in, and the login shell did not find what is to run programs there.
+  const noShell = words.find((line) => line.includes("/bin/sh") && /not found|No such file/i.test(line))
+  if (noShell !== undefined) {
+    return of("program-missing", `${name} has no /bin/sh: ${noShell}`, "it takes a POSIX sh at that place")
+  }
   return of(
     "unreachable",
     `${name} cannot be reached: ${said}`,
@@ -114,6 +120,6 @@ export const missingProgram = (name: string, program: string) =>
   new HostError({
     reason: "program-missing",
     host: name,
-    message: `${program} is not on the PATH of ${name}`,
-    hint: `install it there; on Debian \`apt-file search bin/${program}\` names the package`
+    message: notOnPath([program], name),
+    hint: installHint([program])
   })

@@ -1,7 +1,7 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
-import type { Check } from "../Doctor.js"
+import type { Check } from "../domain/Check.js"
 import { UsageError } from "../domain/Errors.js"
 import { didYouMean } from "../domain/Nearest.js"
 import type { Connection } from "../domain/Placement.js"

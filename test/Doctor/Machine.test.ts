@@ -61,6 +61,7 @@ const machine = ({ closed, free = 100 * gib, run = () => gone }: Scene = {}) => 
   const host = Layer.mock(Host, {
     name: "local",
     home: HostPath(home),
+    programs: { jobs: [], files: [] },
     run: ({ args }) => {
       const answer = run(args[1] ?? "")
       return answer instanceof HostError

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import { ProvisionError } from "../../domain/Failure.js"
+import { installHint, lookFor, notOnPath } from "../../domain/Programs.js"
 import { formatSize } from "../../domain/Units.js"
 import { Host } from "../../Host.js"
 import { Packer } from "../../Packer.js"
@@ -14,16 +15,24 @@ export const preflight = Effect.fn(function* (plan: BuildPlan) {
   const reporter = yield* Reporter
   yield* reporter.phase("preflight")
   const version = yield* packer.version
-  const commands = [...plan.requires.commands, ...(plan.format === "as-built" ? [] : ["qemu-img"])]
-  for (const command of new Set(commands)) {
-    const { exitCode } = yield* host.run({ program: "sh", args: ["-c", 'command -v "$1"', "sh", command] })
-    if (exitCode !== 0) {
-      return yield* new ProvisionError({
-        reason: "command-missing",
-        message: `${command} is not on the PATH of ${host.name}`,
-        hint: `install it there; on Debian \`apt-file search bin/${command}\` names the package`
-      })
-    }
+  const needed = new Set([
+    ...plan.requires.commands,
+    ...(plan.format === "as-built" ? [] : ["qemu-img"]),
+    ...host.programs.jobs,
+    ...host.programs.files,
+    ...(plan.prepare === null ? [] : ["flock"])
+  ])
+  const { stdout } = yield* host.run({
+    program: "sh",
+    args: ["-c", lookFor, "sandboxer-preflight", ...needed]
+  })
+  const missing = stdout.split("\n").filter((line) => line !== "")
+  if (missing.length > 0) {
+    return yield* new ProvisionError({
+      reason: "command-missing",
+      message: notOnPath(missing, host.name),
+      hint: installHint(missing)
+    })
   }
   const free = yield* host.freeBytes(host.home)
   if (plan.requires.freeDisk !== null && free < plan.requires.freeDisk) {

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { ProvisionError } from "../../domain/Failure.js"
+import { installHint, notOnPath } from "../../domain/Programs.js"
 import { ToolVersion } from "../../domain/Receipt.js"
 import { formatSize } from "../../domain/Units.js"
 import { Host } from "../../Host.js"
@@ -43,7 +44,12 @@ export const reach = Effect.fn(function* (plan: AttachPlan) {
   const steps = yield* Steps
   yield* reporter.phase("reach")
   const answer = Effect.gen(function* () {
-    const needed = new Set([...plan.requires.commands, ...(plan.project === null ? [] : ["rsync"])])
+    const needed = new Set([
+      ...plan.requires.commands,
+      ...(plan.command === null ? [] : host.programs.jobs),
+      ...(plan.project === null ? [] : ["rsync"]),
+      ...(plan.collect.length === 0 ? [] : host.programs.files)
+    ])
     const { stdout } = yield* host.run(
       { program: "sh", args: ["-c", program, "sandboxer-reach", ...needed, "--", ...plan.tools] },
       { timeoutSeconds: longestAnswer }
@@ -53,8 +59,8 @@ export const reach = Effect.fn(function* (plan: AttachPlan) {
     if (missing.length > 0) {
       return yield* new ProvisionError({
         reason: "command-missing",
-        message: `${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} not on the PATH of ${host.name}`,
-        hint: `install it there; on Debian \`apt-file search bin/${missing[0]}\` names the package`
+        message: notOnPath(missing, host.name),
+        hint: installHint(missing)
       })
     }
     const free = plan.requires.freeDisk === null ? undefined : yield* host.freeBytes(host.home)

@@ -220,10 +220,14 @@ describe("before the build", () => {
       const { asked, failure } = yield* failing({
         script: images,
         requires: { commands: ["packer", "mformat"], freeDisk: undefined },
-        program: ({ args }) => (args.at(-1) === "mformat" ? Effect.succeed(1) : undefined)
+        program: ({ args }, { print }) =>
+          args.includes("mformat") ? Effect.as(print("mformat\nsetsid\n"), 0) : undefined
       })
       expect(failure.reason).toBe("command-missing")
-      expect(failure.message).toBe("mformat is not on the PATH of elsewhere")
+      expect(failure.message).toBe("mformat, setsid are not on the PATH of elsewhere")
+      expect(failure.hint).toBe(
+        "install it there: `sudo apt-get install util-linux` (Debian); on Debian `apt-file search bin/mformat` names the package"
+      )
       expect(asked.map(({ _tag }) => _tag)).toEqual(["Version"])
     }).pipe(Effect.provide(platform))
   )
