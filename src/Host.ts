@@ -85,6 +85,15 @@ export interface JobStopped {
   readonly left: 0
 }
 
+/**
+ * What is changed where others work, too, is changed behind a fence, a folder of a supervisor's term that need not be
+ * there: from when `stopJob` was called for it, or the folder that it is in is gone, nothing of it runs or begins.
+ */
+export interface RunOptions {
+  readonly timeoutSeconds?: number
+  readonly fence?: HostPath
+}
+
 export interface FileInfo {
   readonly type: "file" | "folder" | "other"
   readonly sizeBytes: number
@@ -98,6 +107,7 @@ export interface SyncOptions {
   readonly gitignore: boolean
   /** Says what would change, and changes nothing. */
   readonly dryRun: boolean
+  readonly fence?: HostPath
 }
 
 /** What a sync changes: a path relative to the folder. */
@@ -118,11 +128,12 @@ export interface HostShape {
   readonly name: string
   /** sandboxer's own folder on the host, private to the user. */
   readonly home: HostPath
+  /** What has to be on its PATH, beside sh: for jobs, and for files that are brought there or back. */
+  readonly programs: { readonly jobs: ReadonlyArray<string>; readonly files: ReadonlyArray<string> }
+  /** Whether it is reached, each time that this changes; what runs there as a job goes on meanwhile. */
+  readonly connected: Stream.Stream<boolean>
   /** Runs a command to its end, stdin closed; keeps at most 1 MiB of each output. Interrupting ends the command. */
-  readonly run: (
-    command: Command,
-    options?: { readonly timeoutSeconds?: number }
-  ) => Effect.Effect<CommandResult, HostError>
+  readonly run: (command: Command, options?: RunOptions) => Effect.Effect<CommandResult, HostError>
 
   /** Starts a job in its folder, which must exist, unless it was started before; any number may try at once. */
   readonly startJob: (job: Job) => Effect.Effect<void, HostError>
@@ -133,14 +144,20 @@ export interface HostShape {
   readonly livingJobs: Effect.Effect<ReadonlyArray<HostPath>, HostError>
   /** What a job printed from an offset on, as it comes; ends when the job has ended and all was read. */
   readonly followJob: (folder: HostPath, from: number) => Stream.Stream<JobOutput, HostError>
-  /** Asks a job to end, waits, kills what is left, and proves that nothing is. One not yet started never will be. */
+  /**
+   * Asks a job to end, waits, kills what is left, and proves that nothing is. One not yet started never will be: where
+   * its folder is not there, but the one that it is to be in is, it is made.
+   */
   readonly stopJob: (
     folder: HostPath,
     options: { readonly stop: StopSignal; readonly graceSeconds: number }
   ) => Effect.Effect<JobStopped, HostError>
 
-  /** Makes a local file or folder available as it is; the local host just names it. */
-  readonly place: (local: string) => Effect.Effect<HostPath, HostError>
+  /** Makes a local file or folder available as it is; the local host just names it, and needs no fence. */
+  readonly place: <E = never>(
+    local: string,
+    fence?: Effect.Effect<HostPath, E>
+  ) => Effect.Effect<HostPath, HostError | E>
   /** Copies a local file or folder to a path that must not exist. */
   readonly put: (local: string, path: HostPath) => Effect.Effect<void, HostError>
   /** Brings a file to a local path that must not exist; the file here is whole when this ends. */

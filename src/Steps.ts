@@ -7,7 +7,7 @@ import { type HostPath, join } from "./domain/HostPath.js"
 import { attemptHasEnded } from "./domain/Sandbox.js"
 import { Host, type HostError, type HostShape, type StopSignal } from "./Host.js"
 import { Provision } from "./Provision.js"
-import { SandboxStore, type StoreError } from "./SandboxStore.js"
+import { SandboxStore, type Step, type StoreError } from "./SandboxStore.js"
 
 /** A job of this provision: its folder on the host exists. */
 export interface JobRef {
@@ -36,6 +36,11 @@ export interface StepsShape {
     options: { readonly schema: Schema.Schema<A, I>; readonly stop: StopSignal },
     run: (job: JobRef) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | StoreError | HostError, R>
+  /**
+   * The fence of this term on the host, for what is changed outside of `folder`, where others work when this provision is
+   * over. Those of the terms before are down: nothing of them runs, nor ever will.
+   */
+  readonly fence: Effect.Effect<HostPath, StoreError | HostError>
 }
 
 /** @category services */
@@ -55,6 +60,11 @@ export const removeFolder = (
 }
 
 const folderKey = "folder"
+/** Whether the attempt has a folder that has to go. */
+export const hasFolder = (steps: ReadonlyArray<Step>): boolean => steps.some(({ key }) => key === folderKey)
+const fenceKey = (term: number) => `fence/${term}`
+/** A step that journals a fence, and no job, though it is stopped like one. */
+export const isFence = ({ key }: Step): boolean => /^fence\/\d+$/.test(key)
 
 /** @category layers */
 export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Provision | Host> =
@@ -67,9 +77,9 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
       const folder = join(folderOf(host.home, id), String(attempt))
       const done = new Map((yield* store.steps(id, attempt)).map((step) => [step.key, step]))
       // Made by whoever comes first, and then never again: a term that goes on behind the attempt's end finds it gone,
-      // and can start no Job in it. Without a job nothing comes into it: one errand less to a host that is far away.
-      const quick = (yield* store.plan(id))?.quick === true
-      if (!quick && !done.has(folderKey)) {
+      // and can start no Job in it.
+      const makeFolder = Effect.gen(function* () {
+        if (done.has(folderKey)) return
         yield* host.makeFolder(folder)
         yield* store
           .commit({ id, term }, { step: { attempt, key: folderKey, job: null, result: { value: null } } })
@@ -80,7 +90,28 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
               }).pipe(Effect.ignore)
             )
           )
-      }
+      })
+      // Without a job nothing may come into it: one errand less to a host that is far away.
+      const quick = (yield* store.plan(id))?.quick === true
+      if (!quick) yield* makeFolder
+      const fence = yield* Effect.cached(
+        Effect.gen(function* () {
+          if (quick) yield* makeFolder
+          const before = [...done.values()].flatMap((step) => (isFence(step) && step.job ? [step.job] : []))
+          yield* Effect.forEach(
+            before,
+            (job) => host.stopJob(job.folder, { stop: job.stop, graceSeconds: 0 }),
+            {
+              concurrency: "unbounded",
+              discard: true
+            }
+          )
+          // Written down before it is used: whoever comes next takes it down.
+          const job: JobStep = { folder: join(folder, `fence.${term}`), stop: "group" }
+          yield* store.commit({ id, term }, { step: { attempt, key: fenceKey(term), job, result: null } })
+          return job.folder
+        })
+      )
       const keep = <A, I>(key: string, schema: Schema.Schema<A, I>, result: A, job?: JobStep) =>
         Effect.gen(function* () {
           const encoded = yield* Effect.orDie(Schema.encode(schema)(result))
@@ -114,7 +145,8 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
             yield* store.commit({ id, term }, { step: { attempt, key, job, result: null } })
             yield* host.makeSubfolder(job.folder)
             return yield* keep(key, schema, yield* run({ key, folder: job.folder }), job)
-          })
+          }),
+        fence
       }
     })
   )

@@ -2,13 +2,13 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { HostPath } from "../src/domain/HostPath.js"
+import { HostPath, join } from "../src/domain/HostPath.js"
 import { Host } from "../src/Host.js"
 import { Provision } from "../src/Provision.js"
 import { SandboxStore, type SandboxStoreShape } from "../src/SandboxStore.js"
 import * as Steps from "../src/Steps.js"
 import { HostMemory, SandboxStoreMemory } from "../src/testing.js"
-import { id, plan, platform, sandbox } from "./inMemory.js"
+import { id, plan, platform, sandbox, temporaryFolder } from "./inMemory.js"
 
 const folder = HostPath(`/elsewhere/home/jobs/${id(1)}/1`)
 const at = new Date(1000)
@@ -167,3 +167,50 @@ it.scoped("an attempt has a folder of its own", () =>
     )
   })
 )
+
+describe("a fence", () => {
+  const sync = { exclude: [], gitignore: false, dryRun: false }
+
+  it.scoped("is written down before it is used, made by nobody, and one for a term", () =>
+    Effect.gen(function* () {
+      const { host, run, store } = yield* begun
+      const [first, second] = yield* run(({ fence }) => Effect.all([fence, fence]))
+      expect([first, second]).toEqual([`${folder}/fence.1`, `${folder}/fence.1`])
+      const steps = yield* journal(store)
+      expect(steps).toEqual([
+        { attempt: 1, key: "fence/1", job: { folder: first, stop: "group" }, result: null }
+      ])
+      expect(steps.every(Steps.isFence)).toBe(true)
+      expect(yield* host.list(folder)).toEqual([])
+    })
+  )
+
+  it.scoped("of a term before is down once a term has its own", () =>
+    Effect.gen(function* () {
+      const { host, run, take } = yield* begun
+      const shared = HostPath("/elsewhere/work")
+      const project = yield* temporaryFolder
+      const old = yield* run(({ fence }) => fence)
+      yield* host.sync(project, shared, { ...sync, fence: old })
+      yield* take(1)
+      const own = yield* run(({ fence }) => fence, 2)
+      yield* host.write(join(shared, "made"), "by the command")
+      expect(yield* Effect.flip(host.sync(project, shared, { ...sync, fence: old }))).toMatchObject({
+        message: expect.stringContaining("another supervisor took over")
+      })
+      expect(yield* host.list(shared)).toEqual(["made"])
+      yield* host.sync(project, shared, { ...sync, fence: own })
+      expect(yield* host.list(shared)).toEqual([])
+    }).pipe(Effect.provide(platform))
+  )
+
+  it.scoped("is had by nobody who lost the lease", () =>
+    Effect.gen(function* () {
+      const { run, store, take } = yield* begun
+      yield* run(() => Effect.void)
+      const late = run((steps) => Effect.zipRight(Effect.orDie(take(1)), steps.fence))
+      expect(yield* Effect.flip(late)).toMatchObject({ reason: "lease-lost" })
+      expect(yield* journal(store)).toEqual([])
+    })
+  )
+})

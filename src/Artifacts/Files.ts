@@ -1,6 +1,5 @@
 /** Artifacts as files of this machine. */
 import { randomBytes } from "node:crypto"
-import type { PlatformError } from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
@@ -14,7 +13,7 @@ import { SandboxStore } from "../SandboxStore.js"
 import { Settings } from "../Settings.js"
 import * as Results from "./Results.js"
 import * as Staging from "./Staging.js"
-import { cannotWrite } from "./Staging.js"
+import { cannotWrite, removeEmpty } from "./Staging.js"
 
 /** @category layers */
 export const layer = Layer.effect(
@@ -58,12 +57,20 @@ export const layer = Layer.effect(
         })
       })
 
-    /** Folders within a folder of artifacts that have nothing in them. */
-    const removeEmpty = (folder: string, at: string): Effect.Effect<void, PlatformError> =>
+    /** Folders within a folder of artifacts, from an inner one on, as far as they have nothing in them. */
+    const removeEmptyWithin = (folder: string, at: string): Effect.Effect<void> =>
+      at.startsWith(`${folder}/`)
+        ? Effect.zipRight(removeEmpty(at), removeEmptyWithin(folder, path.dirname(at)))
+        : Effect.void
+
+    /** Takes a published file away, unless it is another by now: by way of staging, where no other term can. */
+    const unpublish = (file: string, sha256: string, staged: string) =>
       Effect.gen(function* () {
-        if (!at.startsWith(`${folder}/`) || (yield* fs.readDirectory(at)).length > 0) return
-        yield* fs.remove(at, { recursive: true })
-        yield* removeEmpty(folder, path.dirname(at))
+        // One that was there before us is not ours to take away.
+        if (!(yield* isThere(file)) || (yield* digest(file)) !== sha256) return
+        // Last, as it tells that there is something to take away.
+        if (yield* isThere(`${file}.sha256`)) yield* fs.rename(`${file}.sha256`, `${staged}/sha256`)
+        yield* fs.rename(file, `${staged}/file`)
       })
 
     return {
@@ -75,11 +82,9 @@ export const layer = Layer.effect(
         }).pipe(Effect.catchTags({ BadArgument: cannotWrite, SystemError: cannotWrite })),
       publish: (files: ReadonlyArray<Publication>, { folder, replace }: Destination) =>
         Effect.gen(function* () {
-          const ready = staging.in(folder)
           if ((yield* intended) === undefined) yield* intend(folder, [])
           yield* fs.makeDirectory(folder, { recursive: true })
-          yield* staging.clear(folder)
-          yield* fs.makeDirectory(ready, { mode: 0o700 })
+          const ready = yield* staging.begin(folder)
           const staged = yield* Effect.forEach(files, (file) => stage(file, ready))
           const made = staged.map(
             ({ format, name, primary, sha256, sizeBytes }): Artifact => ({
@@ -120,13 +125,18 @@ export const layer = Layer.effect(
         if (publication === undefined) return
         const { artifacts, folder } = publication
         yield* staging.clear(folder)
-        for (const { path: file, sha256 } of artifacts) {
-          // One that was there before us is not ours to take away.
-          if (!(yield* isThere(file)) || (yield* digest(file)) !== sha256) continue
-          // Last, as it tells that there is something to take away.
-          yield* fs.remove(`${file}.sha256`, { force: true })
-          yield* fs.remove(file)
-          yield* removeEmpty(folder, path.dirname(file))
+        if (artifacts.length > 0 && (yield* isThere(folder))) {
+          yield* staging.begin(folder).pipe(
+            Effect.flatMap((staged) =>
+              Effect.forEach(artifacts, ({ path: file, sha256 }) =>
+                Effect.zipRight(
+                  unpublish(file, sha256, staged),
+                  removeEmptyWithin(folder, path.dirname(file))
+                )
+              )
+            ),
+            Effect.ensuring(staging.leave(folder))
+          )
         }
         // A receipt tells of what failed, too.
         const others = ((yield* store.get(id))?.artifacts ?? []).filter(
@@ -134,9 +144,7 @@ export const layer = Layer.effect(
         )
         yield* store.commit({ id, term }, { change: { artifacts: others } })
         // A folder of its own has its id for a name; any other is the user's.
-        if (path.basename(folder) === id && (yield* isThere(folder))) {
-          if ((yield* fs.readDirectory(folder)).length === 0) yield* fs.remove(folder, { recursive: true })
-        }
+        if (path.basename(folder) === id) yield* removeEmpty(folder)
       }).pipe(Effect.catchTags({ BadArgument: cannotWrite, SystemError: cannotWrite }))
     }
   })

@@ -64,11 +64,9 @@ export const make = (staging: Staging) =>
       ) =>
         Effect.gen(function* () {
           const { folder, own } = into
-          const staged = staging.in(folder)
           yield* staging.intend(folder, [])
           yield* fs.makeDirectory(folder, { recursive: true })
-          yield* staging.clear(folder)
-          yield* fs.makeDirectory(staged, { mode: 0o700 })
+          const staged = yield* staging.begin(folder)
           yield* host.fetch(from.folder, from.names, staged)
           const files = yield* Effect.forEach(
             from.names,
@@ -93,14 +91,10 @@ export const make = (staging: Staging) =>
         ),
       receipt: (receipt: Receipt, { folder, own }: ResultsFolder) =>
         Effect.gen(function* () {
-          const staged = path.join(staging.in(folder), receiptName)
           if ((yield* staging.intended) === undefined) yield* staging.intend(folder, [])
           yield* fs.makeDirectory(folder, { recursive: true })
-          yield* staging.clear(folder)
-          yield* fs.makeDirectory(staging.in(folder), { mode: 0o700 })
+          const staged = path.join(yield* staging.begin(folder), receiptName)
           yield* fs.writeFileString(staged, print(receipt))
-          // Whoever has lost the lease since does not replace what another one wrote.
-          yield* store.commit({ id, term }, {})
           const sha256 = yield* staging.digest(staged)
           const { size } = yield* fs.stat(staged)
           yield* fs.rename(staged, path.join(folder, receiptName))

@@ -1,4 +1,5 @@
 /** What both ways of publishing have in common: a place to make files ready in, and word of what will be published. */
+import { rmdirSync } from "node:fs"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
@@ -23,6 +24,10 @@ export const cannotWrite = (error: { readonly message: string }) =>
     })
   )
 
+/** By rmdir(2), since somebody may put something into it at any moment. */
+export const removeEmpty = (folder: string): Effect.Effect<void> =>
+  Effect.ignore(Effect.try(() => rmdirSync(folder)))
+
 /** For one provision. */
 export const make = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
@@ -38,10 +43,18 @@ export const make = Effect.gen(function* () {
       { discard: true }
     )
   return {
+    /** Makes the staging folder of this term, which those before it have no more. */
+    begin: (folder: string) =>
+      Effect.gen(function* () {
+        const staging = path.join(folder, nameOf(term))
+        yield* clear(folder)
+        yield* fs.makeDirectory(staging, { mode: 0o700 })
+        // Whoever made it behind another's back does nothing with it; whoever lost the lease since finds it gone.
+        yield* store.commit({ id, term }, {})
+        return staging
+      }),
     digest: (file: string) => Effect.provideService(Digest.sha256(file), FileSystem.FileSystem, fs),
     isThere: (file: string) => Effect.orElseSucceed(fs.exists(file), () => false),
-    /** The staging folder of this term. */
-    in: (folder: string) => path.join(folder, nameOf(term)),
     clear,
     /**
      * What is done whichever way publishing ended. A term that goes on behind the attempt's end made its folders
@@ -51,9 +64,7 @@ export const make = Effect.gen(function* () {
       Effect.gen(function* () {
         yield* clear(folder)
         const late = attemptHasEnded(yield* store.get(id), attempt)
-        if (late && path.basename(folder) === id && (yield* fs.readDirectory(folder)).length === 0) {
-          yield* fs.remove(folder, { recursive: true })
-        }
+        if (late && path.basename(folder) === id) yield* removeEmpty(folder)
       }).pipe(Effect.ignore),
     intended: Effect.flatMap(store.steps(id, attempt), (steps) => {
       const value = steps.find(({ key }) => key === publicationKey)?.result?.value

@@ -14,6 +14,7 @@ import { HostPath, join } from "../domain/HostPath.js"
 import { type Command, cookie, HostError, type HostShape, type JobOutput, type JobStatus } from "../Host.js"
 import { bootId, processesWith, processInfo, valuesOf } from "../Proc.js"
 import * as Processes from "../Processes.js"
+import * as Fence from "./Fence.js"
 import { jobWrapper } from "./JobWrapper.js"
 import * as Rsync from "./Rsync.js"
 
@@ -182,11 +183,21 @@ const within = <E>(seconds: number, gone: Effect.Effect<boolean, E>) =>
 const allGone = (folder: HostPath) => Effect.map(census(folder), (left) => left.length === 0)
 const leaderGone = (folder: HostPath) => Effect.map(identityOf(folder), (identity) => identity === undefined)
 
+/** Its folder may yet have to be made. */
+const claim = (folder: HostPath) => {
+  const make = (path: HostPath) => attempt(() => fs.mkdir(path, { mode: 0o700 }))
+  return Effect.catchIf(
+    make(join(folder, "claim")),
+    (error) => error.reason === "not-found",
+    () => Effect.zipRight(make(folder), make(join(folder, "claim")))
+  )
+}
+
 const stopJob: HostShape["stopJob"] = (folder, { graceSeconds, stop }) =>
   Effect.gen(function* () {
     // The claim is taken where nobody has it: one that is about to start finds it and does not.
     yield* Effect.catchIf(
-      attempt(() => fs.mkdir(join(folder, "claim"), { recursive: false })),
+      claim(folder),
       (error) => error.reason === "exists" || error.reason === "not-found",
       () => Effect.void
     )
@@ -260,18 +271,36 @@ const processCommand = ({ args, cwd, env, program }: Command): Processes.Process
   ...(env === undefined ? {} : { env })
 })
 
-const rsync = (args: ReadonlyArray<string>) =>
+const run: HostShape["run"] = (command, { fence, ...options } = {}) => {
+  const given = processCommand(fence === undefined ? command : Fence.behind(fence, command))
+  return Effect.filterOrFail(
+    Effect.mapError(Processes.run(given, options), processError),
+    ({ stderr }) => fence === undefined || !Fence.wasRefused(stderr),
+    () => Fence.takenDown(name)
+  )
+}
+
+const rsync = (args: ReadonlyArray<string>, fence: HostPath | undefined) =>
   Effect.flatMap(
-    Effect.mapError(Processes.run({ program: "rsync", args }), processError),
-    ({ exitCode, stderr, stdout }) =>
-      exitCode === 0
-        ? Effect.succeed(stdout)
+    run({ program: "rsync", args }, fence === undefined ? {} : { fence }),
+    ({ exitCode, stderr, stdout }) => {
+      if (exitCode === 0) return Effect.succeed(stdout)
+      // Behind a fence it is a shell that does not find it.
+      return exitCode === 127
+        ? processError(
+            new Processes.ProcessError({
+              reason: "not-found",
+              program: "rsync",
+              message: "rsync is not on the PATH"
+            })
+          )
         : new HostError({
             reason: "other",
             host: name,
             message: `rsync ended with exit code ${exitCode}: ${stderr.trim().split("\n")[0]}`,
             hint: "check the paths, their permissions, and the space there"
           })
+    }
   )
 
 /**
@@ -281,7 +310,9 @@ const rsync = (args: ReadonlyArray<string>) =>
 export const make = (home: HostPath): HostShape => ({
   name,
   home,
-  run: (command, options) => Effect.mapError(Processes.run(processCommand(command), options), processError),
+  programs: { jobs: [], files: [] },
+  connected: Stream.never,
+  run,
   startJob: ({ args, cwd, env, folder, program }) =>
     Effect.asVoid(
       Effect.mapError(
@@ -359,7 +390,7 @@ export const make = (home: HostPath): HostShape => ({
       (stat) => stat.bavail * stat.bsize
     ),
   sync: (local, folder, options) =>
-    Effect.map(rsync(Rsync.syncArguments(local, `${folder}/`, options)), Rsync.parseChanges),
+    Effect.map(rsync(Rsync.syncArguments(local, `${folder}/`, options), options.fence), Rsync.parseChanges),
   fetch: (folder, names, local) =>
     Effect.forEach(
       names,

@@ -10,8 +10,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { basename, dirname, HostPath, join } from "../domain/HostPath.js"
 import { type Command, HostError, type HostShape, Hosts, type Job } from "../Host.js"
+import * as Fence from "./Fence.js"
 import * as MemoryJobs from "./MemoryJobs.js"
 
 /** What a program has of its host: it prints, and it does with files what the host can do with them. */
@@ -31,6 +33,7 @@ export interface MemoryHostOptions {
   /** What is run for any command; by default one that ends well and says nothing. */
   readonly program?: Program
   readonly freeBytes?: number
+  readonly connected?: Stream.Stream<boolean>
 }
 
 /** `mode` is 0600 for what `write` wrote. */
@@ -139,14 +142,28 @@ export const make = (
         commands.push(command)
         return program(command, { print, host })
       })
-    const { forget, running, ...jobs } = MemoryJobs.make({ scope, isFolder, missing, run: execute })
+    const { forget, isClaimed, running, ...jobs } = MemoryJobs.make({
+      scope,
+      isFolder,
+      makeFolder,
+      missing,
+      run: execute
+    })
+    const behind = (fence: HostPath | undefined) =>
+      Effect.suspend(() =>
+        fence === undefined || (isFolder(dirname(fence)) && !isClaimed(fence))
+          ? Effect.void
+          : Effect.fail(Fence.takenDown(name))
+      )
 
     const host: HostShape = {
       ...jobs,
       name,
       home,
-      run: (command, { timeoutSeconds = Number.POSITIVE_INFINITY } = {}) =>
-        Effect.suspend(() => {
+      programs: { jobs: ["setsid"], files: ["rsync"] },
+      connected: options.connected ?? Stream.never,
+      run: (command, { fence, timeoutSeconds = Number.POSITIVE_INFINITY } = {}) =>
+        Effect.flatMap(behind(fence), () => {
           let stdout = ""
           const print = (text: string) =>
             Effect.sync(() => {
@@ -160,13 +177,14 @@ export const make = (
               hostError("no-answer", `${command.program} did not end within ${timeoutSeconds} s`)
           })
         ),
-      place: (local) => {
-        const placed = join(home, `placed${path.resolve(local)}`)
-        return Effect.sync(() => makeFolder(dirname(placed))).pipe(
-          Effect.zipRight(put(local, placed)),
-          Effect.as(placed)
-        )
-      },
+      place: (local, fence) =>
+        Effect.gen(function* () {
+          yield* behind(fence === undefined ? undefined : yield* fence)
+          const placed = join(home, `placed${path.resolve(local)}`)
+          makeFolder(dirname(placed))
+          yield* put(local, placed)
+          return placed
+        }),
       put: (local, at) =>
         Effect.suspend(() =>
           files.has(at) || isFolder(at)
@@ -218,8 +236,9 @@ export const make = (
           if (![...files.keys(), ...folders].some((other) => dirname(other) === at)) folders.delete(at)
         }),
       freeBytes: () => Effect.succeed(options.freeBytes ?? 2 ** 40),
-      sync: (local, folder, { dryRun }) =>
+      sync: (local, folder, { dryRun, fence }) =>
         Effect.gen(function* () {
+          yield* behind(fence)
           const wanted = yield* Effect.mapError(localFiles(local), fromLocal)
           const own = [...files.keys()].filter((at) => at.startsWith(`${folder}/`))
           const gone = own.filter((at) => !wanted.has(at.slice(folder.length + 1)))

@@ -7,7 +7,7 @@ import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { HostPath } from "../domain/HostPath.js"
+import { dirname, type HostPath } from "../domain/HostPath.js"
 import type { HostError, HostShape, Job, JobOutput, JobStatus } from "../Host.js"
 
 interface Kept {
@@ -35,6 +35,7 @@ const newJob = (job: Job | undefined, status: JobStatus): Kept => ({
 export const make = (options: {
   readonly scope: Scope.Scope
   readonly isFolder: (path: HostPath) => boolean
+  readonly makeFolder: (path: HostPath) => void
   readonly missing: (path: HostPath) => HostError
   readonly run: (job: Job, print: (text: string) => Effect.Effect<void>) => Effect.Effect<number, HostError>
 }) => {
@@ -120,7 +121,10 @@ export const make = (options: {
   const stopJob: HostShape["stopJob"] = (folder, { graceSeconds }) =>
     Effect.suspend(() => {
       const job = jobs.get(folder)
-      if (job === undefined && isFolder(folder)) jobs.set(folder, newJob(undefined, { _tag: "Interrupted" }))
+      if (job === undefined && isFolder(dirname(folder))) {
+        options.makeFolder(folder)
+        jobs.set(folder, newJob(undefined, { _tag: "Interrupted" }))
+      }
       if (job?.status._tag !== "Running") return Effect.succeed({ killed: 0, left: 0 } as const)
       const told = graceSeconds > 0
       const end: JobStatus = told ? { _tag: "Exited", exitCode: 143 } : { _tag: "Interrupted" }
@@ -139,6 +143,7 @@ export const make = (options: {
     ),
     followJob,
     stopJob,
+    isClaimed: (folder: HostPath) => jobs.has(folder),
     /** Forgets the jobs that have ended below a folder: their files are gone. */
     forget: (isGone: (folder: HostPath) => boolean) => {
       for (const [folder, { status }] of jobs) {

@@ -26,6 +26,8 @@ export const make = (
     return {
       name,
       home,
+      programs: { jobs: ["setsid"], files: ["rsync"] },
+      connected: link.connected,
       ...SshRun.make(link, home),
       ...SshJobs.make(link, home),
       ...SshFiles.make(link, home),

@@ -126,16 +126,17 @@ export const make = (link: Link, home: HostPath): Files => {
 
   return {
     // Links within stay links; what others lead to is sent, since they lead nowhere there.
-    place: (path) =>
+    place: (path, fence) =>
       Effect.gen(function* () {
+        const behind = fence === undefined ? undefined : yield* fence
         const real = yield* local(() => fs.realpath(path))
         const isFolder = yield* local(async () => (await fs.stat(real)).isDirectory())
         const to = placeOf(path)
         yield* makeFolder(isFolder ? to : dirname(to))
         const kept = ["--perms", "--times", "--links", "--copy-unsafe-links"]
         yield* isFolder
-          ? push(["--recursive", "--delete", ...kept], `${real}/`, HostPath(`${to}/`))
-          : push(kept, real, to)
+          ? push(["--recursive", "--delete", ...kept], `${real}/`, HostPath(`${to}/`), behind)
+          : push(kept, real, to, behind)
         return to
       }),
     put: (path, to) =>
@@ -214,7 +215,12 @@ export const make = (link: Link, home: HostPath): Files => {
       ),
     sync: (from, folder, options) =>
       Effect.map(
-        push(Rsync.syncOptions(options), `${from.replace(/\/+$/, "")}/`, HostPath(`${folder}/`)),
+        push(
+          Rsync.syncOptions(options),
+          `${from.replace(/\/+$/, "")}/`,
+          HostPath(`${folder}/`),
+          options.fence
+        ),
         Rsync.parseChanges
       ),
     fetch: (folder, names, to) =>

@@ -12,6 +12,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Connection } from "../domain/Placement.js"
+import { installHint } from "../domain/Programs.js"
 import { HostError } from "../Host.js"
 import * as Processes from "../Processes.js"
 import { connectError, fileError, linkLost } from "./SshErrors.js"
@@ -107,6 +108,8 @@ export interface Link {
   readonly arguments: ReadonlyArray<string>
   /** Connects, unless there is a connection; a host that was reached before is waited for. */
   readonly connect: Effect.Effect<Known, HostError>
+  /** Whether the host is reached, each time that this changes. */
+  readonly connected: Stream.Stream<boolean>
   /** Whether the shared connection is there. */
   readonly lives: Effect.Effect<boolean, HostError>
   /** Has a program run to its end there; `again` where that may happen twice, should the connection be lost. */
@@ -123,7 +126,7 @@ export const processError = (name: string) => (error: Processes.ProcessError) =>
         reason: "program-missing",
         host: name,
         message: `${name} is reached by ${error.program}, which is not on the PATH here`,
-        hint: `install it: \`sudo apt-get install ${error.program === "ssh" ? "openssh-client" : error.program}\` (Debian)`
+        hint: installHint([error.program], "here")
       })
     : new HostError({
         reason: error.reason === "timeout" ? "no-answer" : "other",
@@ -149,6 +152,23 @@ export const make = (name: string, home: string, connection: Connection): Link =
   // One that was made already, by whichever process.
   let known: Known | undefined
   let reached = false
+  let isConnected = true
+  const listeners = new Set<(connected: boolean) => void>()
+  const tell = (connected: boolean) => {
+    if (connected === isConnected) return
+    isConnected = connected
+    for (const listener of listeners) listener(connected)
+  }
+  const connected = Stream.async<boolean>((emit) => {
+    const listener = (now: boolean) => void emit.single(now)
+    listeners.add(listener)
+    listener(isConnected)
+    return Effect.sync(() => void listeners.delete(listener))
+  })
+  const lost = () => {
+    known = undefined
+    tell(false)
+  }
 
   const readKnown = Effect.suspend(() =>
     fs.existsSync(target.socket) && fs.existsSync(knownFile)
@@ -254,6 +274,7 @@ export const make = (name: string, home: string, connection: Connection): Link =
     const kept = yield* readKnown
     known = Option.isSome(kept) && (yield* lives) ? kept.value : yield* connectNow
     reached = true
+    tell(true)
     return known
   })
   const connect = Effect.retry(connectOnce, {
@@ -292,7 +313,7 @@ export const make = (name: string, home: string, connection: Connection): Link =
       begin((options) => answer(options, question)),
       ({ exitCode, stderr, stdout }) => {
         if (exitCode !== undefined) return Effect.succeed({ exitCode, stdout, stderr })
-        known = undefined
+        lost()
         return linkLost(name)
       }
     ).pipe(
@@ -312,11 +333,20 @@ export const make = (name: string, home: string, connection: Connection): Link =
         ended: Effect.tap(ended, ({ exitCode }) =>
           Effect.sync(() => {
             shares = begun()
-            if (exitCode === undefined) known = undefined
+            if (exitCode === undefined) lost()
           })
         )
       }
     })
 
-  return { name, destination: connection.host, arguments: sharing(target), connect, lives, ask, open }
+  return {
+    name,
+    destination: connection.host,
+    arguments: sharing(target),
+    connect,
+    connected,
+    lives,
+    ask,
+    open
+  }
 }

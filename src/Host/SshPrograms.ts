@@ -200,7 +200,8 @@ exit 0
 export const stop = `
 ${aboutJob}
 stop=$2 grace=$3
-mkdir "$folder/claim" 2>/dev/null
+umask 077
+mkdir "$folder/claim" 2>/dev/null || mkdir "$folder" "$folder/claim" 2>/dev/null
 seconds() { date +%s; }
 if [ "$grace" -gt 0 ]; then
   tries=0

@@ -5,8 +5,10 @@ import * as Stream from "effect/Stream"
 import type { HostPath } from "../domain/HostPath.js"
 import { HostError } from "../Host.js"
 import * as Processes from "../Processes.js"
+import * as Fence from "./Fence.js"
 import { fileError, linkLost, missingProgram } from "./SshErrors.js"
 import { backoff, type Link, processError } from "./SshLink.js"
+import { quote } from "./SshShell.js"
 
 /** A word for rsync's `--rsh`, which knows quotes, and a quote in them by doubling it. */
 const word = (text: string) => `'${text.replaceAll("'", "''")}'`
@@ -24,6 +26,7 @@ export const rsyncOver = (link: Link) => {
       .trim()
       .split("\n")
       .filter((line) => !/^rsync error:/.test(line))
+    if (Fence.wasRefused(stderr)) return Fence.takenDown(link.name)
     if (
       /rsync: (command )?not found|rsync: not found|Unknown command: rsync/.test(stderr) ||
       exitCode === 127
@@ -75,9 +78,18 @@ export const rsyncOver = (link: Link) => {
     )
 
   return {
-    /** Sends what is at a local path, as rsync takes it. */
-    push: (options: ReadonlyArray<string>, from: string, to: HostPath) =>
-      run([...options, "--", from, at(to)], ""),
+    /** Sends what is at a local path, as rsync takes it; behind a fence, if there is one. */
+    push: (options: ReadonlyArray<string>, from: string, to: HostPath, fence?: HostPath) =>
+      run(
+        [
+          ...options,
+          ...(fence === undefined ? [] : [`--rsync-path=${Fence.line(fence, "rsync", quote)}`]),
+          "--",
+          from,
+          at(to)
+        ],
+        ""
+      ),
     /** Brings what is at a path there. */
     pull: (options: ReadonlyArray<string>, from: HostPath, to: string, input = "") =>
       run([...options, "--", at(from), to], input)

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import { type HostPath, join } from "../domain/HostPath.js"
 import { HostError, type HostShape } from "../Host.js"
 import * as Processes from "../Processes.js"
+import * as Fence from "./Fence.js"
 import { linkLost, missingProgram } from "./SshErrors.js"
 import { type Link, processError } from "./SshLink.js"
 import * as Programs from "./SshPrograms.js"
@@ -43,7 +44,8 @@ printf '%s' "\${file#./}"
 `
 
 export const make = (link: Link, home: HostPath): Pick<HostShape, "run" | "interact"> => {
-  const run: HostShape["run"] = ({ args, cwd, env, program }, options = {}) => {
+  const run: HostShape["run"] = (command, { fence, timeoutSeconds } = {}) => {
+    const { args, cwd, env, program } = fence === undefined ? command : Fence.behind(fence, command)
     const asked = Effect.flatMap(exporting(link.name, env), (exports) =>
       Effect.flatMap(
         // Where the connection was lost, nobody knows how far it came.
@@ -54,10 +56,11 @@ export const make = (link: Link, home: HostPath): Pick<HostShape, "run" | "inter
         ({ exitCode, stderr, stdout }) =>
           exitCode === 127 && stderr.endsWith(`${Programs.notFoundMark}\n`)
             ? missingProgram(link.name, program)
-            : Effect.succeed({ exitCode, stdout: stdout.toString("utf8"), stderr })
+            : fence !== undefined && Fence.wasRefused(stderr)
+              ? Fence.takenDown(link.name)
+              : Effect.succeed({ exitCode, stdout: stdout.toString("utf8"), stderr })
       )
     )
-    const { timeoutSeconds } = options
     return timeoutSeconds === undefined
       ? asked
       : Effect.timeoutFail(asked, {
@@ -66,7 +69,7 @@ export const make = (link: Link, home: HostPath): Pick<HostShape, "run" | "inter
             new HostError({
               reason: "no-answer",
               host: link.name,
-              message: `${program} did not end within ${timeoutSeconds} s on ${link.name}`,
+              message: `${command.program} did not end within ${timeoutSeconds} s on ${link.name}`,
               hint: "run the program there by hand and see what it says"
             })
         })

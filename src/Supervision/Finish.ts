@@ -10,20 +10,27 @@ import { keep } from "../Kept.js"
 import type { RecipeError } from "../Recipe.js"
 import { type Lease, SandboxStore } from "../SandboxStore.js"
 import { Secrets } from "../Secrets.js"
-import { folderOf, removeFolder } from "../Steps.js"
+import { folderOf, hasFolder, isFence, removeFolder } from "../Steps.js"
 import { type End, type FailedEnd, failureOf, outcome, withWayOut } from "./End.js"
 
-/** Stops every job of the attempt and proves that nothing of them runs: how many processes had to be killed. */
+/**
+ * Stops every job of the attempt, takes its fences down, and proves that nothing of them runs: how many processes had to
+ * be killed.
+ */
 const stopJobs = (lease: Lease, attempt: number, host: HostShape, graceSeconds: number) =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
-    const jobs = (yield* store.steps(lease.id, attempt)).flatMap(({ job }) => (job === null ? [] : [job]))
+    const begun = (yield* store.steps(lease.id, attempt)).filter(({ job }) => job !== null)
     const stopped = yield* Effect.forEach(
-      jobs,
+      begun.flatMap(({ job }) => (job === null ? [] : [job])),
       ({ folder, stop }) => host.stopJob(folder, { stop, graceSeconds }),
       { concurrency: "unbounded" }
     )
-    return { jobs: jobs.length, killed: stopped.reduce((sum, { killed }) => sum + killed, 0), left: 0 }
+    return {
+      jobs: begun.filter((step) => !isFence(step)).length,
+      killed: stopped.reduce((sum, { killed }) => sum + killed, 0),
+      left: 0
+    }
   })
 
 /** Keeps what a failure is to be looked into with; its hint says where. */
@@ -83,15 +90,20 @@ export const finish = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostSha
     const phase = (yield* store.get(lease.id))?.phase?.name
     const proof = yield* stopJobs(lease, sandbox.attempt, host, asked ? graceOf(phase) : 0)
     if (end.state !== "ready") yield* artifacts.withdraw
+    // One that is quick has it only where it changed something there.
+    const removed =
+      !plan.quick || hasFolder(yield* store.steps(lease.id, sandbox.attempt))
+        ? removeFolder(host, lease.id, sandbox.attempt)
+        : Effect.void
     const told = end.state === "failed" ? yield* keepFiles(lease, sandbox.attempt, host, end) : end
     if (told.state === "failed" && (yield* isTriedAgain(lease, sandbox, plan, told))) {
       // What the attempt had goes; secrets, which may lie beside it, are needed again.
-      if (!plan.quick) yield* removeFolder(host, lease.id, sandbox.attempt)
+      yield* removed
       yield* beginAnew(lease, sandbox, plan, told)
       return true
     }
     yield* secrets.forget(lease.id, sandbox.attempt)
-    if (!plan.quick) yield* removeFolder(host, lease.id, sandbox.attempt)
+    yield* removed
     const { change, event } = yield* outcome(withWayOut(told, sandbox), plan, proof)
     yield* store.commit(lease, {
       change,

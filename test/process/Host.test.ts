@@ -418,9 +418,10 @@ describe("stopping a job", () => {
   )
 
   it.live(
-    "before it was started keeps it from ever being",
+    "before it was started, or its folder was made, keeps it from ever being",
     test((host) =>
       Effect.gen(function* () {
+        rmSync(folder, { recursive: true })
         expect(yield* stopped(host, "group", 20)).toEqual({ killed: 0, left: 0 })
         yield* host.startJob(sh("echo ran >ran"))
         yield* until("the end of the wrapper", () => processesWith(cookie, folder).length === 0)
@@ -437,9 +438,12 @@ describe("stopping a job", () => {
         yield* ran(host, sh("exit 4"))
         expect(yield* stopped(host, "leader", 20)).toEqual({ killed: 0, left: 0 })
         expect(yield* host.jobStatus(folder)).toEqual({ _tag: "Exited", exitCode: 4 })
-        rmSync(folder, { recursive: true })
-        expect(yield* stopped(host, "leader", 20)).toEqual({ killed: 0, left: 0 })
-        expect(existsSync(folder)).toBe(false)
+        const nowhere = HostPath(join(home, "gone", "job"))
+        expect(yield* host.stopJob(nowhere, { stop: "leader", graceSeconds: 20 })).toEqual({
+          killed: 0,
+          left: 0
+        })
+        expect(existsSync(path("gone"))).toBe(false)
       })
     )
   )

@@ -3,11 +3,12 @@
  * machine where it cannot be killed, and goes on to the end. Then the first one wakes up: nothing that it does counts.
  */
 import { createHash } from "node:crypto"
-import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { beforeAll, describe, expect } from "@effect/vitest"
 import Database from "better-sqlite3"
 import { it, Lab, type SandboxJson, waitFor } from "./harness.js"
+import { Sshd } from "./sshd.js"
 import { lives } from "./until.js"
 
 const options = ["-i", "format=qcow2"]
@@ -157,5 +158,42 @@ describe.concurrent("a supervisor that was stopped, and goes on behind another's
     await goOn(lab, first)
     await lab.quiet()
     expect(await kept(lab, sandbox)).toEqual(undisturbed)
+  })
+
+  it("while it sends a project into a workspace that the next build uses by then", async ({ lab }) => {
+    // The first rsync there goes on when it is told to, if it is there still.
+    lab.script(
+      "there/rsync",
+      'if mkdir "$HOME/once" 2>/dev/null; then echo $$ >"$HOME/pid"; until [ -e "$HOME/go" ]; do sleep 0.1; done; fi; exec /usr/bin/rsync "$@"'
+    )
+    const sshd = await Sshd.start({ path: `${join(lab.folder, "there")}:/usr/bin:/bin` })
+    try {
+      lab.write(".config/sandboxer/config.yaml", { hosts: { builder: sshd.settings } })
+      lab.write("project/a.txt", "a")
+      const build = (command: string, ...args: ReadonlyArray<string>) =>
+        lab.json<SandboxJson>(
+          ...["create", "-p", "profile.vm-packer-attach", "-i", "host=builder", "-i", "project=project"],
+          ...["-i", `command=${command}`, ...args]
+        )
+      await build("true", "--detach")
+      const pidFile = join(sshd.home, "pid")
+      const pid = await waitFor(
+        "rsync there",
+        () => (existsSync(pidFile) && Number(readFileSync(pidFile, "utf8"))) || undefined
+      )
+      const first = await lab.supervisor()
+      await stopAndRelease(lab, first)
+      expect((await lab.json<SandboxJson>("wait", "project")).state).toBe("ready")
+      const next = await build("echo object >made.o")
+      const workspace = next.endpoint?.workdir ?? ""
+      writeFileSync(join(sshd.home, "go"), "")
+      await waitFor("the end of rsync there", () => !lives(pid))
+      await goOn(lab, first)
+      expect(readdirSync(workspace).sort()).toEqual([".sandboxer-workspace", "a.txt", "made.o"])
+      expect(sshd.jobProcesses()).toEqual([])
+      expect(readdirSync(join(sshd.home, ".sandboxer/jobs"))).toEqual([])
+    } finally {
+      await sshd.dispose()
+    }
   })
 })

@@ -101,7 +101,8 @@ const collected = (
       const own = HostPath(join(jobs, key))
       mkdirSync(own, { recursive: true })
       return start({ key, folder: own })
-    }
+    },
+    fence: Effect.succeed(HostPath(join(jobs, "fence.1")))
   }
   const host = Layer.effect(
     Host,

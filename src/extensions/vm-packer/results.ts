@@ -187,6 +187,13 @@ export const writeReceipt = Effect.fn(function* (
   )
 })
 
+/** A program's first line, and as much of it as is read at a glance; the record and the receipt have all of it. */
+const longestTold = 120
+const glance = (command: string) => {
+  const [first = "", ...more] = command.trim().split("\n")
+  return first.length > longestTold || more.length > 0 ? `${first.slice(0, longestTold)}…` : first
+}
+
 /** Fails as the command did. */
 export const failAsCommand = Effect.fn(function* (run: CommandRun | undefined) {
   if (run === undefined || run.exitCode === 0) return
@@ -199,7 +206,7 @@ export const failAsCommand = Effect.fn(function* (run: CommandRun | undefined) {
       })
     : new ProvisionError({
         reason: "command-failed",
-        message: `the command ended with exit code ${run.exitCode}: ${run.command}`,
+        message: `the command ended with exit code ${run.exitCode}: ${glance(run.command)}`,
         hint: "see the log: its last lines say why",
         logTail: yield* reporter.tail
       })

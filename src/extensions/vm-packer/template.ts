@@ -25,7 +25,7 @@ import type { Prepared } from "./prepare.js"
 export const place = Effect.fn(function* (plan: BuildPlan) {
   const host = yield* Host
   const steps = yield* Steps
-  const folder = yield* steps.step("place", HostPathFromString, host.place(plan.folder))
+  const folder = yield* steps.step("place", HostPathFromString, host.place(plan.folder, steps.fence))
   const name = plan.template === plan.folder ? undefined : plan.template.slice(plan.folder.length + 1)
   return { folder, path: name === undefined ? folder : join(folder, name) }
 })
@@ -133,7 +133,7 @@ const validated = Effect.fn(function* (
   const request = {
     machines: builds.flatMap(({ name, type }) => (type === "qemu" ? [name] : [])),
     ...template,
-    variableFiles: [...(yield* Effect.forEach(plan.varFiles, host.place)), file],
+    variableFiles: [...(yield* Effect.forEach(plan.varFiles, (one) => host.place(one, steps.fence))), file],
     only: plan.only,
     except: plan.except,
     force: plan.force,

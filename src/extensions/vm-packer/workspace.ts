@@ -67,10 +67,10 @@ export const openWorkspace = Effect.fn(function* (plan: AttachPlan) {
   const opened = Effect.gen(function* () {
     const folder = workdir ?? (yield* ownFolder(plan, id))
     const kind = workdir === null ? "own" : project === null ? "used" : "filled"
-    const { exitCode, stderr, stdout } = yield* host.run({
-      program: "sh",
-      args: ["-c", program, "sandboxer-workspace", kind, folder, marker]
-    })
+    const { exitCode, stderr, stdout } = yield* host.run(
+      { program: "sh", args: ["-c", program, "sandboxer-workspace", kind, folder, marker] },
+      { fence: yield* steps.fence }
+    )
     switch (exitCode) {
       case 0:
         return HostPath(stdout)
@@ -110,7 +110,8 @@ const mostNamed = 10
 const Synced = Schema.Struct({ sent: Schema.Number, deleted: Schema.Number })
 
 /**
- * Makes the workspace the same as the project, once: whoever takes over is not to change files under the command.
+ * Makes the workspace the same as the project, once: whoever takes over is not to change files under the command, nor
+ * is whoever was overtaken, under that of the next sandbox that uses the workspace.
  * Links are sent as links; those that lead out of the project are told of.
  */
 export const sync = Effect.fn(function* (plan: AttachPlan, workspace: HostPath | undefined) {
@@ -121,8 +122,9 @@ export const sync = Effect.fn(function* (plan: AttachPlan, workspace: HostPath |
   const steps = yield* Steps
   yield* reporter.phase("sync")
   const synced = Effect.gen(function* () {
+    const fence = yield* steps.fence
     const [changes, links] = yield* Effect.all(
-      [host.sync(project, workspace, syncOptions(plan, false)), Project.linksOut(project)],
+      [host.sync(project, workspace, { ...syncOptions(plan, false), fence }), Project.linksOut(project)],
       { concurrency: "unbounded" }
     )
     if (links.length > 0) {

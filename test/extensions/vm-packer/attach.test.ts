@@ -156,6 +156,24 @@ describe("attach", () => {
     }).pipe(Effect.provide(platform))
   )
 
+  it.scoped("a command of many lines is named by its first one", () =>
+    Effect.gen(function* () {
+      const messageOf = (command: string) =>
+        Effect.map(
+          attach({
+            ...options,
+            inputs: { ...options.inputs, command },
+            command: () => Effect.succeed(2)
+          }),
+          ({ record }) => record.failure?.message
+        )
+      expect(yield* messageOf("set -eu\nmake all\n")).toBe("the command ended with exit code 2: set -eu…")
+      expect(yield* messageOf(`echo ${"x".repeat(200)}`)).toBe(
+        `the command ended with exit code 2: echo ${"x".repeat(115)}…`
+      )
+    }).pipe(Effect.provide(platform))
+  )
+
   const failures: ReadonlyArray<readonly [string, AttachOptions, string, string]> = [
     ["a pattern that matches nothing", { finds: ["Nout"] }, "collect-failed", "out matches no file"],
     [
@@ -172,6 +190,12 @@ describe("attach", () => {
       { lacks: ["rsync"] },
       "command-missing",
       "rsync is not on the PATH of elsewhere"
+    ],
+    [
+      "a machine without what a job takes",
+      { lacks: ["rsync", "setsid"] },
+      "command-missing",
+      "setsid, rsync are not on the PATH of elsewhere"
     ],
     ["a workdir that is the home there", { workspaceExit: 3 }, "input-invalid", "home directory"],
     ["a workdir with files of others", { workspaceExit: 4 }, "output-exists", "not ours"],

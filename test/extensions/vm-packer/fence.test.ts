@@ -3,18 +3,24 @@
  * it were on another machine, and carries the provision through. Then the first one goes on: nothing of it counts.
  */
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import * as NodePath from "@effect/platform-node/NodePath"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { ProvisionError } from "../../../src/domain/Failure.js"
 import { HostPath, join } from "../../../src/domain/HostPath.js"
 import { receiptName } from "../../../src/domain/Receipt.js"
 import { HostMemory, PackerScripted } from "../../../src/testing.js"
-import { id, passTimeUntil, platform, temporaryFolder, type World } from "../../inMemory.js"
+import { id, temporaryFolder, type World } from "../../inMemory.js"
 import { stopBehind } from "../../stopping.js"
+import * as SyncFileSystem from "../../syncFileSystem.js"
+import { inVirtualTime } from "../../virtualTime.js"
 import { attachWorld } from "./attachWorld.js"
 import { buildWorld } from "./buildWorld.js"
+
+const platform = Layer.merge(SyncFileSystem.layer, NodePath.layer)
 
 /** Files and folders below a folder of this machine: a folder ends in a slash, and has no text. */
 const below = (folder: string): ReadonlyArray<readonly [name: string, text: string]> =>
@@ -45,6 +51,8 @@ interface Scene {
   readonly folders: ReadonlyArray<string>
   /** What is counted beside what is kept. */
   readonly also?: () => unknown
+  /** What somebody else does where it worked, once it has ended: the first one is not to touch that, either. */
+  readonly next?: Effect.Effect<void, unknown>
 }
 
 /** All that is there of a provision in the end: the same for two that ended alike. */
@@ -77,8 +85,9 @@ const ending = ({ also, folders, made }: Scene) =>
         sha256: artifact.name === receiptName ? "" : sha256
       })),
       log: readFileSync(record.logPath ?? "", "utf8"),
+      // A heartbeat tells of time, which passes as it likes while files are written.
       events: events
-        .filter(({ type }) => type !== "taken-over")
+        .filter(({ type }) => type !== "taken-over" && type !== "heartbeat")
         .map(({ data, message, phase, type }) => [type, phase, told(message), told(JSON.stringify(data))]),
       home: all(below(made.home).map(([name, text]) => [name, text] as const)),
       folders: folders.flatMap((folder) => all(below(folder))),
@@ -106,12 +115,11 @@ type SceneOf = Effect.Effect<Scene, unknown, Effect.Effect.Context<ReturnType<ty
 /** How often it was stopped until it came through without. */
 const stoppedEverywhere = (scene: SceneOf) =>
   Effect.gen(function* () {
-    const run = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-      Effect.flatMap(Effect.fork(effect), passTimeUntil)
     const expected = yield* Effect.scoped(
       Effect.gen(function* () {
         const whole = yield* scene
-        yield* run(whole.made.supervise(1, 1))
+        yield* whole.made.supervise(1, 1)
+        yield* whole.next ?? Effect.void
         return yield* ending(whole)
       })
     )
@@ -123,13 +131,16 @@ const stoppedEverywhere = (scene: SceneOf) =>
           const whole = yield* scene
           const stop = yield* stopBehind(writes)
           const first = yield* Effect.fork(whole.made.superviseAndStop(1, 1, stop))
-          const reached = yield* Effect.fork(stop.reached)
-          yield* passTimeUntil(yield* Effect.fork(Effect.raceFirst(Fiber.await(first), Fiber.await(reached))))
-          if ((yield* Fiber.poll(reached))._tag === "None") return true
+          const through = yield* Effect.raceFirst(
+            Effect.as(Fiber.await(first), true),
+            Effect.as(stop.reached, false)
+          )
+          if (through) return true
           whole.made.dead.add(1)
-          yield* run(whole.made.supervise(1, 2))
+          yield* whole.made.supervise(1, 2)
+          yield* whole.next ?? Effect.void
           yield* stop.goOn
-          yield* Effect.exit(passTimeUntil(first))
+          yield* Fiber.await(first)
           const ended = yield* ending(whole)
           places.push(stop.at())
           const [more, less] = [difference(ended, expected), difference(expected, ended)]
@@ -141,7 +152,7 @@ const stoppedEverywhere = (scene: SceneOf) =>
     }
     expect(wrong).toEqual([])
     return { expected, places }
-  }).pipe(Effect.provide(platform))
+  }).pipe(inVirtualTime, Effect.provide(platform))
 
 const script = PackerScripted.building({ one: { "out/one": "image one" }, two: { "out/two": "image two" } })
 const secret = {
@@ -160,13 +171,18 @@ interface BuildSceneOptions extends Partial<Parameters<typeof buildWorld>[0]> {
   readonly there?: Readonly<Record<string, string>>
   /** What happens as the first image is converted. */
   readonly converting?: (made: World, folder: string) => Effect.Effect<void>
+  /** What somebody puts into the folder for images once it has ended. */
+  readonly next?: Readonly<Record<string, string>>
 }
 
 /** A world of build mode, whose images go to a folder of the user's. */
-const buildScene = ({ converting, there = {}, ...options }: BuildSceneOptions): SceneOf =>
+const buildScene = ({ converting, next = {}, there = {}, ...options }: BuildSceneOptions): SceneOf =>
   Effect.gen(function* () {
     const output_directory = yield* temporaryFolder
-    for (const [name, text] of Object.entries(there)) writeFileSync(`${output_directory}/${name}`, text)
+    const write = (files: Readonly<Record<string, string>>) => {
+      for (const [name, text] of Object.entries(files)) writeFileSync(`${output_directory}/${name}`, text)
+    }
+    write(there)
     let made: Effect.Effect.Success<ReturnType<typeof buildWorld>>
     const program: HostMemory.Program = ({ args }, { host }) =>
       Effect.zipRight(
@@ -191,6 +207,13 @@ const buildScene = ({ converting, there = {}, ...options }: BuildSceneOptions): 
     return {
       made,
       folders: [output_directory, made.folder],
+      // The template's folder is the same each time, and so may be the one for images.
+      next: Effect.suspend(() => {
+        write(next)
+        const [template = "demo.pkr.hcl"] = options.template ?? []
+        const placed = join(made.host.home, `placed${made.folder}`)
+        return made.host.write(join(placed, template), "as it is now")
+      }),
       also: () => ({
         built: made.asked.filter(({ _tag }) => _tag === "Build").length,
         ran: made.host.commands.filter(({ args }) => args[0] === "convert" || args[2] === "ova").length
@@ -212,16 +235,22 @@ const mv: HostMemory.Program = ({ args }, { host }) => {
 }
 
 /** An attach mode that builds in a workspace and brings files back: into a folder of the user's, or its own. */
-const attachScene = (options: { readonly own?: boolean; readonly fails?: boolean } = {}): SceneOf =>
+const attachScene = (
+  options: { readonly own?: boolean; readonly fails?: boolean; readonly cancelled?: boolean } = {}
+): SceneOf =>
   Effect.gen(function* () {
     const into = yield* temporaryFolder
     let ran = 0
-    const made = yield* attachWorld({
+    const made: Effect.Effect.Success<ReturnType<typeof attachWorld>> = yield* attachWorld({
       project: { "src/main.c": "int main;" },
       finds: ["F./out/app", "F./out/lib/one.a"],
       command: ({ cwd }, { host, print }) =>
         Effect.gen(function* () {
           ran++
+          // How much is shown of what it printed is a matter of time.
+          if (options.cancelled === true) {
+            return yield* Effect.zipRight(Effect.orDie(made.store.requestCancel(id(1))), Effect.never)
+          }
           yield* print("compiling with correct-horse\n")
           yield* host.makeFolder(join(cwd!, "out/lib"))
           yield* host.write(join(cwd!, "out/app"), "a program")
@@ -231,11 +260,15 @@ const attachScene = (options: { readonly own?: boolean; readonly fails?: boolean
       inputs: { command: "make", collect: ["out"], ...(options.own === true ? {} : { into }) },
       ...secret
     })
-    return { made, folders: [into, made.folder], also: () => ({ ran }) }
+    // The workspace of a project is the same each time.
+    const next = Effect.flatMap(made.host.list(made.workIn), ([workspace = ""]) =>
+      made.host.write(join(made.workIn, workspace, "made.o"), "by the next build")
+    )
+    return { made, folders: [into, made.folder], next, also: () => ({ ran }) }
   })
 
 const stays = (what: string, scene: SceneOf, expected: object, places: number) =>
-  it.effect(
+  it.live(
     what,
     () =>
       Effect.gen(function* () {
@@ -243,7 +276,7 @@ const stays = (what: string, scene: SceneOf, expected: object, places: number) =
         expect(told.expected).toMatchObject({ running: [], secrets: {}, holder: null, ...expected })
         expect(told.places.length).toBeGreaterThan(places)
       }),
-    240_000
+    120_000
   )
 
 /** A build that fails at its end, having made the file that it is to keep. */
@@ -271,7 +304,8 @@ describe("a supervisor that was stopped before a write, and goes on behind anoth
   stays(
     "changes nothing of a build that takes its images away again",
     buildScene({
-      converting: (_, folder) => Effect.sync(() => writeFileSync(`${folder}/demo-two.qcow2`, "somebody's"))
+      converting: (_, folder) => Effect.sync(() => writeFileSync(`${folder}/demo-two.qcow2`, "somebody's")),
+      next: { "demo-one.qcow2": "qcow2 of one", "demo-one.qcow2.sha256": "of the same image" }
     }),
     { state: "failed", failure: { reason: "output-exists" }, artifacts: [] },
     60
@@ -330,6 +364,13 @@ describe("a supervisor that was stopped before a write, and goes on behind anoth
     attachScene({ own: true }),
     { state: "ready", also: { ran: 1 } },
     40
+  )
+
+  stays(
+    "changes nothing of a command that is cancelled",
+    attachScene({ cancelled: true }),
+    { state: "cancelled", also: { ran: 1 } },
+    30
   )
 
   stays(

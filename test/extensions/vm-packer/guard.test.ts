@@ -32,6 +32,7 @@ const guarding = (machines: ReadonlyArray<string>, freeDisk: number | null = nul
       Layer.mock(Host, {
         name: "local",
         home: HostPath("/home"),
+        programs: { jobs: [], files: [] },
         jobProcesses: () =>
           Effect.sync(() => world.processes.map((name, index) => ({ pid: index + 1, name }))),
         freeBytes: () => Effect.sync(() => world.free),
