@@ -14,6 +14,7 @@ import { formatDuration } from "./domain/Units.js"
 import { Extensions, type Provisioned } from "./Extension.js"
 import { Holders } from "./Holders.js"
 import { type HostError, type HostShape, Hosts } from "./Host.js"
+import * as Outages from "./Outages.js"
 import type { ProvisionShape } from "./Provision.js"
 import * as Queue from "./Queue.js"
 import { type RecipeError, RecipeLayers, type RecipeServices } from "./Recipe.js"
@@ -22,6 +23,7 @@ import { type Lease, SandboxStore, type StoreError } from "./SandboxStore.js"
 import { Secrets } from "./Secrets.js"
 import type { Settings } from "./Settings.js"
 import type { StateHub } from "./StateHub.js"
+import { isFence } from "./Steps.js"
 import { End, endKey, failureOf } from "./Supervision/End.js"
 import { finish, giveUp, makeRoom } from "./Supervision/Finish.js"
 import type { Supervisors } from "./Supervisors.js"
@@ -168,6 +170,7 @@ const runRecipe = (
       ),
       Effect.raceFirst(Effect.as(untilCancelled(lease.id), { state: "cancelled" as const })),
       Effect.raceFirst(reporter.overdue),
+      Effect.raceFirst(Outages.tell),
       Effect.catchIf(
         (error) => !(error._tag === "StoreError" && error.reason === "lease-lost"),
         (error) =>
@@ -219,17 +222,31 @@ const provision = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, 
   })
 
 /** A host that cannot be reached for a while runs its jobs on: where some were begun it is waited for. */
-const reach = (get: Effect.Effect<HostShape, HostError>, lease: Lease, { attempt }: Sandbox) =>
+const reach = (get: Effect.Effect<HostShape, HostError>, lease: Lease, { attempt, phase }: Sandbox) =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
-    const begun = (yield* store.steps(lease.id, attempt)).some(({ job }) => job !== null)
-    return yield* Effect.retry(get, {
-      while: ({ reason }) =>
+    const begun = (yield* store.steps(lease.id, attempt)).some((step) => step.job !== null && !isFence(step))
+    // Events with one identity are written once, however often they are told.
+    const told = (type: "note" | "warning", message: string) =>
+      store.commit(lease, {
+        events: [
+          { identity: `${attempt}/${type}/reach/${lease.term}`, type, message, phase: phase?.name ?? null }
+        ]
+      })
+    let lost = false
+    const found = yield* Effect.retry(get, {
+      while: ({ host, reason }) =>
         begun && reason === "unreachable"
-          ? Effect.map(store.cancelRequested(lease.id), (asked) => !asked)
+          ? Effect.gen(function* () {
+              lost = true
+              yield* told("warning", Outages.lostMessage(host))
+              return !(yield* store.cancelRequested(lease.id))
+            })
           : Effect.succeed(false),
       schedule: Schedule.spaced(lookForHostEvery)
     })
+    if (lost) yield* told("note", Outages.backMessage(found.name))
+    return found
   })
 
 /** Waits before the next attempt, the longer the more there were; a cancel ends it. */

@@ -1,7 +1,7 @@
 /** Build mode on a host over SSH: Debian's Packer behind a real sshd. */
 import * as fs from "node:fs"
 import { join } from "node:path"
-import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import { afterAll, beforeAll, describe, expect, it, vi } from "@effect/vitest"
 import { Sshd } from "../process/sshd.js"
 import { makeWorkbench, sandboxOf, type Workbench } from "./harness.js"
 
@@ -106,16 +106,20 @@ describe("a build on a host over SSH", () => {
   })
 
   it("goes on while the connection and its supervisor are lost; no line is lost or doubled", async () => {
-    const creating = create("lost", 200)
-    await until("the build", () => output().includes("line 20 of"))
+    const creating = create("lost", 120)
+    await until("the build", () => output().includes("line 5 of"))
     await sshd.cut()
-    await until("more of it", () => output().includes("line 40 of"))
+    await until("more of it", () => output().includes("line 15 of"))
     await sshd.stop()
     for (const { pid } of bench.supervisors()) process.kill(pid, "SIGKILL")
     await until("another supervisor", () => bench.supervisors().length > 0)
-    await until("more of it", () => output().includes("line 70 of"))
+    await until("more of it", () => output().includes("line 60 of"))
     await sshd.start()
-    await until("more of it", () => output().includes("line 150 of"))
+    await vi.waitFor(
+      async () =>
+        expect((await bench.events("lost")).map(({ message }) => message)).toContain("kvm1 is reached again"),
+      { timeout: 30_000, interval: 250 }
+    )
     await sshd.stop()
     await until("the end of it", () => sshd.jobProcesses().length === 0)
     await sshd.start()
@@ -124,8 +128,9 @@ describe("a build on a host over SSH", () => {
     const { logPath } = sandboxOf(ended)
     const lines = fs.readFileSync(logPath ?? "", "utf8").match(/line \d+ of the build$/gm)
     expect(lines?.map((line) => Number(line.split(" ")[1]))).toEqual(
-      Array.from({ length: 200 }, (_, index) => index + 1)
+      Array.from({ length: 120 }, (_, index) => index + 1)
     )
+    expect(ended.stderr).toContain("the connection to kvm1 is lost; what runs there goes on; trying again")
     expectNothingThere()
   })
 

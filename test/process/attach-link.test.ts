@@ -48,9 +48,16 @@ it("a build goes on while its link is down for 30 s; no line is lost or doubled,
     expect(await logged()).not.toContain(`line ${meanwhile - 50}\n`)
     network.up()
     await follows(meanwhile)
+    await create.printed("builder is reached again")
 
     fs.writeFileSync(join(workdir, "go"), "")
     const { exitCode, stderr, stdout } = await create.ended
+    const told = (await lab.events(JSON.parse(stdout).id)).filter(({ message }) => /builder/.test(message))
+    expect(told.map(({ message, type }) => [type, message])).toEqual([
+      ["warning", "the connection to builder is lost; what runs there goes on; trying again"],
+      ["note", "builder is reached again"]
+    ])
+    expect(stderr).toContain("the connection to builder is lost")
     expect(exitCode, stderr).toBe(10)
     expect(stderr).toContain("ended with exit code 7")
     const lines = Array.from({ length: count() }, (_, index) => `line ${index + 1}\n`)
