@@ -55,14 +55,14 @@ describe("a guest of profile.tiny-linux", () => {
     const into = join(bench.folder, "results")
     const command = [
       "uname -s && find src -type f | wc -l",
-      "for i in 1 2 3 4 5 6; do echo line $i; sleep 1; done",
+      "for i in 1 2 3; do echo line $i; sleep 1; done",
       "mkdir -p 'out/a b' && cat src/*/* | sha256sum >'out/a b/sum' && ln -sf 'a b/sum' out/link"
     ].join("; ")
     const args = [...project(), "-i", `command=${command}`, "-i", "collect=out", "-i", "exclude=/out"]
     const first = await create("first", ...args, "-i", "tools=busybox", "-i", `into=${into}`)
     expect(first, first.stderr).toMatchObject({ exitCode: 0 })
     expect(first.stderr).toContain("sent 200 files, deleted 0")
-    expect(logOf(first)).toBe("Linux\n200\nline 1\nline 2\nline 3\nline 4\nline 5\nline 6\n")
+    expect(logOf(first)).toBe("Linux\n200\nline 1\nline 2\nline 3\n")
     expect(fs.readdirSync(join(into, "out")).sort()).toEqual(["a b", "link"])
     expect(fs.readFileSync(join(into, "out/link"), "utf8")).toMatch(/^[0-9a-f]{64} {2}-\n$/)
     const receipt = JSON.parse(fs.readFileSync(join(into, "receipt.json"), "utf8"))

@@ -2,9 +2,12 @@
 import { execFileSync, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { join } from "node:path"
-import { afterAll, describe, expect } from "@effect/vitest"
+import { afterAll, describe, expect, vi } from "@effect/vitest"
 import { it, type Lab, output, type SandboxJson, type Started, waitFor } from "./harness.js"
 import { Sshd, type SshdOptions } from "./sshd.js"
+
+// Several at a time, which mostly wait.
+vi.setConfig({ testTimeout: 90_000 })
 
 const started: Array<Sshd> = []
 afterAll(async () => {
@@ -40,11 +43,11 @@ const running = (command: string) => ["-i", `command=${command}`]
 const results = ["-i", "into=results"]
 const receiptOf = (lab: Lab) => JSON.parse(fs.readFileSync(join(lab.folder, "results/receipt.json"), "utf8"))
 
-/** Prints a line each tenth of a second until it is told to go on. */
+/** Prints a line each twentieth of a second until it is told to go on. */
 const talks =
-  "i=0; while [ ! -e go ]; do i=$((i+1)); echo line $i; sleep 0.1; done; echo ended $i; echo $i >count"
+  "i=0; while [ ! -e go ]; do i=$((i+1)); echo line $i; sleep 0.05; done; echo ended $i; echo $i >count"
 
-describe("over SSH", () => {
+describe.concurrent("over SSH", () => {
   it("is ready in a moment, leaves the machine as it is, and can be used", async ({ lab }) => {
     const sshd = await builder(lab)
     const { endpoint, name } = await attached(lab)
@@ -153,13 +156,12 @@ describe("over SSH", () => {
         "the workspace",
         () => fs.readdirSync(work).map((name) => join(work, name))[0]
       )
-      const printed = async () => fs.readFileSync((await lab.show("project")).logPath!, "utf8")
-      const until = async (line: string) => {
-        for (let look = 0; look < 300 && !(await printed()).includes(line); look++) {
-          await new Promise((resolve) => setTimeout(resolve, 100))
-        }
-        expect(await printed()).toContain(line)
-      }
+      // Each supervisor has a log of its own, which goes on with that of the one before.
+      const logs = join(lab.home, "logs")
+      const until = (line: string) =>
+        waitFor(line, () =>
+          lab.files(logs).some((name) => fs.readFileSync(join(logs, name), "utf8").includes(line))
+        )
       await until("line 5\n")
       await happens(lab, sshd)
       await until("line 40\n")
@@ -206,7 +208,7 @@ describe("over SSH", () => {
   })
 })
 
-describe("a machine that will not do", () => {
+describe.concurrent("a machine that will not do", () => {
   it("cannot be reached", async ({ lab }) => {
     const sshd = await builder(lab)
     await sshd.stop()
@@ -233,7 +235,7 @@ describe("a machine that will not do", () => {
     for (const key of [before, sshd.fingerprint]) expect(sandbox.failure!.message).toContain(key)
   })
 
-  it("has no rsync", async ({ lab }) => {
+  it("has neither rsync nor setsid: preflight, host check and doctor say so", async ({ lab }) => {
     const bin = join(lab.folder, "few")
     fs.mkdirSync(bin)
     for (const program of [
@@ -245,7 +247,7 @@ describe("a machine that will not do", () => {
       "rm",
       "mv",
       "head",
-      "setsid",
+      "df",
       "mktemp",
       "sleep",
       "ps"
@@ -260,6 +262,18 @@ describe("a machine that will not do", () => {
       reason: "command-missing",
       message: "rsync is not on the PATH of builder"
     })
+    const both = await attach(lab, ...withProject, ...running("true"))
+    expect(both.exitCode).toBe(15)
+    expect(both.sandbox.failure).toMatchObject({
+      reason: "command-missing",
+      message: "setsid, rsync are not on the PATH of builder",
+      hint: "install it there: `sudo apt-get install util-linux rsync` (Debian)"
+    })
+    const checked = await lab.run(["host", "check", "builder"])
+    expect(checked.exitCode, checked.stdout).toBe(15)
+    expect(checked.stderr).toContain("missing: setsid on builder, rsync on builder")
+    const examined = await lab.run(["doctor"])
+    expect(examined.stdout).toMatch(/hosts\.builder +setsid, rsync, sha256sum are not on the PATH of builder/)
   })
 
   it("has no space left for a project, or for what its build prints; and is used again once it has", async ({

@@ -377,21 +377,20 @@ describe.concurrent("what is attached can be used", () => {
     expect((await lab.show(name)).expiresAt! > expiresAt!).toBe(true)
   })
 
-  it.for([["exec", "--", "true"], ["ssh"], ["sync"]])(
-    "%s of what is not is refused",
-    async ([verb = "", ...rest], { lab }) => {
-      prepare(lab)
-      await lab.created("demo")
+  it("exec, ssh and sync of what is not are refused", async ({ lab }) => {
+    prepare(lab)
+    await lab.created("demo")
+    await attached(lab)
+    await lab.run(["destroy", "local"])
+    for (const [verb = "", ...rest] of [["exec", "--", "true"], ["ssh"], ["sync"]]) {
       const ofBuild = await lab.run([verb, "demo", ...rest])
       expect(ofBuild.exitCode).toBe(13)
       expect(ofBuild.stderr).toMatch(/^error: demo has no machine to use.*\nhint: .*attach/)
-      await attached(lab)
-      await lab.run(["destroy", "local"])
       const { exitCode, stderr } = await lab.run([verb, "local", ...rest])
       expect(exitCode).toBe(13)
       expect(stderr).toMatch(/^error: local is destroyed\nhint: /)
     }
-  )
+  })
 })
 
 describe.concurrent("destroy", () => {

@@ -1,10 +1,13 @@
 /** `make remote-build` from end to end: make, the real command, ssh and rsync, and a build machine of a test's own. */
 import * as fs from "node:fs"
 import { dirname, join } from "node:path"
-import { afterAll, describe, expect } from "@effect/vitest"
+import { afterAll, describe, expect, vi } from "@effect/vitest"
 import { root, run } from "../e2e/harness.js"
-import { it, type Lab, type SandboxJson } from "./harness.js"
+import { it, type Lab, type SandboxJson, waitFor } from "./harness.js"
 import { Sshd } from "./sshd.js"
+
+// Several at a time.
+vi.setConfig({ testTimeout: 90_000 })
 
 const started: Array<Sshd> = []
 afterAll(async () => {
@@ -86,7 +89,21 @@ const machine = async (lab: Lab, way: "sandboxer" | "legacy" = "sandboxer") => {
   return { sshd, project, results, make, result, built }
 }
 
-describe("make remote-build", () => {
+/** The processes here of connections that commands share, by what they call themselves. */
+const connections = (lab: Lab): ReadonlyArray<number> =>
+  fs
+    .readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        return fs.readFileSync(`/proc/${pid}/cmdline`, "latin1").startsWith(`ssh: ${lab.home}/`)
+      } catch {
+        return false
+      }
+    })
+    .map(Number)
+
+describe.concurrent("make remote-build", () => {
   it("builds with cabal there, brings the programs back, and is incremental", async ({ lab }) => {
     const { built, make, project, result, results, sshd } = await machine(lab)
     const first = await make()
@@ -167,6 +184,42 @@ describe("make remote-build", () => {
     const nobody = await make(["BUILD_PORT=1"])
     expect(nobody.exitCode).toBe(2)
     expect(result()).toMatchObject({ exitCode: 14, sandbox: { failure: { reason: "host-unreachable" } } })
+  })
+
+  it("goes on while the connection is lost, and sshd too: no line is lost or doubled, the results are there", async ({
+    lab
+  }) => {
+    const { make, result, results, sshd } = await machine(lab)
+    const command =
+      'i=0; while [ ! -e go ]; do i=$((i+1)); echo "line $i"; echo $i >count; sleep 0.05; done; mkdir out; cp count out/'
+    const making = make([`BUILD_COMMAND=${command}`, "BUILD_COLLECT=out/count"])
+    const work = join(sshd.home, ".sandboxer/work")
+    const countFile = () => join(work, fs.readdirSync(work)[0] ?? "", "count")
+    const count = () => {
+      try {
+        return Number(fs.readFileSync(countFile(), "utf8"))
+      } catch {
+        return 0
+      }
+    }
+    const reaches = (line: number) => waitFor(`line ${line}`, () => count() >= line)
+    await reaches(5)
+    const masters = connections(lab)
+    expect(masters).not.toEqual([])
+    for (const pid of masters) process.kill(pid, "SIGKILL")
+    await reaches(count() + 10)
+    await sshd.stop()
+    await reaches(count() + 20)
+    await sshd.start()
+    await reaches(count() + 10)
+    fs.writeFileSync(join(dirname(countFile()), "go"), "")
+    const { exitCode, stderr } = await making
+    expect(exitCode, stderr).toBe(0)
+    const lines = Array.from({ length: count() }, (_, index) => `line ${index + 1}\n`)
+    expect(lab.log(result().sandbox as SandboxJson)).toBe(lines.join(""))
+    expect(result()).toMatchObject({ exitCode: 0, sandbox: { state: "ready" } })
+    expect(fs.readFileSync(join(results, "out/count"), "utf8")).toBe(`${count()}\n`)
+    expect(sshd.jobProcesses()).toEqual([])
   })
 
   it("without sandboxer on the PATH it is the old way, with the same results", async ({ lab }) => {
