@@ -118,6 +118,9 @@ describe("a hub that is well", () => {
     lab.release("guest 1")
     const all = await creating.outcome()
     expect(all.exitCode, all.stderr).toBe(0)
+    // A note, which is told to those alone who want all.
+    const destroyed = await lab.start(["destroy", "all", "--delete-artifacts"], hub.env).ended
+    expect(destroyed.exitCode, destroyed.stderr).toBe(0)
 
     lab.profile({ hub: { workstream: "of-profile", notes: "failures" } })
     lab.speak({ version: "1.6.6", says: { build: { text: "no", exitCode: 1 } } })
