@@ -97,6 +97,7 @@ demo: dist/bin.js ## Builds and boots a tiny Linux image
 bench: dist/bin.js ## Runs the benchmarks
 	@node test/bench/bench.js
 	@node test/bench/remote-build.js
+	@node test/bench/hub.js
 
 N ?= 200
 SEED ?= 1

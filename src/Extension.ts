@@ -10,6 +10,7 @@ import { NotFound, type UsageError } from "./domain/Errors.js"
 import type { HostPath } from "./domain/HostPath.js"
 import type { InputDeclarations } from "./domain/Input.js"
 import { didYouMean } from "./domain/Nearest.js"
+import type { PhaseName } from "./domain/Phase.js"
 import type { Placement } from "./domain/Placement.js"
 import type { Lock } from "./domain/Plan.js"
 import type { Hardware, Prepare } from "./domain/Profile.js"
@@ -83,6 +84,8 @@ export interface Mode<P, I = unknown> {
   readonly quick?: (plan: P) => boolean
   /** What one provision at a time may use, the `vm_name` first; nothing where it is left out. */
   readonly locks?: (plan: P) => ReadonlyArray<Lock>
+  /** The phases that it goes through, in their order, as far as its plan tells; not told where it is left out. */
+  readonly phases?: (plan: P) => ReadonlyArray<PhaseName>
   /** The recipe: run from the top by each supervisor that takes the provision over. */
   readonly provision: (plan: P) => Effect.Effect<Provisioned, RecipeError, RecipeServices>
   /** What goes when the sandbox ends; nothing where it is left out, or gives nothing. Removing it again does no harm. */
@@ -108,6 +111,7 @@ export interface PlannedMode {
   readonly placement?: Placement | undefined
   readonly quick?: boolean | undefined
   readonly locks?: ReadonlyArray<Lock> | undefined
+  readonly phases?: ReadonlyArray<PhaseName> | undefined
 }
 
 /** An extension: a provisioner, `ext.<name>`, with one or more modes; the first is the default one. */
@@ -135,7 +139,8 @@ export const mode = <P, I>(definition: Mode<P, I>): AnyMode => {
           defaultName: definition.defaultName(plan),
           placement: definition.placement?.(plan),
           quick: definition.quick?.(plan),
-          locks: definition.locks?.(plan)
+          locks: definition.locks?.(plan),
+          phases: definition.phases?.(plan)
         }
       }),
     provision: (encoded) => Effect.flatMap(decode(encoded), definition.provision),

@@ -27,7 +27,10 @@ export interface PhaseOptions {
 export interface ReporterShape {
   /** The provision, or one of its builds, entered a phase; the sandbox's phase never goes back. */
   readonly phase: (phase: PhaseName, options?: PhaseOptions) => Effect.Effect<void, StoreError>
-  /** Something worth keeping, said once: `key` tells it from others, however often the recipe is run. */
+  /**
+   * Something worth keeping, said once: `key` tells it from others, however often the recipe is run. Notes and warnings
+   * beyond a number a minute are left out, and counted.
+   */
   readonly note: (
     key: string,
     message: string,
@@ -42,6 +45,8 @@ export interface ReporterShape {
   readonly output: (lines: ReadonlyArray<OutputLine>) => Effect.Effect<void, StoreError>
   /** Keeps a text beside the log, redacted, under this name; gives its path. */
   readonly keep: (name: string, text: string) => Effect.Effect<string, StoreError>
+  /** Tells of what was left out and was not told of yet. */
+  readonly settle: Effect.Effect<void, StoreError>
   /** Never ends, but fails where a limit of the plan is passed: a phase takes too long, or nothing is printed. */
   readonly overdue: Effect.Effect<never, ProvisionError>
   /** The last lines of the log, redacted, oldest first. */

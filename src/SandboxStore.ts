@@ -79,11 +79,11 @@ export interface Commit {
 }
 
 export interface SandboxStoreShape {
-  /** Records a new sandbox, its plan and its first event; a taken name is a `Conflict`. */
+  /** Records a new sandbox, its plan and its first events; a taken name is a `Conflict`. */
   readonly create: (
     sandbox: Sandbox,
     plan: Plan,
-    event: NewEvent
+    ...events: ReadonlyArray<NewEvent>
   ) => Effect.Effect<void, StoreError | Conflict>
   readonly get: (id: SandboxId) => Effect.Effect<Sandbox | undefined, StoreError>
   readonly plan: (id: SandboxId) => Effect.Effect<Plan | undefined, StoreError>
@@ -94,6 +94,8 @@ export interface SandboxStoreShape {
 
   /** A sandbox's events behind `after` (0: all), in order. */
   readonly events: (id: SandboxId, after: number) => Effect.Effect<ReadonlyArray<ProgressEvent>, StoreError>
+  /** What tells its events from others: see `NewEvent`. */
+  readonly identities: (id: SandboxId) => Effect.Effect<ReadonlySet<string>, StoreError>
   /** Events of all sandboxes behind a position (0: all), in the order they were written, with the new position. */
   readonly allEvents: (
     after: number
@@ -140,10 +142,13 @@ export interface SandboxStoreShape {
     event: NewEvent
   ) => Effect.Effect<boolean, StoreError | Conflict>
   /**
-   * Forgets a sandbox, its events and all; false where it is not there, `when` is false of it, or notes of it wait to
-   * be told.
+   * Forgets a sandbox, its events and all, also notes of it that wait to be told; false where it is not there, or `when`
+   * is false of it: `waits` says whether such notes are there.
    */
-  readonly forget: (id: SandboxId, when: (sandbox: Sandbox) => boolean) => Effect.Effect<boolean, StoreError>
+  readonly forget: (
+    id: SandboxId,
+    when: (sandbox: Sandbox, waits: boolean) => boolean
+  ) => Effect.Effect<boolean, StoreError>
   /**
    * Takes a place in the line for a resource, under a lease, if it has none there, and the resource where it is its turn:
    * fewer than `capacity` hold it. The end of its provision gives it up.
@@ -164,6 +169,8 @@ export interface OutboxShape {
   readonly status: Effect.Effect<OutboxStatus, StoreError>
   /** The first of those that wait, in the order in which they were written. */
   readonly waiting: (most: number) => Effect.Effect<ReadonlyArray<WaitingNote>, StoreError>
+  /** Sandboxes of which a note waits. */
+  readonly untold: Effect.Effect<ReadonlySet<SandboxId>, StoreError>
   /** Those that were put aside, the oldest first. */
   readonly refused: Effect.Effect<ReadonlyArray<RefusedNote>, StoreError>
   /** Takes the right to deliver over from the term that was seen; `undefined` where someone else was quicker. */

@@ -26,6 +26,8 @@ export class StateHub extends Context.Tag("sandboxer/StateHub")<
     readonly publish: (notes: ReadonlyArray<Note>) => Effect.Effect<void, HubError>
     /** Which one it is, for people: what went wrong with one is forgotten for another. */
     readonly target?: string
+    /** What is wrong with how it is told, though it works. */
+    readonly warning?: string
     /** False where nobody is told: no notes are kept for it. */
     readonly tells?: false
   }

@@ -187,7 +187,8 @@ const runRecipe = (
             }
           })
       ),
-      Effect.mapError((error) => error as StoreError)
+      Effect.mapError((error) => error as StoreError),
+      Effect.tap(() => Effect.ignore(reporter.settle))
     )
   })
 

@@ -129,6 +129,7 @@ const running = (
       warning: () => Effect.void,
       output: (lines) => Effect.sync(() => void said.push(...lines)),
       keep: (name) => Effect.succeed(name),
+      settle: Effect.void,
       overdue: Effect.never,
       tail: Effect.succeed([]),
       redact: (text) => text

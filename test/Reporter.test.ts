@@ -142,6 +142,87 @@ describe("notes and warnings", () => {
   )
 })
 
+describe("who says too much", () => {
+  const warnings = (from: number, to: number) =>
+    Array.from({ length: to - from + 1 }, (_, index) => `w${from + index}`)
+
+  it.scoped("is told of in one event from time to time: a bounded number a minute", () =>
+    Effect.gen(function* () {
+      const { events, reporting } = yield* begun(plan({ heartbeatSeconds: 3600 }))
+      yield* reporting(({ warning }) =>
+        Effect.gen(function* () {
+          // Each second ten more.
+          for (let second = 0; second < 60; second++) {
+            yield* Effect.forEach(warnings(second * 10, second * 10 + 9), (key) => warning(key, key))
+            yield* TestClock.adjust("1 second")
+          }
+        })
+      )
+      const said = (yield* events).map(([, , message]) => String(message))
+      const told = said.filter((message) => message.startsWith("w"))
+      const leftOut = said.flatMap((message) => /^(\d+) more/.exec(message)?.[1] ?? [])
+      // What may be said at once, and what a minute allows.
+      expect(told.length).toBeGreaterThanOrEqual(150)
+      expect(told.length).toBeLessThanOrEqual(161)
+      expect(leftOut.length).toBeGreaterThanOrEqual(4)
+      expect(leftOut.length).toBeLessThanOrEqual(6)
+      expect(new Set(said).size).toBe(said.length)
+    })
+  )
+
+  it.scoped("has all of it counted at the end, and the last said", () =>
+    Effect.gen(function* () {
+      const { events, reporting } = yield* begun()
+      yield* reporting(({ note, settle, warning }) =>
+        Effect.gen(function* () {
+          yield* Effect.forEach(warnings(1, 130), (key) => note(key, key))
+          yield* warning("last", `with ${secret}`)
+          yield* settle
+          yield* settle
+        })
+      )
+      const all = yield* events
+      expect(all).toHaveLength(101)
+      expect(all.at(-1)).toEqual([
+        "warning",
+        null,
+        "31 more were left out, as 60 a minute are kept; the last: with [redacted]"
+      ])
+    })
+  )
+
+  it.scoped("says again what is known, which is not counted", () =>
+    Effect.gen(function* () {
+      const { events, reporting } = yield* begun()
+      const sayAll = ({ note, settle }: ReporterShape) =>
+        Effect.zipRight(
+          Effect.forEach([...warnings(1, 90), ...warnings(1, 90)], (key) => note(key, key)),
+          settle
+        )
+      yield* reporting(sayAll)
+      yield* reporting(sayAll)
+      expect(yield* events).toHaveLength(90)
+    })
+  )
+
+  it.scoped("cannot hide how far it is: what a guest prints as phases of others is what is left out", () =>
+    Effect.gen(function* () {
+      const { events, record, reporting } = yield* begun()
+      yield* reporting(({ phase }) =>
+        Effect.gen(function* () {
+          yield* phase("create", { build: "a", overall: "create" })
+          for (const build of warnings(1, 300)) yield* phase("boot", { build, overall: "create" })
+          yield* phase("provision", { build: "a", overall: "provision" })
+        })
+      )
+      expect((yield* record).phase?.name).toBe("provision")
+      const all = yield* events
+      expect(all).toHaveLength(102)
+      expect(all.at(-1)).toEqual(["phase", "provision", "a: provision"])
+    })
+  )
+})
+
 describe("the log", () => {
   it.scoped("is private, and has no secret in it, however that was cut", () =>
     Effect.gen(function* () {

@@ -3,6 +3,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { HostPath } from "../src/domain/HostPath.js"
+import { neverDelivered } from "../src/domain/Outbox.js"
 import type { NewEvent } from "../src/domain/ProgressEvent.js"
 import * as Memory from "../src/SandboxStore/Memory.js"
 import * as Sql from "../src/SandboxStore/Sql.js"
@@ -313,6 +314,55 @@ describe.each(stores)("a store %s", (_, layer) => {
       expect(yield* store.log(id(1))).toEqual(log)
       yield* store.commit({ id: id(1), term: 1 }, { log: { ...log, length: 15 } })
       expect((yield* store.log(id(1)))?.length).toBe(15)
+    }))
+
+  test("begins with all events that it is given", (store) =>
+    Effect.gen(function* () {
+      yield* store.create(
+        sandbox(),
+        plan(),
+        requested,
+        event("planned", { type: "planned" }),
+        event("planned")
+      )
+      expect(yield* messages(store)).toEqual([
+        [1, "requested"],
+        [2, "planned"]
+      ])
+      expect(yield* store.identities(id(1))).toEqual(new Set(["requested", "planned"]))
+      expect(yield* store.identities(id(2))).toEqual(new Set())
+    }))
+
+  test("forgets all of a sandbox where it may, and says whether notes of it wait", (store) =>
+    Effect.gen(function* () {
+      yield* recorded(store, 1, "demo")
+      yield* recorded(store, 2, "other")
+      expect(yield* store.outbox.untold).toEqual(new Set([id(1), id(2)]))
+      const asked: Array<readonly [string, boolean]> = []
+      const forget = (may: boolean) =>
+        store.forget(id(1), ({ name }, waits) => {
+          asked.push([name, waits])
+          return may
+        })
+      expect(yield* forget(false)).toBe(false)
+      expect(yield* messages(store)).toHaveLength(1)
+      expect(yield* forget(true)).toBe(true)
+      expect(yield* forget(true)).toBe(false)
+      expect(asked).toEqual([
+        ["demo", true],
+        ["demo", true]
+      ])
+      expect(yield* store.get(id(1))).toBeUndefined()
+      expect(yield* messages(store)).toEqual([])
+      // The other one is told of all the same.
+      expect(yield* store.outbox.untold).toEqual(new Set([id(2)]))
+      const [first, ...more] = yield* store.outbox.waiting(10)
+      expect([first?.note.sandbox_id, more]).toEqual([id(2), []])
+      const term = (yield* store.outbox.take(holder(1), 0)) ?? 0
+      const settlement = { refused: undefined, again: [], delivering: neverDelivered }
+      yield* store.outbox.settle(term, { ...settlement, delivered: [first?.position ?? -1] })
+      expect(yield* store.outbox.status).toMatchObject({ waiting: 0, delivered: 1 })
+      expect(yield* store.forget(id(2), (_, waits) => !waits)).toBe(true)
     }))
 
   test("says once that it was asked to cancel", (store) =>

@@ -315,12 +315,13 @@ describe("follow", () => {
       const all = yield* collect(0)
       expect(all).toEqual([
         [1, "requested"],
-        [2, "provisioning"],
-        [3, "artifact"],
-        [4, "ready"]
+        [2, "planned"],
+        [3, "provisioning"],
+        [4, "artifact"],
+        [5, "ready"]
       ])
       expect(yield* collect(2)).toEqual(all.slice(2))
-      expect(yield* collect(4)).toEqual([])
+      expect(yield* collect(5)).toEqual([])
     })
   )
 

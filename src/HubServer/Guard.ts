@@ -1,16 +1,12 @@
 /** Who may ask a hub at all, before it is looked at what for. */
 import { createHash, timingSafeEqual } from "node:crypto"
-import { isIP } from "node:net"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import { isLoopback } from "../domain/Loopback.js"
 import { Authorization } from "../HubApi.js"
 import { Unauthorized } from "../HubRefusals.js"
-
-/** Whether a host is this machine and reached from nowhere else. */
-export const isLoopback = (host: string): boolean =>
-  host.toLowerCase() === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."))
 
 const digest = (text: string) => createHash("sha256").update(text).digest()
 
@@ -28,7 +24,7 @@ export const layerAuthorization = (token: Redacted.Redacted | undefined): Layer.
 
 const hostOf = (authority: string) => {
   try {
-    return new URL(`http://${authority}`).hostname.replace(/^\[(.*)\]$/, "$1")
+    return new URL(`http://${authority}`).hostname
   } catch {
     return ""
   }

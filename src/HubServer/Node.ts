@@ -6,10 +6,10 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import { isLoopback } from "../domain/Loopback.js"
 import { HubServer, HubServerError, type HubServerOptions } from "../HubServer.js"
 import type { HubStore } from "../HubStore.js"
 import { makeApp } from "./App.js"
-import { isLoopback } from "./Guard.js"
 
 /** In milliseconds: how long a request may take to come in, and how long requests may take once the hub ends. */
 const forRequest = 30_000

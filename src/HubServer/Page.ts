@@ -6,6 +6,7 @@ const style = `
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }
 li { display: flex; gap: 1rem } ol { list-style: none; padding: 0 }
 time { color: #666; flex: none; font-variant-numeric: tabular-nums } .failed { color: #b00 }
+span { min-width: 0; overflow-wrap: anywhere }
 `
 
 // A note gets into the page by textContent; the token stays in this script's memory.
@@ -18,7 +19,7 @@ const pause = () => new Promise((resolve) => setTimeout(resolve, 1000))
 const show = (note) => {
   const [line, time, text] = ["li", "time", "span"].map((name) => document.createElement(name))
   time.textContent = new Date(note.occurred_at).toLocaleTimeString()
-  text.textContent = note.summary
+  text.textContent = note.summary.slice(0, 1000)
   if (note.event_type === "failed") text.className = "failed"
   line.append(time, text)
   list.prepend(line)

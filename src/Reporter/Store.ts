@@ -14,6 +14,7 @@ import { ProvisionError } from "../domain/Failure.js"
 import { monotonicSeconds } from "../domain/Monotonic.js"
 import { lastLine } from "../domain/Note.js"
 import { isForward, type PhaseName } from "../domain/Phase.js"
+import type { NewEvent } from "../domain/ProgressEvent.js"
 import * as Redactor from "../domain/Redactor.js"
 import { formatDuration } from "../domain/Units.js"
 import { Provision } from "../Provision.js"
@@ -21,6 +22,7 @@ import { Reporter } from "../Reporter.js"
 import { SandboxStore, StoreError } from "../SandboxStore.js"
 import { Settings } from "../Settings.js"
 import * as Uptime from "../Uptime.js"
+import { makeSayer } from "./Budget.js"
 
 const tailLines = 20
 const longestTailLine = 1000
@@ -116,25 +118,19 @@ export const layer = Layer.scoped(
     let tail = before
     let current: PhaseName | null = (yield* store.get(id))?.phase?.name ?? null
 
+    const { say: sayWithin, sayAnyway, tellLeftOut } = yield* makeSayer({ id, term }, attempt)
     const say =
       (type: "note" | "warning") =>
       (key: string, message: string, data?: Readonly<Record<string, unknown>>) =>
         Effect.suspend(() =>
-          store.commit(
-            { id, term },
-            {
-              events: [
-                {
-                  // Of what a program printed a key may be made, too.
-                  identity: `${attempt}/${type}/${redactor.text(key)}`,
-                  type,
-                  message: redactor.text(message),
-                  phase: current,
-                  data: data ?? {}
-                }
-              ]
-            }
-          )
+          sayWithin({
+            // Of what a program printed a key may be made, too.
+            identity: `${attempt}/${type}/${redactor.text(key)}`,
+            type,
+            message: redactor.text(message),
+            phase: current,
+            data: data ?? {}
+          })
         )
 
     // On a clock that nobody sets: what was said last, and what was printed last.
@@ -177,6 +173,7 @@ export const layer = Layer.scoped(
       // Who waits for its turn prints nothing.
       if (current === "queue") printedAt = now
       yield* checkLimits(now)
+      yield* tellLeftOut({ all: false, phase: current })
       const silence = now - printedAt
       if (stallSeconds !== null && !stalled && silence >= stallSeconds) {
         stalled = true
@@ -214,39 +211,24 @@ export const layer = Layer.scoped(
           const time = at ?? (yield* Clock.currentTimeMillis)
           const next = overall ?? phase
           const moves = current === null || isForward(current, next)
-          const enters = moves && next !== current
-          if (enters) enteredAt = saidAt
-          if (moves) current = next
-          yield* store.commit(
-            { id, term },
-            {
-              events: [
-                {
-                  identity: `${attempt}/phase/${build ?? ""}/${phase}`,
-                  type: "phase",
-                  message: build === undefined ? phase : `${build}: ${phase}`,
-                  phase,
-                  time,
-                  data: build === undefined ? {} : { build }
-                }
-              ],
-              ...(enters
-                ? { step: { attempt, key: phaseKey, job: null, result: { value: yield* thisMoment } } }
-                : {}),
-              ...(moves
-                ? {
-                    change: {
-                      phase: {
-                        name: next,
-                        startedAt: DateTime.unsafeMake(time),
-                        percent: null,
-                        etaSeconds: null
-                      }
-                    }
-                  }
-                : {})
+          if (moves) enteredAt = saidAt
+          const event: NewEvent = {
+            identity: `${attempt}/phase/${build ?? ""}/${phase}`,
+            type: "phase",
+            message: build === undefined ? phase : `${build}: ${phase}`,
+            phase,
+            time,
+            data: build === undefined ? {} : { build }
+          }
+          // A guest can print the phases of as many builds as it likes.
+          if (!moves) return yield* sayWithin(event)
+          current = next
+          yield* sayAnyway(event, {
+            step: { attempt, key: phaseKey, job: null, result: { value: yield* thisMoment } },
+            change: {
+              phase: { name: next, startedAt: DateTime.unsafeMake(time), percent: null, etaSeconds: null }
             }
-          )
+          })
         }),
       note: say("note"),
       warning: say("warning"),
@@ -288,6 +270,7 @@ export const layer = Layer.scoped(
             .writeFileString(staged, redactor.text(text), { mode: 0o600 })
             .pipe(Effect.zipRight(fs.rename(staged, file)), Effect.as(file))
         }).pipe(Effect.mapError(logError)),
+      settle: Effect.suspend(() => tellLeftOut({ all: true, phase: current })),
       overdue: Deferred.await(overdue),
       tail: Effect.sync(() => tail.map((line) => line.slice(0, longestTailLine))),
       redact: redactor.text

@@ -154,7 +154,7 @@ export const make: Effect.Effect<SandboxStoreShape> = Effect.sync(() => {
     )
 
   return {
-    create: (sandbox, plan, event) =>
+    create: (sandbox, plan, ...events) =>
       transaction((now) =>
         Either.gen(function* () {
           const other = holdsName(state, sandbox)
@@ -171,7 +171,11 @@ export const make: Effect.Effect<SandboxStoreShape> = Effect.sync(() => {
             )
           }
           const kept: Kept = { sandbox, plan, cancelRequested: false, steps: [] }
-          return [undefined, append(withKept(state, kept), sandbox.id, event, now)] as const
+          const recorded = withKept(state, kept)
+          return [
+            undefined,
+            events.reduce((before, event) => append(before, sandbox.id, event, now), recorded)
+          ] as const
         })
       ),
     get: (id) => read(({ sandboxes }) => sandboxes.get(id)?.sandbox),
@@ -190,6 +194,11 @@ export const make: Effect.Effect<SandboxStoreShape> = Effect.sync(() => {
     events: (id, after) =>
       read(({ events }) =>
         events.flatMap(({ event }) => (event.sandboxId === id && event.seq > after ? [event] : []))
+      ),
+    identities: (id) =>
+      read(
+        ({ events }) =>
+          new Set(events.flatMap(({ event, identity }) => (event.sandboxId === id ? [identity] : [])))
       ),
     allEvents: (after) =>
       read(({ events }) => ({
@@ -271,16 +280,15 @@ export const make: Effect.Effect<SandboxStoreShape> = Effect.sync(() => {
     forget: (id, when) =>
       Effect.sync(() => {
         const kept = state.sandboxes.get(id)
-        const waits = ({ note, state: of }: Outbox.Outbox["rows"][number]) =>
-          of === "waiting" && note.sandbox_id === id
-        if (kept === undefined || !when(kept.sandbox) || state.outbox.rows.some(waits)) return false
+        if (kept === undefined || !when(kept.sandbox, Outbox.untold(state.outbox).has(id))) return false
         const sandboxes = new Map(state.sandboxes)
         sandboxes.delete(id)
         state = {
           ...state,
           sandboxes,
           events: state.events.filter(({ event }) => event.sandboxId !== id),
-          claims: state.claims.filter((claim) => claim.id !== id)
+          claims: state.claims.filter((claim) => claim.id !== id),
+          outbox: Outbox.without(state.outbox, id)
         }
         return true
       }),

@@ -4,24 +4,28 @@ import { isTold, type Note, noteOf } from "../domain/Note.js"
 import { neverDelivered, type Sender } from "../domain/Outbox.js"
 import type { Plan } from "../domain/Plan.js"
 import type { ProgressEvent } from "../domain/ProgressEvent.js"
-import type { Sandbox } from "../domain/Sandbox.js"
+import { type Sandbox, SandboxId } from "../domain/Sandbox.js"
 import type { OutboxShape } from "../SandboxStore.js"
 
 interface Row {
+  readonly position: number
   readonly note: Note
   readonly state: "waiting" | "delivered" | "refused"
   readonly attempts: number
   readonly reason: string
 }
 
-/** Never changed, but replaced as a whole. A row's position is its index. */
+/** Never changed, but replaced as a whole. */
 export interface Outbox {
+  /** By their positions, of which none is used again. */
   readonly rows: ReadonlyArray<Row>
+  readonly next: number
   readonly sender: Sender
 }
 
 export const empty: Outbox = {
   rows: [],
+  next: 0,
   sender: { term: 0, holder: null, renewedAt: 0, delivering: neverDelivered }
 }
 
@@ -44,9 +48,20 @@ export const write = (
       events.findLastIndex(({ type }) => type === "provisioning")
     )
   )
-  const row: Row = { note: noteOf(sandbox, hub, event, earlier), state: "waiting", attempts: 0, reason: "" }
-  return { ...outbox, rows: [...outbox.rows, row] }
+  const note = noteOf(sandbox, hub, event, earlier)
+  const row: Row = { position: outbox.next, note, state: "waiting", attempts: 0, reason: "" }
+  return { ...outbox, rows: [...outbox.rows, row], next: outbox.next + 1 }
 }
+
+/** Sandboxes of which a note waits. */
+export const untold = ({ rows }: Outbox): ReadonlySet<SandboxId> =>
+  new Set(rows.flatMap(({ note, state }) => (state === "waiting" ? [SandboxId.make(note.sandbox_id)] : [])))
+
+/** The outbox without what is told of a sandbox. */
+export const without = (outbox: Outbox, id: SandboxId): Outbox => ({
+  ...outbox,
+  rows: outbox.rows.filter(({ note }) => note.sandbox_id !== id)
+})
 
 /** `modify` does its work at once, as a transaction. */
 export const make = (
@@ -65,9 +80,10 @@ export const make = (
     waiting: (most) =>
       read(({ rows }) =>
         rows
-          .flatMap(({ note, state }, position) => (state === "waiting" ? [{ position, note }] : []))
+          .flatMap(({ note, position, state }) => (state === "waiting" ? [{ position, note }] : []))
           .slice(0, most)
       ),
+    untold: read(untold),
     refused: read(({ rows }) => rows.filter(({ state }) => state === "refused")),
     take: (holder, seen) =>
       modify((outbox, now) => {
@@ -78,14 +94,15 @@ export const make = (
     settle: (term, { again, delivered, delivering, refused }) =>
       modify((outbox, now) => {
         if (outbox.sender.term !== term) return [false, outbox]
-        const rows = outbox.rows.map((row, position): Row => {
+        const rows = outbox.rows.map((row): Row => {
+          const { position } = row
           if (delivered.includes(position)) return { ...row, state: "delivered", attempts: row.attempts + 1 }
           if (refused?.position === position) {
             return { ...row, state: "refused", attempts: row.attempts + 1, reason: refused.reason }
           }
           return again.includes(position) ? { ...row, attempts: row.attempts + 1 } : row
         })
-        return [true, { rows, sender: { ...outbox.sender, renewedAt: now, delivering } }]
+        return [true, { ...outbox, rows, sender: { ...outbox.sender, renewedAt: now, delivering } }]
       }),
     release: (term) =>
       modify((outbox) => [

@@ -25,12 +25,13 @@ export const layer = <R>(
       const use = <A, E>(run: (store: SandboxStoreShape) => Effect.Effect<A, E>) =>
         Effect.flatMap(opened, run)
       return {
-        create: (sandbox, plan, event) => use((open) => open.create(sandbox, plan, event)),
+        create: (sandbox, plan, ...events) => use((open) => open.create(sandbox, plan, ...events)),
         get: (id) => use((open) => open.get(id)),
         plan: (id) => use((open) => open.plan(id)),
         list: use((open) => open.list),
         takenNames: use((open) => open.takenNames),
         events: (id, after) => use((open) => open.events(id, after)),
+        identities: (id) => use((open) => open.identities(id)),
         allEvents: (after) => use((open) => open.allEvents(after)),
         requestCancel: (id) => use((open) => open.requestCancel(id)),
         cancelRequested: (id) => use((open) => open.cancelRequested(id)),
@@ -50,6 +51,7 @@ export const layer = <R>(
           peek: use(({ outbox }) => outbox.peek),
           status: use(({ outbox }) => outbox.status),
           waiting: (most) => use(({ outbox }) => outbox.waiting(most)),
+          untold: use(({ outbox }) => outbox.untold),
           refused: use(({ outbox }) => outbox.refused),
           take: (holder, seen) => use(({ outbox }) => outbox.take(holder, seen)),
           settle: (term, settlement) => use(({ outbox }) => outbox.settle(term, settlement)),

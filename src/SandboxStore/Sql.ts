@@ -269,7 +269,7 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
     })
 
   return {
-    create: (sandbox, plan, event) =>
+    create: (sandbox, plan, ...events) =>
       Effect.gen(function* () {
         const taken = yield* transaction(
           Effect.gen(function* () {
@@ -279,7 +279,7 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
             yield* sql`INSERT INTO sandboxes (id, name, living, created_at, document, plan)
               VALUES (${sandbox.id}, ${sandbox.name}, 1, ${DateTime.formatIso(sandbox.createdAt)},
                 ${yield* encode(SandboxJson, sandbox)}, ${yield* encode(PlanJson, plan)})`
-            yield* append(sandbox.id, event)
+            yield* Effect.forEach(events, (event) => append(sandbox.id, event), { discard: true })
             return undefined
           })
         )
@@ -305,6 +305,13 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
           sql<{ readonly document: string }>`
             SELECT document FROM events WHERE sandbox_id = ${id} AND seq > ${after} ORDER BY seq`,
           Effect.forEach((row) => decode(EventJson, row.document))
+        )
+      ),
+    identities: (id) =>
+      run(
+        Effect.map(
+          sql<{ readonly identity: string }>`SELECT identity FROM events WHERE sandbox_id = ${id}`,
+          (rows) => new Set(rows.map(({ identity }) => identity))
         )
       ),
     allEvents: (after) =>
@@ -404,10 +411,9 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
       transaction(
         Effect.gen(function* () {
           const sandbox = yield* document(id)
-          if (sandbox === undefined || !when(sandbox)) return false
           const waiting = yield* sql`
             SELECT 1 FROM outbox WHERE sandbox_id = ${id} AND state = 'waiting' LIMIT 1`
-          if (waiting.length > 0) return false
+          if (sandbox === undefined || !when(sandbox, waiting.length > 0)) return false
           for (const table of ["outbox", "claims", "events", "leases", "logs", "steps"]) {
             yield* sql`DELETE FROM ${sql(table)} WHERE sandbox_id = ${id}`
           }

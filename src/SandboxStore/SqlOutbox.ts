@@ -9,7 +9,7 @@ import { isTold, looksBack, Note, noteOf } from "../domain/Note.js"
 import { neverDelivered, type Sender } from "../domain/Outbox.js"
 import type { Plan } from "../domain/Plan.js"
 import type { ProgressEvent } from "../domain/ProgressEvent.js"
-import type { Sandbox } from "../domain/Sandbox.js"
+import type { Sandbox, SandboxId } from "../domain/Sandbox.js"
 import type { OutboxShape, StoreError } from "../SandboxStore.js"
 
 /** A note that was delivered keeps its row and loses its text: the event has all of it. */
@@ -134,6 +134,14 @@ export const make = ({ decode, encode, run, sql, transaction }: Rows): OutboxSha
           )
         )
       ),
+    untold: run(
+      Effect.map(
+        sql<{
+          readonly sandbox_id: SandboxId
+        }>`SELECT DISTINCT sandbox_id FROM outbox WHERE state = 'waiting'`,
+        (rows) => new Set(rows.map(({ sandbox_id }) => sandbox_id))
+      )
+    ),
     refused: run(
       Effect.flatMap(
         sql<{ readonly document: string; readonly attempts: number; readonly reason: string | null }>`

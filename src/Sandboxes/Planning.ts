@@ -71,7 +71,7 @@ export const planOf = Effect.fn("Sandboxes.plan")(function* (request: CreateRequ
   })
   const host = document.placement?.host ?? "local"
   const filed = (given: string | undefined, variable: string, inProfile: string | undefined) =>
-    given ?? (request.environment[variable] || (inProfile ?? null))
+    (given ?? (request.environment[variable] || inProfile)) || null
   if (host !== "local" && hosts[host] === undefined) {
     const names = ["local", ...Object.keys(hosts).filter((one) => one !== "local")]
     return yield* new UsageError({
@@ -130,6 +130,7 @@ export const planOf = Effect.fn("Sandboxes.plan")(function* (request: CreateRequ
         everySeconds: document.hub?.every ?? 60
       },
       description: planned.description,
+      phases: planned.phases ?? [],
       spec: planned.encoded
     }),
     inputs,

@@ -7,6 +7,7 @@ import * as Either from "effect/Either"
 import { hasEnded, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
 import { SandboxStore, StoreError } from "../SandboxStore.js"
 import { Settings } from "../Settings.js"
+import { StateHub } from "../StateHub.js"
 
 /** What `reap` does about a sandbox, and why it could not: null where it could. */
 export interface Reaped {
@@ -47,6 +48,18 @@ const hasArtifacts = ({ artifacts }: Sandbox) =>
     Effect.exists(artifacts, ({ path }) => Effect.orElseSucceed(fs.exists(path), () => true))
   )
 
+/**
+ * Whether a record stays that is to be forgotten, as the State Hub has not been told all of it yet. A hub that cannot be
+ * told holds it for so long as a record is kept; where there is none, nothing is waited for.
+ */
+const holds = ({ expiresAt }: Sandbox, now: DateTime.Utc) =>
+  Effect.gen(function* () {
+    const { retentionSeconds } = yield* Settings
+    const { tells } = yield* StateHub
+    const until = expiresAt === null ? now : DateTime.add(expiresAt, { seconds: retentionSeconds })
+    return tells !== false && DateTime.greaterThan(until, now)
+  })
+
 /** See `Sandboxes.reap`; what cannot be ended now is told of, and tried again the next time. */
 export const reap = (
   destroy: (id: SandboxId) => Effect.Effect<unknown, { readonly message: string }>,
@@ -69,26 +82,32 @@ export const reap = (
         if (ours) yield* destroy(id)
         return ours
       })
-    const forget = ({ id, state }: Sandbox) =>
+    const forget = ({ id, state }: Sandbox, held: boolean) =>
       Effect.gen(function* () {
-        const forgotten = yield* store.forget(id, (one) => one.state === state && isOver(one))
+        const forgotten = yield* store.forget(
+          id,
+          (one, waits) => one.state === state && isOver(one) && !(waits && held)
+        )
         if (forgotten) yield* removeLeftovers(id)
         return forgotten
       })
 
     const reaped: Array<Reaped> = []
+    const untold = yield* store.outbox.untold
     for (const sandbox of yield* store.list) {
       const { state } = sandbox
       // One that is being destroyed was left in the midst of it, or its machine was gone.
       if (!hasEnded(state) || !(state === "destroying" || isOver(sandbox))) continue
       const action = state === "ready" || state === "destroying" ? "destroy" : "forget"
-      if (action === "forget" && (yield* hasArtifacts(sandbox))) continue
+      const held = yield* holds(sandbox, now)
+      if (action === "forget" && ((held && untold.has(sandbox.id)) || (yield* hasArtifacts(sandbox))))
+        continue
       if (dryRun) {
         reaped.push({ sandbox, action, problem: null })
         continue
       }
-      const done = yield* Effect.either(action === "destroy" ? expire(sandbox) : forget(sandbox))
-      // Where it is not done and nothing failed, it lives on, or the State Hub has not been told all of it yet.
+      const done = yield* Effect.either(action === "destroy" ? expire(sandbox) : forget(sandbox, held))
+      // Where it is not done and nothing failed, it lives on, or there is more to be told of it by now.
       if (Either.isLeft(done)) reaped.push({ sandbox, action, problem: done.left.message })
       else if (done.right) reaped.push({ sandbox, action, problem: null })
     }

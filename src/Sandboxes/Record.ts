@@ -6,6 +6,9 @@ import type { Plan } from "../domain/Plan.js"
 import { Sandbox, type SandboxId } from "../domain/Sandbox.js"
 import { SandboxStore, type StoreError } from "../SandboxStore.js"
 
+const fromTo = ([first, ...more]: ReadonlyArray<string>) =>
+  first === undefined ? "" : `, ${[first, ...more.slice(-1)].join(" to ")}`
+
 /** Fails with a `Conflict` where a living one has the name. */
 export const record = (
   planned: Plan,
@@ -36,12 +39,18 @@ export const record = (
       failure: null,
       logPath: null
     })
-    yield* store.create(sandbox, planned, {
-      identity: "requested",
-      type: "requested",
-      message: `requested from ${planned.profile}`,
-      data: { mode: planned.mode, host: planned.placement.host, steps: planned.description }
-    })
+    const { description: steps, mode, phases, placement, profile } = planned
+    yield* store.create(
+      sandbox,
+      planned,
+      { identity: "requested", type: "requested", message: `requested from ${profile}`, data: { profile } },
+      {
+        identity: "planned",
+        type: "planned",
+        message: `planned: ${mode} on ${placement.host}${fromTo(phases)}`,
+        data: { mode, host: placement.host, phases, steps }
+      }
+    )
     return sandbox
   })
 

@@ -4,6 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import { isLoopback } from "../domain/Loopback.js"
+import type { HubSettings } from "../HubSettings.js"
 import { Settings } from "../Settings.js"
 import { HubError, layerNoop, StateHub } from "../StateHub.js"
 
@@ -37,6 +39,14 @@ const checked = (token: Redacted.Redacted) =>
         "see STATE_HUB_TOKEN and hub.tokenFile"
       )
 
+/** Whether everybody on the way to it can read the token. */
+const warningOf = ({ endpoint, token, tokenFile }: HubSettings) => {
+  const { hostname, origin, protocol } = new URL(endpoint)
+  return protocol === "http:" && !isLoopback(hostname) && (token ?? tokenFile) !== undefined
+    ? `the State Hub's token, and all that it is told, goes to ${origin} in clear: whoever is between can read it. Give it an https URL, or go through an SSH tunnel`
+    : undefined
+}
+
 /**
  * The hub that the settings name; where they name none, nobody is told.
  * @category layers
@@ -53,8 +63,10 @@ export const layer: Layer.Layer<StateHub, never, Settings | FileSystem.FileSyste
           ? Effect.asSome(Effect.flatMap(readToken(fs, hub.tokenFile), checked))
           : Effect.succeed(Option.none())
     )
+    const warning = warningOf(hub)
     return Layer.succeed(StateHub, {
       target: hub.endpoint,
+      ...(warning === undefined ? {} : { warning }),
       publish: (notes) =>
         Effect.gen(function* () {
           const bearer = Option.getOrUndefined(yield* token)

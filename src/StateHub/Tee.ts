@@ -21,6 +21,7 @@ export const layer = <R1, R2>(
         .map((context) => Context.get(context, StateHub))
         .filter(({ tells }) => tells !== false)
       const targets = hubs.flatMap(({ target }) => target ?? [])
+      const warnings = hubs.flatMap(({ warning }) => warning ?? [])
       return {
         publish: (notes) =>
           Effect.flatMap(
@@ -30,6 +31,7 @@ export const layer = <R1, R2>(
             (results) => Effect.all(results, { discard: true })
           ),
         ...(targets.length === 0 ? {} : { target: targets.join(" and ") }),
+        ...(warnings.length === 0 ? {} : { warning: warnings.join("; ") }),
         ...(hubs.length === 0 ? { tells: false as const } : {})
       }
     })

@@ -9,7 +9,7 @@ import * as options from "./options.js"
 import { type Kind, printOne, sandboxes, sandboxInFull } from "./output.js"
 import { warnOfShadows } from "./profile.js"
 import { conclude, follow } from "./progress.js"
-import { told } from "./told.js"
+import { told, warnOfHub } from "./told.js"
 
 const plans: Kind<Plan> = {
   kind: "Plan",
@@ -119,6 +119,7 @@ export const create = Command.make(
       }
       yield* warnOfShadows(yield* profiles.get(profile))
       if (dryRun) return yield* printOne(output, plans, yield* manager.plan(request))
+      yield* warnOfHub
       const sandbox = yield* manager.create(request)
       // Its supervisor tells the hub.
       if (detach) return yield* printOne(output, sandboxes, sandbox)

@@ -6,6 +6,7 @@ import { SandboxStore } from "../SandboxStore.js"
 import { Ended } from "./exit.js"
 import { printable } from "./output.js"
 import { say, sayAll } from "./say.js"
+import { warnOfHub } from "./told.js"
 
 /** How long it is tried again, in seconds. */
 const patience = 30
@@ -19,6 +20,7 @@ const failed = (exitCode: number, message: string, hint: string) =>
 
 export const flush = Command.make("flush", {}, () =>
   Effect.gen(function* () {
+    yield* warnOfHub
     const outcome = yield* run(patience)
     const { refused, sender, waiting } = yield* Effect.flatMap(SandboxStore, ({ outbox }) => outbox.status)
     const notes = waiting === 1 ? "1 note waits" : `${waiting} notes wait`

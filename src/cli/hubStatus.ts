@@ -12,6 +12,7 @@ import { type Kind, printOne } from "./output.js"
 interface Status extends OutboxStatus {
   readonly told: boolean
   readonly target: string | undefined
+  readonly warning: string | undefined
   readonly putAside: ReadonlyArray<RefusedNote>
   /** Who delivers at this moment. */
   readonly sending: Holder | null
@@ -31,6 +32,7 @@ const statuses: Kind<Status> = {
   document: (status) => ({
     hub: status.target ?? null,
     told: status.told,
+    warning: status.warning ?? null,
     waiting: status.waiting,
     delivered: status.delivered,
     refused: status.refused,
@@ -51,6 +53,7 @@ const statuses: Kind<Status> = {
   name: ({ target }) => target ?? "",
   columns: [
     ["hub", ({ target, told }) => target ?? (told ? "of this program" : "none: set STATE_HUB_URL")],
+    ["warning", ({ warning }) => warning ?? "-"],
     ["waiting", ({ waiting }) => String(waiting)],
     ["delivered", ({ delivered }) => String(delivered)],
     ["put aside", ({ refused }) => String(refused)],
@@ -75,7 +78,7 @@ const statuses: Kind<Status> = {
 export const status = Command.make("status", { output: options.output }, ({ output }) =>
   Effect.gen(function* () {
     const { outbox } = yield* SandboxStore
-    const { target, tells } = yield* StateHub
+    const { target, tells, warning } = yield* StateHub
     const { mayBeAlive } = yield* Holders
     const found = yield* outbox.status
     const { holder } = found.sender
@@ -83,6 +86,7 @@ export const status = Command.make("status", { output: options.output }, ({ outp
       ...found,
       told: tells !== false,
       target,
+      warning,
       putAside: yield* outbox.refused,
       sending: holder !== null && (yield* mayBeAlive(holder)) ? holder : null
     })

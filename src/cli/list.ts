@@ -1,11 +1,12 @@
 import * as Command from "@effect/cli/Command"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import { UsageError } from "../domain/Errors.js"
 import { didYouMean } from "../domain/Nearest.js"
 import { isLiving, type Sandbox } from "../domain/Sandbox.js"
 import { Sandboxes } from "../Sandboxes.js"
 import * as options from "./options.js"
-import { printList, sandboxes } from "./output.js"
+import { printList, sandboxesAt } from "./output.js"
 
 const filters: Readonly<Record<string, (sandbox: Sandbox) => string>> = {
   id: ({ id }) => id,
@@ -50,7 +51,7 @@ const make = (name: string, description: string) =>
         const found = (yield* manager.list).filter(
           (sandbox) => (all || isLiving(sandbox.state)) && keep.every((matches) => matches(sandbox))
         )
-        yield* printList(output, sandboxes, found)
+        yield* printList(output, sandboxesAt(yield* DateTime.now), found)
       })
   ).pipe(Command.withDescription(description))
 

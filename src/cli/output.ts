@@ -114,6 +114,24 @@ export const sandboxes: Kind<Sandbox> = {
   ]
 }
 
+/** "in 3 d", "in 5 h", "in 12 min": rounded down, so that nothing ends earlier than it says. */
+const fromNow = (until: DateTime.Utc, now: DateTime.Utc): string => {
+  const seconds = Math.floor((DateTime.toEpochMillis(until) - DateTime.toEpochMillis(now)) / 1000)
+  if (seconds <= 0) return "now"
+  if (seconds < 60) return `in ${seconds} s`
+  if (seconds < 3600) return `in ${Math.floor(seconds / 60)} min`
+  return seconds < 2 * 86_400 ? `in ${Math.floor(seconds / 3600)} h` : `in ${Math.floor(seconds / 86_400)} d`
+}
+
+/** Sandboxes in a list that is made at a time. */
+export const sandboxesAt = (now: DateTime.Utc): Kind<Sandbox> => ({
+  ...sandboxes,
+  columns: [
+    ...sandboxes.columns,
+    ["expires", ({ expiresAt }) => (expiresAt === null ? "-" : fromNow(expiresAt, now))]
+  ]
+})
+
 /** Why it is still there, and when it ends. */
 const life = ({ expiresAt, state }: Sandbox): string => {
   const end = time(expiresAt)

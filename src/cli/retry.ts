@@ -6,7 +6,7 @@ import * as options from "./options.js"
 import { printOne, sandboxes, sandboxInFull } from "./output.js"
 import { conclude, follow } from "./progress.js"
 import { find, reference } from "./reference.js"
-import { told } from "./told.js"
+import { told, warnOfHub } from "./told.js"
 
 export const retry = Command.make(
   "retry",
@@ -21,6 +21,7 @@ export const retry = Command.make(
       const manager = yield* Sandboxes
       const { id: found } = yield* find(id)
       const before = yield* manager.events(found, 0)
+      yield* warnOfHub
       const sandbox = yield* manager.retry(found, {
         environment: process.env,
         detach,

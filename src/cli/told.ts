@@ -20,6 +20,11 @@ const tell = Effect.gen(function* () {
   }
 })
 
+/** Says what is wrong with how the hub is told: for commands that begin to tell it. */
+export const warnOfHub: Effect.Effect<void, never, StateHub> = Effect.flatMap(StateHub, ({ warning }) =>
+  warning === undefined ? Effect.void : say(`warning: ${warning}`)
+)
+
 /** Runs a command's work, then tells the hub for 5 s at most, however the work ended; it ends as the work did. */
 export const told = <A, E, R>(
   work: Effect.Effect<A, E, R>

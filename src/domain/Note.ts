@@ -32,7 +32,7 @@ export type Note = typeof Note.Type
 export const NoteLevel = Schema.Literal("phases", "all", "failures")
 export type NoteLevel = typeof NoteLevel.Type
 
-const ofFailures: ReadonlyArray<EventType> = ["warning", "failed", "retrying", "cancelled"]
+const ofFailures: ReadonlyArray<EventType> = ["warning", "taken-over", "failed", "retrying", "cancelled"]
 
 /**
  * Whether a hub is told of an event. `lastHeartbeat` is when it was last told of a heartbeat, in epoch milliseconds:
@@ -101,11 +101,14 @@ const text = (value: unknown): string => (typeof value === "string" ? value : ""
 const count = (value: unknown, one: string, many: string): ReadonlyArray<string> =>
   typeof value === "number" && value > 0 ? [`${value} ${value === 1 ? one : many}`] : []
 
+/** The types of events that end a phase: their notes speak of what was before them. */
+export const looksBack: ReadonlyArray<EventType> = ["phase", "ready", "failed", "retrying", "cancelled"]
+
 /** The phase that an event ends, of the same build where there are several, and how long it took. */
 const phaseBefore = (event: ProgressEvent, earlier: ReadonlyArray<ProgressEvent>) => {
-  if (event.type !== "phase" && event.type !== "ready") return undefined
+  if (!looksBack.includes(event.type)) return undefined
   const before = earlier.findLast(
-    (one) => one.type === "phase" && (event.type === "ready" || buildOf(one) === buildOf(event))
+    (one) => one.type === "phase" && (event.type !== "phase" || buildOf(one) === buildOf(event))
   )
   return before === undefined || before.phase === null
     ? undefined
@@ -162,7 +165,7 @@ const words = (
         ...count(jobs, "job ended", "jobs ended"),
         ...count(killed, "process killed", "processes killed")
       ]
-      return [event.message, ...(ended.length === 0 ? [] : [ended.join(", ")])]
+      return [event.message, ...(ended.length === 0 ? [] : [ended.join(", ")]), ...took]
     }
     case "warning":
       return [`warning: ${event.message}`]
@@ -170,9 +173,6 @@ const words = (
       return [event.message]
   }
 }
-
-/** The types of events whose notes speak of what was before them. */
-export const looksBack: ReadonlyArray<EventType> = ["phase", "ready", "failed"]
 
 /**
  * The note that tells of an event. `sandbox` is as the event left it; `earlier` are the events of its attempt that

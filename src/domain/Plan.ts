@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import { PhaseName } from "./Phase.js"
 import { Placement } from "./Placement.js"
 
 /** Something that one provision at a time may use: `key` tells it from others, `what` names it for people. */
@@ -56,5 +57,7 @@ export class Plan extends Schema.Class<Plan>("sandboxer/Plan")({
     everySeconds: Schema.optionalWith(Schema.Number, { default: () => 60 })
   }),
   description: Schema.Array(Schema.String),
+  /** The phases that it goes through, in their order, as far as they are known. */
+  phases: Schema.optionalWith(Schema.Array(PhaseName), { default: () => [] }),
   spec: Schema.Unknown
 }) {}

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { deliver } from "../../src/Delivery.js"
 import type { CreateRequest } from "../../src/Sandboxes.js"
 import { extensionOf } from "../inMemory.js"
 import { manager } from "./manager.js"
@@ -46,9 +47,64 @@ describe("what a State Hub is told of a sandbox", () => {
     )
   )
 
+  it.scoped("is told once what is planned, with the first note", () =>
+    Effect.gen(function* () {
+      const extension = extensionOf(Effect.void)
+      const planning = {
+        ...extension,
+        modes: {
+          test: {
+            ...extension.modes.test!,
+            plan: () =>
+              Effect.succeed({
+                encoded: {},
+                description: ["say something"],
+                defaultName: undefined,
+                phases: ["preflight", "provision", "collect"] as const
+              })
+          }
+        }
+      }
+      const { notes, sandboxes, services, store } = yield* manager(planning, { "demo.yaml": head })
+      const request = { profile: "demo", inputs: {}, environment: {}, workingDirectory: "/" }
+      const { id } = yield* sandboxes.create(request)
+      yield* Effect.provide(deliver(), services(1))
+      expect(yield* notes).toMatchObject([
+        { event_type: "requested", sequence: 1, summary: "demo · requested from profile.demo" },
+        {
+          event_type: "planned",
+          sequence: 2,
+          summary: "demo · planned: test on local, preflight to collect",
+          detail: {
+            mode: "test",
+            host: "local",
+            phases: ["preflight", "provision", "collect"],
+            steps: ["say something"]
+          }
+        }
+      ])
+      // It is the same for each attempt.
+      yield* store.transition(
+        id,
+        ["requested"],
+        { state: "failed" },
+        { identity: "x", type: "failed", message: "" }
+      )
+      yield* sandboxes.retry(id, { environment: {} })
+      const types = (yield* sandboxes.events(id, 0)).map(({ type }) => type)
+      expect(types).toEqual(["requested", "planned", "failed", "requested"])
+    })
+  )
+
   it.scoped("is filed under what is given, whatever else is said", () =>
     Effect.map(planned(profile, { environment, workstream: "given", task: "given" }), (hub) =>
       expect(hub).toMatchObject({ workstream: "given", task: "given" })
+    )
+  )
+
+  it.scoped("is filed under nothing where that is given", () =>
+    Effect.map(planned(profile, { environment, workstream: "", task: "" }), (hub) =>
+      expect(hub).toMatchObject({ workstream: null, task: null })
     )
   )
 })

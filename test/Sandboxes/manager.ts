@@ -8,10 +8,15 @@ import type { Extension } from "../../src/Extension.js"
 import * as ProfilesDirectory from "../../src/Profiles/Directory.js"
 import * as Sandboxes from "../../src/Sandboxes.js"
 import { layerHome } from "../../src/Settings.js"
+import type { StateHub } from "../../src/StateHub.js"
 import { Supervisors } from "../../src/Supervisors.js"
 import { platform, temporaryFolder, world } from "../inMemory.js"
 
-export const manager = (extension: Extension, profiles: Readonly<Record<string, string>>) =>
+export const manager = (
+  extension: Extension,
+  profiles: Readonly<Record<string, string>>,
+  hub: Layer.Layer<StateHub> | Layer.Layer<never> = Layer.empty
+) =>
   Effect.gen(function* () {
     const made = yield* world({ extensions: [extension] })
     const folder = yield* temporaryFolder
@@ -24,7 +29,7 @@ export const manager = (extension: Extension, profiles: Readonly<Record<string, 
       Sandboxes.layer.pipe(
         Layer.provide(Layer.succeed(Supervisors, { start: () => Effect.void, ended: () => Effect.never })),
         Layer.provide(Layer.provideMerge(ProfilesDirectory.layer, settings)),
-        Layer.provide(made.services(1))
+        Layer.provide(Layer.merge(made.services(1), hub))
       )
     )
     return { ...made, folder, sandboxes: Context.get(context, Sandboxes.Sandboxes) }

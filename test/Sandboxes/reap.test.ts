@@ -3,8 +3,10 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { describe, expect, it } from "@effect/vitest"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { deliver } from "../../src/Delivery.js"
 import { ArtifactId } from "../../src/domain/Artifact.js"
+import { HubError, layerNoop, StateHub } from "../../src/StateHub.js"
 import { extensionOf, id, plan, sandbox } from "../inMemory.js"
 import { manager } from "./manager.js"
 
@@ -116,21 +118,69 @@ describe("reap", () => {
   )
 })
 
-it.scopedLive("what a hub is still to be told of is not forgotten before", () =>
+/** A manager of one sandbox that failed some days before its hub was told of it, whose time was over then. */
+const heldFor = (days: number, hub?: Layer.Layer<StateHub>) =>
   Effect.gen(function* () {
-    const made = yield* manager(extension, {})
+    const made = yield* manager(extension, {}, hub)
+    const { sandboxes } = made
+    const expiresAt = DateTime.subtract(yield* DateTime.now, { days })
     yield* made.store.create(
-      sandbox({ state: "failed", expiresAt: past }),
+      sandbox({ state: "failed", expiresAt }),
       plan({ hub: { workstream: null, task: null, notes: "all", everySeconds: 60 } }),
       { identity: "requested", type: "requested", message: "requested" }
     )
-    yield* made.sandboxes.reap({ dryRun: false })
-    expect(yield* made.sandboxes.list).toHaveLength(1)
-    yield* Effect.provide(deliver(), made.services(1))
-    yield* made.sandboxes.reap({ dryRun: false })
-    expect(yield* made.sandboxes.list).toHaveLength(0)
+    /** What is reaped, which is what was said before. */
+    const reaped = Effect.gen(function* () {
+      const said = yield* sandboxes.reap({ dryRun: true })
+      const done = yield* sandboxes.reap({ dryRun: false })
+      expect(done).toEqual(said)
+      return done.map(({ action }) => action)
+    })
+    return { ...made, reaped }
   })
-)
+
+describe("what a hub is still to be told of", () => {
+  it.scopedLive("is not forgotten before it was told", () =>
+    Effect.gen(function* () {
+      const made = yield* heldFor(29)
+      expect(yield* made.reaped).toEqual([])
+      expect(yield* made.sandboxes.list).toHaveLength(1)
+      yield* Effect.provide(deliver(), made.services(1))
+      expect(yield* made.reaped).toEqual(["forget"])
+      expect(yield* made.sandboxes.list).toEqual([])
+    })
+  )
+
+  it.scopedLive("is not forgotten before it was put aside", () =>
+    Effect.gen(function* () {
+      const made = yield* heldFor(29)
+      const refusing = Layer.succeed(StateHub, {
+        publish: () => new HubError({ reason: "refused", message: "no such task", hint: "" })
+      })
+      yield* Effect.provide(deliver(), Layer.merge(made.services(1), refusing))
+      expect(yield* made.reaped).toEqual(["forget"])
+      expect(yield* made.store.outbox.status).toMatchObject({ waiting: 0, refused: 0 })
+    })
+  )
+
+  it.scopedLive("is forgotten all the same where it waits for longer than records are kept", () =>
+    Effect.gen(function* () {
+      const made = yield* heldFor(31)
+      expect(yield* made.reaped).toEqual(["forget"])
+      expect(yield* made.store.outbox.status).toMatchObject({ waiting: 0 })
+      yield* Effect.provide(deliver(), made.services(1))
+      expect(yield* made.notes).toEqual([])
+    })
+  )
+
+  it.scopedLive("is forgotten where there is no hub any more", () =>
+    Effect.gen(function* () {
+      const made = yield* heldFor(1, layerNoop)
+      expect(yield* made.reaped).toEqual(["forget"])
+      expect(yield* made.store.outbox.status).toMatchObject({ waiting: 0 })
+    })
+  )
+})
 
 describe("renew", () => {
   it.scopedLive("has what is ready end later, or sooner", () =>

@@ -235,6 +235,42 @@ describe("what an answer means", () => {
   )
 })
 
+describe("a token that goes in clear", () => {
+  const warningOf = (endpoint: string, more: Partial<HubSettings> = { token: Redacted.make("secret") }) =>
+    Effect.map(StateHub, ({ warning }) => warning).pipe(
+      Effect.provide(
+        layer.pipe(
+          Layer.provide(
+            layerHome(folder, {
+              hub: { url: endpoint, endpoint, fields: {}, token: undefined, tokenFile: undefined, ...more }
+            })
+          ),
+          Layer.provide(platform)
+        )
+      )
+    )
+
+  it.effect.each(["http://hub.example/progress", "http://10.0.0.1:8787/progress", "http://[2001:db8::1]/"])(
+    "to %s is warned of",
+    (endpoint) =>
+      Effect.gen(function* () {
+        const { origin: to } = new URL(endpoint)
+        expect(yield* warningOf(endpoint)).toContain(`goes to ${to} in clear`)
+        expect(yield* warningOf(endpoint, { tokenFile: "/token" })).toContain("in clear")
+        expect(yield* warningOf(endpoint, {})).toBeUndefined()
+      })
+  )
+
+  it.effect.each([
+    "https://hub.example/progress",
+    "http://localhost:8787/progress",
+    "http://127.0.0.1/progress",
+    "http://[::1]:8787/progress"
+  ])("to %s is not", (endpoint) =>
+    Effect.map(warningOf(endpoint), (warning) => expect(warning).toBeUndefined())
+  )
+})
+
 describe("the token's file", () => {
   const file = join(folder, "token")
 

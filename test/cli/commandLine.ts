@@ -7,7 +7,7 @@ import * as Layer from "effect/Layer"
 import { vi } from "vitest"
 import { parse } from "yaml"
 import { run } from "../../src/cli/main.js"
-import { layer, layerSettled } from "../../src/node.js"
+import { type LayerOptions, layer, layerSettled } from "../../src/node.js"
 import { PackerScripted } from "../../src/testing.js"
 import { platform, temporaryFolder } from "../inMemory.js"
 
@@ -57,7 +57,7 @@ const captured = (stream: NodeJS.WriteStream) => {
 const captures = Effect.all([captured(process.stdout), captured(process.stderr)])
 
 /** A command line over a folder of its own, which has profiles and a template; `home` is its state directory. */
-export const commandLine = (script: PackerScripted.Script) =>
+export const commandLine = (script: PackerScripted.Script, more: Pick<LayerOptions, "stateHub"> = {}) =>
   Effect.gen(function* () {
     const folder = yield* temporaryFolder
     const home = `${folder}/home`
@@ -79,7 +79,8 @@ export const commandLine = (script: PackerScripted.Script) =>
               workingDirectory: folder,
               shipped: `${folder}/profiles`
             },
-            packer: PackerScripted.layer(script)
+            packer: PackerScripted.layer(script),
+            ...more
           })
           const exitCode = yield* run(words, {
             settled: (globals) => layerSettled(options(globals)),

@@ -12,6 +12,7 @@ import {
   printList,
   printOne,
   sandboxes,
+  sandboxesAt,
   sandboxInFull
 } from "../../src/cli/output.js"
 import { ArtifactId } from "../../src/domain/Artifact.js"
@@ -228,6 +229,31 @@ describe("documents", () => {
         ""
       ].join("\n")
     )
+  })
+
+  it("of sandboxes in a list say when they end", () => {
+    const now = DateTime.unsafeMake(0)
+    const ending = (seconds: number | null) =>
+      new Sandbox({
+        ...sandbox,
+        expiresAt: seconds === null ? null : DateTime.add(now, { seconds })
+      })
+    const seconds = [null, -1, 59, 60, 3599, 3600, 2 * 86_400 - 1, 2 * 86_400, 30 * 86_400]
+    const [titles = "", ...rows] = printed(printList("table", sandboxesAt(now), seconds.map(ending)))
+      .trimEnd()
+      .split("\n")
+    expect(titles).toMatch(/ EXPIRES$/)
+    expect(rows.map((line) => line.slice(titles.indexOf("EXPIRES")))).toEqual([
+      "-",
+      "now",
+      "in 59 s",
+      "in 1 min",
+      "in 59 min",
+      "in 1 h",
+      "in 47 h",
+      "in 2 d",
+      "in 30 d"
+    ])
   })
 
   it("have no format that is left out", () => {

@@ -52,7 +52,7 @@ describe("list", { timeout: 30_000 }, () => {
         { apiVersion: "sandboxer/v1", kind: "Sandbox", name: "two", state: "ready" }
       ])
       expect((yield* sandboxer("list")).stdout.split("\n")[1]).toMatch(
-        /^two +[0-9a-f]{12} +ready +- +profile.demo/
+        /^two +[0-9a-f]{12} +ready +- +profile.demo +\S+Z +in \d+ min$/
       )
     })
   )

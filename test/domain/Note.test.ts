@@ -99,6 +99,11 @@ describe("a summary is what a person reads with pleasure", () => {
     ).toBe("demo · cancelled: nothing of it runs any more · 1 job ended, 2 processes killed")
   })
 
+  it.each(["ready", "failed", "cancelled", "retrying"] as const)("of %s, which ends a phase, too", (type) => {
+    const note = noteOf(sandbox(), hub, event({ type, time: at(75) }), [begun, connect])
+    expect(note.detail).toMatchObject({ previous_phase: "connect", previous_phase_seconds: 65 })
+  })
+
   it("of an artifact", () => {
     expect(
       summary({
@@ -138,6 +143,8 @@ describe("the last line of output", () => {
 describe("which events are told", () => {
   const types = [
     "requested",
+    "planned",
+    "taken-over",
     "note",
     "phase",
     "warning",
@@ -148,7 +155,7 @@ describe("which events are told", () => {
   ] as const
   it.each([
     ["none", []],
-    ["failures", ["warning", "failed", "cancelled"]],
+    ["failures", ["taken-over", "warning", "failed", "cancelled"]],
     ["phases", types.filter((type) => type !== "note")],
     ["all", types]
   ] as const)("%s", (notes, told) => {

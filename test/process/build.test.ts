@@ -19,6 +19,7 @@ const expectWhole = ({ artifacts }: SandboxJson) => {
 /** The same whichever version it is: only the wording of the log differs. */
 const story = [
   "requested null",
+  "planned null",
   "provisioning null",
   "phase preflight",
   "warning preflight",

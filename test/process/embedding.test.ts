@@ -50,9 +50,9 @@ export type Plan = Sandboxes.SandboxesShape["plan"]
         .replaceAll(/\b\d+\.\d s\b/g, "0.1 s")
         .split("\n")
     const said = plainly(printed.stdout)
-    const expected = plainly(inDocument("docs/embedding.md", "text")[0]?.text ?? "")
+    const expected = inDocument("docs/embedding.md", "text").flatMap(({ text }) => plainly(text))
     // Events and notes come side by side.
-    for (const kind of [/^event \d/, /^hub \d/, /^(ready|failed|demo\.img)\b/]) {
+    for (const kind of [/^told: /, /^event \d/, /^hub \d/, /^(ready|failed|demo\.img)\b/]) {
       const lines = expected.filter((line) => kind.test(line))
       expect(lines.length).toBeGreaterThan(1)
       expect(said.filter((line) => kind.test(line))).toEqual(lines)

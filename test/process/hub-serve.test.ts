@@ -292,7 +292,7 @@ describe("what is no request, or too much of one", () => {
 
   it("says something hostile, and changes nothing for those who read", async ({ lab }) => {
     const hub = await serve(lab)
-    const text = "\r\n\r\ndata: x\n\nid: 7\n\u001b[2J\u2028<script>alert(1)</script>\u0000\ud800"
+    const text = "\r\n\r\ndata: x\n\nid: 7\n\u001b[2J\u2028\u202e<script>alert(1)</script>\u0000\ud800"
     const hostile = note(1, { summary: text, sandbox_id: text, event_type: text, detail: { [text]: [text] } })
     const stream = listen(hub.url)
     expect((await post(hub.url, [hostile, note(2)])).status).toBe(200)
@@ -300,8 +300,12 @@ describe("what is no request, or too much of one", () => {
     expect(stream.seen.map(({ id }) => id)).toEqual(["tiny-1", "tiny-2"])
     stream.cut()
     expect((await pages(hub.url))[0]).toMatchObject(hostile)
+    // What is asked for is no label either.
+    await fetch(`${hub.url}/script"} 1`, { method: "PUT", headers: { "user-agent": "script" } })
+    await fetch(`${hub.url}/notes?script=1`)
     const metrics = await (await fetch(`${hub.url}/metrics`)).text()
-    expect(metrics).not.toMatch(/script|\[2J/)
+    expect(metrics).toContain('requests_total{route="other",status="404"} 1')
+    expect(metrics).not.toMatch(/script|\[2J|PUT/)
     lab.signal(hub.pid, "SIGINT")
     const { stderr, stdout } = await hub.ended
     expect(`${stdout}${stderr}`).not.toMatch(/script|\[2J/)

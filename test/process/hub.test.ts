@@ -10,7 +10,7 @@ import { layerStore } from "../../src/node.js"
 import { SandboxStore } from "../../src/SandboxStore.js"
 import { layerHome } from "../../src/Settings.js"
 import { id, plan, platform, sandbox } from "../inMemory.js"
-import { it, type Lab, type SandboxJson } from "./harness.js"
+import { it, type Lab, type Outcome, type SandboxJson } from "./harness.js"
 import { type Behaviour, behaviours, HubServer } from "./hubServer.js"
 
 interface StatusJson {
@@ -75,6 +75,14 @@ describe("a hub that is well", () => {
       new Set(["w1 t1"])
     )
     expect(hub.authorizations).toEqual(new Set(["Bearer hub-token"]))
+    // The phases are those that were planned, and in that order.
+    expect(notes[1]).toMatchObject({
+      event_type: "planned",
+      summary: "demo · planned: build on local, preflight to collect"
+    })
+    const phases = notes.flatMap(({ event_type, phase }) => (event_type === "phase" ? [phase] : []))
+    const planned = notes[1]?.detail.phases as typeof phases
+    expect(planned.filter((phase) => phases.includes(phase))).toEqual(phases)
     expect(notes.at(-1)?.summary).toMatch(/^demo · ready · \d.* in all · \w+ took \d/)
     expect(await lab.start(["destroy", "demo"], hub.env).ended).toMatchObject({ exitCode: 0 })
     expect([...hub.notes.values()].at(-1)?.event_type).toBe("destroyed")
@@ -88,6 +96,69 @@ describe("a hub that is well", () => {
     expect((await told(lab, hub, "flush")).exitCode).toBe(0)
     expect((await told(lab, hub, "status", "-o", "json")).json()).toMatchObject({ waiting: 0, delivered: 0 })
     expect(hub.requests).toBe(0)
+  })
+
+  hubTest("is told as the profile has it, by who the environment and the flags say", async ({ hub, lab }) => {
+    const heartbeats = async (id: string) =>
+      (await lab.events(id)).filter(({ type }) => type === "heartbeat").length
+    // What a profile of another kind says of a hub is what it extends, key by key.
+    lab.write("profiles/base.yaml", { id: "profile.base", hub: { workstream: "of-base", every: "1 hour" } })
+    lab.profile({
+      extends: "profile.base",
+      heartbeat: "200 ms",
+      hub: { task: "of-profile", notes: "all" }
+    })
+    lab.hold("guest 1")
+    lab.guestPrints("1,,ui,message,    qemu: installing ghc\n")
+    const env = { ...hub.env, SANDBOXER_TASK: "of-environment" }
+    const creating = lab.creating(env, "-i", "vm_name=all")
+    await lab.held("guest 1")
+    const [id = ""] = (await lab.run(["list", "-q"])).stdout.split("\n")
+    await expect.poll(() => heartbeats(id), { timeout: 20_000 }).toBeGreaterThan(2)
+    lab.release("guest 1")
+    const all = await creating.outcome()
+    expect(all.exitCode, all.stderr).toBe(0)
+    // A note, which is told to those alone who want all.
+    const destroyed = await lab.start(["destroy", "all", "--delete-artifacts"], hub.env).ended
+    expect(destroyed.exitCode, destroyed.stderr).toBe(0)
+
+    lab.profile({ hub: { workstream: "of-profile", notes: "failures" } })
+    lab.speak({ version: "1.6.6", says: { build: { text: "no", exitCode: 1 } } })
+    const filed = { ...hub.env, SANDBOXER_WORKSTREAM: "of-environment" }
+    const failing = await lab.creating(filed, "-i", "vm_name=failures", "--task", "given").outcome()
+    expect(failing.exitCode).toBe(10)
+    await lab.quiet()
+
+    const notesOf = ({ sandbox: { id: sandboxId } }: Outcome) =>
+      [...hub.notes.values()].filter(({ sandbox_id }) => sandbox_id === sandboxId)
+    const events = await lab.events(id)
+    const [first] = events.filter(({ type }) => type === "heartbeat")
+    expect(notesOf(all).map(({ sequence }) => sequence)).toEqual(
+      events.filter(({ seq, type }) => type !== "heartbeat" || seq === first?.seq).map(({ seq }) => seq)
+    )
+    expect(notesOf(all).map(({ event_type }) => event_type)).toContain("note")
+    const places = (outcome: Outcome) => [
+      ...new Set(notesOf(outcome).map(({ task_id, workstream_id }) => `${workstream_id} ${task_id}`))
+    ]
+    expect(places(all)).toEqual(["of-base of-environment"])
+    expect(notesOf(failing).map(({ event_type }) => event_type)).toEqual(["failed"])
+    expect(notesOf(failing)[0]?.detail).toMatchObject({
+      reason: failing.sandbox.failure?.reason,
+      hint: failing.sandbox.failure?.hint
+    })
+    expect(places(failing)).toEqual(["of-environment given"])
+  })
+
+  it.for([
+    [{ notes: "sometimes" }, "hub.notes"],
+    [{ every: "often" }, "hub.every"],
+    [{ workstreams: "w" }, "unknown key workstreams"]
+  ] as const)("is spoken of in a profile in words that are known: %j", async ([keys, said], { lab }) => {
+    lab.profile({ hub: keys })
+    const { exitCode, stderr } = await lab.run(["create", "--profile", "profile.tiny", "-i", "vm_name=demo"])
+    expect(exitCode).toBe(2)
+    expect(stderr).toMatch(/^error: \S*tiny\.yaml:\d+:\d+: /)
+    expect(stderr).toContain(said)
   })
 
   hubTest("has its own path and names, in the configuration", async ({ hub, lab }) => {
@@ -120,6 +191,7 @@ const misbehaving: ReadonlyArray<
 > = [
   ["is down", "down", "unavailable"],
   ["gives no answer", behaviours.silent, "unavailable"],
+  ["answers after 30 s", behaviours.slow, "unavailable"],
   ["answers 500", behaviours.error, "unavailable"],
   ["answers 429 with Retry-After", behaviours.busy, "unavailable"],
   ["answers 401", behaviours.unauthorized, "misconfigured"],
@@ -130,7 +202,7 @@ const misbehaving: ReadonlyArray<
   ["sends garbage", behaviours.garbage, "unavailable"]
 ]
 
-describe("a hub that", () => {
+describe.concurrent("a hub that", () => {
   hubTest.for(misbehaving)(
     "%s fails no build, and is told all once it is well",
     async ([, how, kind], { hub, lab }) => {
@@ -178,7 +250,8 @@ describe("a hub that", () => {
       })
       expect([...hub.sequences(made.id)].sort((a, b) => a - b)).toEqual(all)
       if (kind !== "refused") expect(hub.sequences(made.id)).toEqual(all)
-      expect(hub.doubles).toBe(0)
+      // What was taken too late to be heard is sent again, and known by its id.
+      if (how !== behaviours.slow) expect(hub.doubles).toBe(0)
     }
   )
 
@@ -196,14 +269,39 @@ describe("a hub that", () => {
     expect(hub.requests).toBe(requests)
   })
 
-  hubTest("cannot be reached: flush says so, with 14", async ({ hub, lab }) => {
-    hub.behaviour = behaviours.error
-    await build(lab, hub)
+  hubTest("gives no answer delays other commands by no more than 5 s", async ({ hub, lab }) => {
+    const { made } = await build(lab, hub)
     await lab.quiet()
-    const begun = Date.now()
-    const { exitCode, stderr } = await told(lab, hub, "flush")
-    expect([exitCode, stderr]).toEqual([14, expect.stringContaining("/progress answers 500: {}")])
-    expect(Date.now() - begun).toBeGreaterThan(25_000)
+    hub.behaviour = behaviours.silent
+    const asked = hub.requests
+    for (const args of [
+      ["renew", made.name, "--ttl", "1h"],
+      ["destroy", made.name]
+    ]) {
+      const begun = Date.now()
+      expect(await lab.start(args, hub.env).ended).toMatchObject({ exitCode: 0 })
+      expect(Date.now() - begun).toBeLessThan(7000)
+    }
+    // The second one knew that it is away.
+    expect(hub.requests).toBe(asked + 1)
+    hub.behaviour = behaviours.well
+    expect((await told(lab, hub, "flush")).exitCode).toBe(0)
+    expect(hub.sequences(made.id)).toEqual(await expected(lab, made))
+  })
+
+  hubTest("was switched off holds no record back; one that is away does", async ({ hub, lab }) => {
+    lab.profile({ ttl: "1 ms" })
+    lab.speak({ version: "1.6.6", says: { build: { text: "no", exitCode: 1 } } })
+    hub.behaviour = behaviours.error
+    const { exitCode, made } = await build(lab, hub)
+    expect(exitCode).toBe(10)
+    await lab.quiet()
+    const reap = async (env: Record<string, string>, ...more: ReadonlyArray<string>) =>
+      (await lab.start(["reap", "-q", ...more], env).ended).stdout
+    expect([await reap(hub.env, "--dry-run"), await reap(hub.env)]).toEqual(["", ""])
+    expect((await lab.show("demo")).state).toBe("failed")
+    expect([await reap({}, "--dry-run"), await reap({})]).toEqual([`${made.id}\n`, `${made.id}\n`])
+    expect((await told(lab, hub, "status", "-o", "json")).json()).toMatchObject({ waiting: 0 })
   })
 })
 
@@ -235,9 +333,10 @@ const fill = (home: string, sandboxes: number, each: number) =>
 
 describe("senders that are killed", () => {
   hubTest(
-    "at random points, eight at a time: 10,000 notes arrive, each sandbox's in order",
+    "at random points, eight at a time: all notes arrive, each sandbox's in order",
     async ({ hub, lab }) => {
-      const [sandboxes, each, senders] = [20, 500, 8]
+      // test/bench/hub.js does this with 10,000.
+      const [sandboxes, each, senders] = [10, 200, 8]
       await Effect.runPromise(fill(lab.home, sandboxes, each))
       let random = 12_345
       const next = () => {
@@ -259,7 +358,7 @@ describe("senders that are killed", () => {
       hub.behaviour = (response, notes: ReadonlyArray<Note>, request) => {
         const chance = next()
         // Before it is answered, while it is, or once the answer is being written down.
-        if (next() < 0.1) setTimeout(killSome, 15 * next())
+        if (next() < 0.3) setTimeout(killSome, 15 * next())
         // What it said no to, or nothing, it has not taken; now and then it says yes and is not heard.
         if (chance < 0.03) return behaviours.error(response, notes, request)
         if (chance < 0.06) return behaviours.closesInMidAnswer(response)
@@ -285,14 +384,13 @@ describe("senders that are killed", () => {
       // A yes that nobody lived to write down is asked for once more: that batch, and no other.
       expect(kills).toBeGreaterThan(0)
       expect(hub.doubles).toBeLessThanOrEqual(rounds * 100)
-    },
-    400_000
+    }
   )
 
-  hubTest("not at all: eight at once send each of 10,000 notes once", async ({ hub, lab }) => {
-    await Effect.runPromise(fill(lab.home, 20, 500))
+  hubTest("not at all: eight at once send each note once", async ({ hub, lab }) => {
+    await Effect.runPromise(fill(lab.home, 4, 500))
     const ended = await Promise.all(Array.from({ length: 8 }, () => told(lab, hub, "flush")))
     expect(ended.map(({ exitCode }) => exitCode)).toEqual(Array(8).fill(0))
-    expect([hub.notes.size, hub.doubles, hub.requests]).toEqual([10_000, 0, 100])
+    expect([hub.notes.size, hub.doubles, hub.requests]).toEqual([2000, 0, 20])
   })
 })

@@ -26,6 +26,11 @@ export const behaviours = {
   unauthorized: answer(401),
   missing: answer(404),
   silent: () => false,
+  /** It takes notes, and nobody waits for its yes. */
+  slow: (response) => {
+    setTimeout(() => response.writeHead(200).end("{}"), 30_000).unref()
+    return true
+  },
   closesAtOnce: (response) => {
     response.socket?.destroy()
     return false

@@ -85,6 +85,7 @@ const collected = (
     warning: (_, message) => Effect.sync(() => void warnings.push(message)),
     output: (lines) => Effect.sync(() => void log.push(...lines.map(({ text }) => text))),
     keep: (name) => Effect.succeed(name),
+    settle: Effect.void,
     overdue: Effect.never,
     tail: Effect.sync(() => log),
     redact: (text) => text

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { UsageError } from "../../domain/Errors.js"
 import type { InputDeclarations } from "../../domain/Input.js"
+import type { PhaseName } from "../../domain/Phase.js"
 import { Placement } from "../../domain/Placement.js"
 import type { Lock } from "../../domain/Plan.js"
 import { isReceipt, receiptName } from "../../domain/Receipt.js"
@@ -268,6 +269,14 @@ export const plan = Effect.fn(function* (request: PlanRequest) {
 /** Whether anything is done in a workspace; else the machine is only looked at. */
 export const hasWorkspace = ({ command, project }: AttachPlan): boolean =>
   command !== null || project !== null
+
+export const phases = (plan: AttachPlan): ReadonlyArray<PhaseName> => [
+  "reach",
+  ...(hasWorkspace(plan) || plan.workdir !== null ? (["workspace"] as const) : []),
+  ...(plan.project === null ? [] : (["sync"] as const)),
+  ...(plan.command === null ? [] : (["run"] as const)),
+  ...(plan.collect.length === 0 ? [] : (["collect"] as const))
+]
 
 const where = ({ connection, host }: Placement) =>
   connection === undefined

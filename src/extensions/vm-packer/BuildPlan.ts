@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { UsageError } from "../../domain/Errors.js"
 import type { InputDeclarations } from "../../domain/Input.js"
+import type { PhaseName } from "../../domain/Phase.js"
 import type { Lock } from "../../domain/Plan.js"
 import { Prepare } from "../../domain/Profile.js"
 import { formatSize } from "../../domain/Units.js"
@@ -184,6 +185,22 @@ export const describe = (build: BuildPlan): ReadonlyArray<string> => [
   `run packer build ${build.template} in ${build.folder}`,
   ...(build.onError === "keep" ? ["if it fails, keep the files that it had made by then"] : []),
   `keep the image as ${build.format === "as-built" ? "the builder makes it" : build.format} in ${build.outputDirectory ?? "the state directory"}, called ${build.vmName}`
+]
+
+/** The template's builders decide which of Packer's they go through. */
+export const phases = ({ format, prepare }: BuildPlan): ReadonlyArray<PhaseName> => [
+  "preflight",
+  ...(prepare === null ? [] : (["prepare"] as const)),
+  "fetch",
+  "create",
+  "boot",
+  "connect",
+  "provision",
+  "shutdown",
+  "export",
+  "post-process",
+  "collect",
+  ...(format === "as-built" ? [] : (["package"] as const))
 ]
 
 /** The name; and the template's folder, where the output of each of its builds goes to one place. */

@@ -18,6 +18,7 @@ export const vmPacker: Extension = {
       describe: BuildPlan.describe,
       defaultName: ({ vmName }) => vmName,
       locks: BuildPlan.locks,
+      phases: BuildPlan.phases,
       provision: build
     }),
     attach: mode({
@@ -31,6 +32,7 @@ export const vmPacker: Extension = {
       placement: ({ placement }) => placement,
       quick: ({ command }) => command === null,
       locks: AttachPlan.locks,
+      phases: AttachPlan.phases,
       provision: attach,
       teardown,
       sync: syncAgain

@@ -147,6 +147,24 @@ describe("what is planned", () => {
     }).pipe(Effect.provide(platform))
   )
 
+  it.scoped("goes through the phases that it needs", () =>
+    Effect.gen(function* () {
+      const project = yield* temporaryFolder
+      const phases = (inputs: Inputs) =>
+        Effect.map(attachPlan({ host: "kvm1", ...inputs }, { hosts }), (planned) => planned.phases)
+      expect(yield* phases({})).toEqual(["reach"])
+      expect(yield* phases({ workdir: "work" })).toEqual(["reach", "workspace"])
+      expect(yield* phases({ project })).toEqual(["reach", "workspace", "sync"])
+      expect(yield* phases({ project, command: "make", collect: ["out"] })).toEqual([
+        "reach",
+        "workspace",
+        "sync",
+        "run",
+        "collect"
+      ])
+    }).pipe(Effect.provide(platform))
+  )
+
   it.scoped("leaves sandboxer's own folder out of a project that has it", () =>
     Effect.gen(function* () {
       const project = yield* temporaryFolder
