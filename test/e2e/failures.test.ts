@@ -1,6 +1,6 @@
 /** Real Packer and QEMU, made to fail: each failure is told apart, and names its page. */
 
-import { mkdirSync, writeFileSync } from "node:fs"
+import { mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it, vi } from "@effect/vitest"
@@ -169,4 +169,48 @@ describe("a build of real Packer fails with", () => {
     expect(sandboxOf(ended).failure).toMatchObject({ reason: "hypervisor-died" })
     expect(bench.jobProcesses()).toEqual([])
   })
+})
+
+it("disk-full, where a disk that was full for a moment has real Packer wait for itself for ever", async ({
+  skip
+}) => {
+  const small = makeWorkbench()
+  mkdirSync(small.home, { mode: 0o700 })
+  const mounted = await run("mount", ["-t", "tmpfs", "-o", "size=24m,mode=0700", "tmpfs", small.home])
+  try {
+    skip(mounted.exitCode !== 0, "only root may mount a small disk")
+    const provisioners = [
+      { type: "shell-local", inline: ["for i in $(seq 30); do echo line $i; sleep 0.2; done"] }
+    ]
+    const template = join(small.folder, "moment.json")
+    writeFileSync(
+      template,
+      JSON.stringify({ builders: [{ type: "null", communicator: "none" }], provisioners })
+    )
+    const build = small.start([
+      ...["create", "--profile", "profile.vm-packer-build", "-o", "json", "-i", "vm_name=moment"],
+      ...["-i", `packer_template=${template}`, "-i", "format=as-built"]
+    ])
+    await vi.waitFor(
+      async () => expect((await small.sandboxer(["logs", "moment"])).stdout).toContain("line 5"),
+      { timeout: 60_000, interval: 250 }
+    )
+    const filler = join(small.home, "filler")
+    expect(() => {
+      for (;;) writeFileSync(filler, Buffer.alloc(4096), { flag: "a" })
+    }).toThrow("ENOSPC")
+    // For a look of those who watch, and not for so many that it is told to stop.
+    await new Promise((resolve) => setTimeout(resolve, 3000))
+    rmSync(filler)
+    const ended = await build.ended
+    expect(ended.exitCode, ended.stderr).toBe(10)
+    expect(sandboxOf(ended).failure).toMatchObject({
+      reason: "disk-full",
+      message: expect.stringContaining("Packer waited for it for ever")
+    })
+    expect(small.jobProcesses()).toEqual([])
+  } finally {
+    small.remove()
+    if (mounted.exitCode === 0) await run("umount", ["--lazy", small.home])
+  }
 })

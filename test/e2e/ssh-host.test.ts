@@ -2,7 +2,7 @@
 import * as fs from "node:fs"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
-import { Sshd } from "../process/sshd.js"
+import { Sshd } from "../sshd.js"
 import { makeWorkbench, sandboxOf, type Workbench } from "./harness.js"
 
 let bench: Workbench
@@ -11,7 +11,7 @@ let config: string
 beforeAll(async () => {
   sshd = await Sshd.start()
   bench = makeWorkbench()
-  config = write("config.yaml", { hosts: { kvm1: sshd.settings } })
+  config = write("config.yaml", { hosts: { kvm1: sshd.connection } })
 })
 afterAll(async () => {
   bench.remove()

@@ -4,7 +4,7 @@ import * as fs from "node:fs"
 import { join } from "node:path"
 import { afterAll, describe, expect } from "@effect/vitest"
 import { it, type Lab, output, type SandboxJson, type Started, waitFor } from "./harness.js"
-import { Sshd, type SshdOptions } from "./sshd.js"
+import { Sshd, type SshdOptions } from "../sshd.js"
 
 const started: Array<Sshd> = []
 afterAll(async () => {
@@ -15,7 +15,7 @@ afterAll(async () => {
 const builder = async (lab: Lab, options?: SshdOptions): Promise<Sshd> => {
   const sshd = await Sshd.start(options)
   started.push(sshd)
-  lab.write(".config/sandboxer/config.yaml", { hosts: { builder: sshd.settings } })
+  lab.write(".config/sandboxer/config.yaml", { hosts: { builder: sshd.connection } })
   lab.write("project/a.txt", "a\n")
   return sshd
 }

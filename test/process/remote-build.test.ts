@@ -4,7 +4,7 @@ import { dirname, join } from "node:path"
 import { afterAll, describe, expect } from "@effect/vitest"
 import { root, run } from "../e2e/harness.js"
 import { it, type Lab, type SandboxJson } from "./harness.js"
-import { Sshd } from "./sshd.js"
+import { Sshd } from "../sshd.js"
 
 const started: Array<Sshd> = []
 afterAll(async () => {
@@ -52,7 +52,7 @@ const machine = async (lab: Lab, way: "sandboxer" | "legacy" = "sandboxer") => {
   lab.write("my project/hello.cabal", "name: hello\n")
   lab.write("my project/Hello.hs", "main = pure ()\n")
   lab.write("my project/dist-newstyle/of-this-machine", "never sent\n")
-  const { host, identityFile, port, user } = sshd.settings
+  const { host, identityFile, port, user } = sshd.connection
   const variables = {
     BUILD_HOST: host,
     BUILD_PORT: String(port),

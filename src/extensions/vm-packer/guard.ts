@@ -1,6 +1,6 @@
 /**
- * Watches what Packer does not, while it runs: whether its machine lives, whether it waits for a port for ever, and the
- * disk; and finds out from these what a failure came of.
+ * Watches what Packer does not, while it runs: whether its machine lives, whether it waits for a port or for itself for
+ * ever, and the disk (`space.ts`); and finds out from these what a failure came of.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -10,13 +10,13 @@ import { ProvisionError } from "../../domain/Failure.js"
 import type { HostPath } from "../../domain/HostPath.js"
 import { monotonicSeconds as now } from "../../domain/Monotonic.js"
 import type { PhaseName } from "../../domain/Phase.js"
-import { formatSize } from "../../domain/Units.js"
 import { Host } from "../../Host.js"
 import { type BuildRecord, Packer } from "../../Packer.js"
 import type { RecipeError } from "../../Recipe.js"
 import { Reporter } from "../../Reporter.js"
 import { type JobRef, Steps } from "../../Steps.js"
 import * as blame from "./blame.js"
+import { space } from "./space.js"
 
 const lookEvery = Duration.seconds(2)
 const repeatedly = Schedule.spaced(lookEvery)
@@ -26,9 +26,8 @@ const grace = 60
 const longestGone: Partial<Record<PhaseName, number>> = { boot: 5, connect: 5, provision: 30 }
 /** How long Packer has to wait for one port, and to say nothing, in seconds. */
 const longestForPort = 10
-/** With so little left nothing can be written any more. */
-const nothing = 1024 * 1024
-const usualReserve = 1024 ** 3
+/** How long Packer may be alone, without the process of its own that builds, and say nothing, in seconds. */
+const longestAlone = 10
 
 /** What QEMU's processes are called. */
 const isHypervisor = ({ name }: { readonly name: string }) => /^(?:qemu-system|qemu-kvm|kvm$)/.test(name)
@@ -54,7 +53,6 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
   const phases = new Map<string, PhaseName | undefined>()
   const told = { at: yield* now, here: false }
   let verdict: ProvisionError | undefined
-  let lowest: { readonly path: HostPath; readonly free: number } | undefined
   const oomKills = yield* steps.step("oom-kills", Schema.Number, blame.oomKills(host))
 
   const saw = (records: Iterable<BuildRecord>) =>
@@ -75,14 +73,18 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
     })
 
   // It cleans up, and its last words are read, before it is said what was wrong.
-  const stop = (error: ProvisionError) =>
+  const stop = (error: ProvisionError, graceSeconds = grace) =>
     Effect.suspend(() => {
       if (verdict !== undefined) return Effect.void
       verdict = error
-      return Effect.asVoid(host.stopJob(job.folder, { stop: "leader", graceSeconds: grace }))
+      return Effect.asVoid(host.stopJob(job.folder, { stop: "leader", graceSeconds }))
     })
 
   const hypervisors = Effect.map(host.jobProcesses(job.folder), (all) => all.filter(isHypervisor).length)
+  const packers = Effect.map(host.jobProcesses(job.folder), (all) => {
+    const own = all.filter(({ name }) => name === "packer").length
+    return { own, others: all.length - own }
+  })
 
   /** The seconds that the machines of all builds that go on may be gone; undefined where one needs none. */
   const mayBeGone = () => {
@@ -154,26 +156,47 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
     }).pipe(Effect.repeat({ schedule: repeatedly }))
   })
 
-  const reserve = freeDisk === null ? usualReserve : Math.min(freeDisk / 10, usualReserve)
-  const disk = Effect.gen(function* () {
-    for (const path of folders) {
-      const free = yield* host.freeBytes(path)
-      if (lowest === undefined || free < lowest.free) lowest = { path, free }
-      if (free >= reserve) continue
-      yield* reporter.warning(
-        `low-disk/${path}`,
-        `low disk: ${formatSize(free)} free for ${path} on ${host.name}`
+  /**
+   * Fails a Packer that waits for itself. It builds in a process of its own, whose output the first one passes on; where
+   * that could not be written once, as the disk was full, the first one never ends.
+   */
+  const alone = Effect.gen(function* () {
+    // A Packer that nobody saw with that process may do without. Journaled, for whoever takes over.
+    yield* steps.step(
+      "packer-seen",
+      Schema.Boolean,
+      Effect.repeat(
+        Effect.map(packers, ({ own }) => own > 1),
+        { until: (seen) => seen, schedule: repeatedly }
+      ).pipe(Effect.as(true))
+    )
+    let since: number | undefined
+    yield* Effect.gen(function* () {
+      const at = yield* now
+      const silent = at - told.at >= longestAlone / 2
+      const { others, own } = silent ? yield* packers : { others: 0, own: 0 }
+      // Beside it there is the Job's wrapper.
+      since = own === 1 && others <= 1 ? (since ?? at) : undefined
+      if (since === undefined || at - since < longestAlone) return
+      yield* stop(
+        new ProvisionError({
+          reason: "interrupted",
+          message: "the process that Packer builds in ended, and Packer waited for it for ever",
+          hint: "see whether the kernel killed it (`dmesg`); create the sandbox again"
+        }),
+        // It has nothing to clean up any more, and would not.
+        2
       )
-    }
+    }).pipe(Effect.repeat({ schedule: repeatedly }))
   })
+
+  const disk = space({ host, reporter, folders, freeDisk, saidAt: () => told.at, stop })
 
   const looks = [
     ...(machines.length > 0 ? [machine] : []),
     port,
-    Effect.repeat(
-      Effect.catchTag(disk, "HostError", () => Effect.void),
-      { schedule: repeatedly }
-    )
+    alone,
+    disk.watch
   ]
   return {
     saw,
@@ -190,10 +213,11 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
     /** What a failure of the build came of, as far as it is known here. */
     explain: (error: RecipeError): Effect.Effect<never, RecipeError> =>
       Effect.gen(function* () {
-        yield* Effect.ignore(disk)
+        yield* Effect.ignore(disk.measure)
         const said = error._tag === "ProvisionError" ? (verdict ?? error) : error
-        return yield* lowest !== undefined && lowest.free < nothing && blame.mayBeOfDisk(said)
-          ? blame.diskFull(host, lowest.path, said)
+        const full = disk.wasFull()
+        return yield* full !== undefined && blame.mayBeOfDisk(said)
+          ? blame.diskFull(host, full, said)
           : blame.mayBeOfMemory(said) && (yield* blame.oomKills(host)) > oomKills
             ? blame.outOfMemory(host, said)
             : said

@@ -246,6 +246,104 @@ describe("the disk", () => {
       expect(yield* explained(other)).toBe(other)
     })
   )
+
+  it.effect("that is full ends a build in which Packer prints nothing any more", () =>
+    Effect.gen(function* () {
+      const { explained, passes, prints, world } = yield* guarding([])
+      yield* prints("file", "the last word")
+      world.free = 4096
+      yield* passes(7)
+      expect(world.stopped).toBe(0)
+      yield* passes(3)
+      expect(world.stopped).toBe(1)
+      expect(yield* explained()).toMatchObject({
+        reason: "disk-full",
+        message:
+          "the disk of /jobs/build on local became full: Packer printed nothing any more, and was told to stop"
+      })
+    })
+  )
+
+  it.effect("that is full leaves a Packer alone that goes on printing: it says better what is wrong", () =>
+    Effect.gen(function* () {
+      const { passes, prints, world } = yield* guarding([])
+      world.free = 4096
+      for (let times = 0; times < 5; times++) {
+        yield* passes(5)
+        yield* prints("file", "still here")
+      }
+      expect(world.stopped).toBe(0)
+      yield* passes(10)
+      expect(world.stopped).toBe(1)
+    })
+  )
+
+  it.effect("that was full for a moment is told of once Packer has printed nothing for a minute", () =>
+    Effect.gen(function* () {
+      const { passes, prints, world } = yield* guarding([])
+      const told = "the disk of /jobs/build on local was full, and Packer has printed nothing since"
+      world.free = 4096
+      yield* passes(3)
+      world.free = 100 * gib
+      yield* passes(50)
+      expect(world.warnings).not.toContain(told)
+      yield* passes(20)
+      expect(world.warnings).toContain(told)
+      expect(world.stopped).toBe(0)
+      yield* prints("file", "here again")
+      world.warnings = []
+      yield* passes(300)
+      expect(world).toMatchObject({ warnings: [], stopped: 0 })
+    })
+  )
+})
+
+describe("Packer's own process", () => {
+  it.effect("that is left alone and says nothing waits for ever, and is ended", () =>
+    Effect.gen(function* () {
+      const { explained, passes, world } = yield* guarding([])
+      world.processes = ["sh", "packer", "packer", "packer"]
+      yield* passes(60)
+      expect(world.stopped).toBe(0)
+      world.processes = ["sh", "packer"]
+      yield* passes(8)
+      expect(world.stopped).toBe(0)
+      yield* passes(6)
+      expect(world.stopped).toBe(1)
+      expect(yield* explained()).toMatchObject({
+        reason: "interrupted",
+        message: "the process that Packer builds in ended, and Packer waited for it for ever"
+      })
+    })
+  )
+
+  it.effect("that is left alone by a disk that was full says so", () =>
+    Effect.gen(function* () {
+      const { explained, passes, world } = yield* guarding([])
+      world.processes = ["sh", "packer", "packer", "packer"]
+      yield* passes(2)
+      world.free = 4096
+      yield* passes(2)
+      world.free = 100 * gib
+      world.processes = ["sh", "packer"]
+      yield* passes(20)
+      expect(world.stopped).toBe(1)
+      expect(yield* explained()).toMatchObject({ reason: "disk-full" })
+    })
+  )
+
+  it.effect("that builds by itself, or is not alone, may be silent", () =>
+    Effect.gen(function* () {
+      const { passes, world } = yield* guarding([])
+      world.processes = ["sh", "packer"]
+      yield* passes(300)
+      world.processes = ["sh", "packer", "packer"]
+      yield* passes(300)
+      world.processes = ["sh", "packer", "qemu-img"]
+      yield* passes(300)
+      expect(world.stopped).toBe(0)
+    })
+  )
 })
 
 it.effect("whoever takes over knows that the machine was seen", () =>
