@@ -14,10 +14,10 @@ const ends = ["ready"]
  */
 const sender = async (lab) => {
   for (let looks = 0; looks < 30; looks++) {
-    const holder = lab.database(
-      (database) => database.prepare("SELECT holder FROM sender WHERE holder <> 'null'").pluck().get(),
-      undefined
-    )
+    const holder = lab.database((database) => {
+      const made = database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'sender'").get()
+      return made && database.prepare("SELECT holder FROM sender WHERE holder <> 'null'").pluck().get()
+    }, undefined)
     if (typeof holder === "string") return Number(JSON.parse(holder).pid)
     await pause(0.1)
   }

@@ -33,14 +33,15 @@ const mayStayThere = [/^(jobs|work|placed)$/, /^work\/[0-9a-f]{16}-project(\/|$)
  * Events of each attempt: it is over with its end.
  * @param {ReadonlyArray<Event>} events
  */
-const byAttempt = (events) =>
-  events.reduce(
-    (attempts, event) => {
-      attempts.at(-1)?.push(event)
-      return endings.includes(event.type) ? [...attempts, []] : attempts
-    },
-    /** @type {Array<Array<Event>>} */ ([[]])
-  )
+const byAttempt = (events) => {
+  /** @type {Array<Array<Event>>} */
+  const attempts = [[]]
+  for (const event of events) {
+    attempts.at(-1)?.push(event)
+    if (endings.includes(event.type)) attempts.push([])
+  }
+  return attempts
+}
 
 /**
  * @param {import("./lab.js").Lab} lab
@@ -85,7 +86,15 @@ const ofSandbox = async (lab, sandbox, { build, ends, losesOutput }) => {
   const files = lab
     .files()
     .filter((name) => name.startsWith("artifacts/") && isFile(join(lab.home, name)))
-    .filter((name) => !results.includes(name.split("/").at(-1)?.replace(/\.sha256$/, "")))
+    .filter(
+      (name) =>
+        !results.includes(
+          name
+            .split("/")
+            .at(-1)
+            ?.replace(/\.sha256$/, "")
+        )
+    )
   if (files.length > 0) broken.push(`left: ${files.join(", ")}`)
   const verified = await lab.run("artifact", "verify")
   if (verified.exitCode !== 0) broken.push(`artifact verify ends ${verified.exitCode}: ${verified.stderr}`)
@@ -113,9 +122,7 @@ const ofProcesses = async (lab) => {
   for (let looks = 0; looks < 50 && lab.jobProcesses().length + lab.supervisors().length > 0; looks++)
     await pause(0.1)
   const count = (/** @type {string} */ query) =>
-    Number(
-      lab.database((database) => database.prepare(query).pluck().get(), 0)
-    )
+    Number(lab.database((database) => database.prepare(query).pluck().get(), 0))
   const leases = count("SELECT count(*) FROM leases WHERE holder <> 'null'")
   const claims = count("SELECT count(*) FROM claims")
   return [
@@ -157,7 +164,8 @@ const ofHub = async (lab, sandbox) => {
   const { exitCode, stderr } = await lab.run("hub", "flush")
   if (exitCode !== 0) return [`hub flush ends ${exitCode}: ${stderr}`]
   const notes = lab.database(
-    (database) => database.prepare("SELECT id, state FROM outbox WHERE sandbox_id = ? ORDER BY position").all(sandbox),
+    (database) =>
+      database.prepare("SELECT id, state FROM outbox WHERE sandbox_id = ? ORDER BY position").all(sandbox),
     []
   )
   const rows = /** @type {ReadonlyArray<{ id: string, state: string }>} */ (notes)

@@ -1,6 +1,6 @@
 /** Real Packer and QEMU, made to fail: each failure is told apart, and names its page. */
 
-import { mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it, vi } from "@effect/vitest"
@@ -171,7 +171,7 @@ describe("a build of real Packer fails with", () => {
   })
 })
 
-it("disk-full, where a disk that was full for a moment has real Packer wait for itself for ever", async ({
+it("disk-full, where a disk that was full for a moment has real Packer print nothing ever again", async ({
   skip
 }) => {
   const small = makeWorkbench()
@@ -179,38 +179,47 @@ it("disk-full, where a disk that was full for a moment has real Packer wait for 
   const mounted = await run("mount", ["-t", "tmpfs", "-o", "size=24m,mode=0700", "tmpfs", small.home])
   try {
     skip(mounted.exitCode !== 0, "only root may mount a small disk")
-    const provisioners = [
-      { type: "shell-local", inline: ["for i in $(seq 30); do echo line $i; sleep 0.2; done"] }
-    ]
-    const template = join(small.folder, "moment.json")
+    const inline = ["for i in $(seq 40); do printf 'line %5000s\\n' $i; sleep 0.2; done"]
     writeFileSync(
-      template,
-      JSON.stringify({ builders: [{ type: "null", communicator: "none" }], provisioners })
+      join(small.folder, "moment.json"),
+      JSON.stringify({
+        builders: [{ type: "null", communicator: "none" }],
+        provisioners: [{ type: "shell-local", inline }]
+      })
+    )
+    // It asks for no space beforehand.
+    writeFileSync(
+      join(small.folder, "moment.yaml"),
+      JSON.stringify({ id: "profile.moment", extension: "ext.vm-packer", mode: "build" })
     )
     const build = small.start([
-      ...["create", "--profile", "profile.vm-packer-build", "-o", "json", "-i", "vm_name=moment"],
-      ...["-i", `packer_template=${template}`, "-i", "format=as-built"]
+      ...["create", "--profiles", small.folder, "--profile", "profile.moment", "-o", "json"],
+      ...["-i", `packer_template=${join(small.folder, "moment.json")}`, "-i", "vm_name=moment"]
     ])
     await vi.waitFor(
-      async () => expect((await small.sandboxer(["logs", "moment"])).stdout).toContain("line 5"),
+      async () => expect((await small.sandboxer(["logs", "moment"])).stdout).toMatch(/line +5\n/),
       { timeout: 60_000, interval: 250 }
     )
+    // It would end the build itself, as it cannot write down what it sees: it is to see nothing of it.
+    const [supervisor] = small.supervisors()
+    process.kill(supervisor!.pid, "SIGSTOP")
+    const raw = join(small.home, "jobs", (await small.show("moment")).id, "1/build/raw.log")
     const filler = join(small.home, "filler")
     expect(() => {
       for (;;) writeFileSync(filler, Buffer.alloc(4096), { flag: "a" })
     }).toThrow("ENOSPC")
-    // For a look of those who watch, and not for so many that it is told to stop.
-    await new Promise((resolve) => setTimeout(resolve, 3000))
+    await vi.waitFor(() => expect(readFileSync(raw, "latin1").at(-1)).not.toBe("\n"), { timeout: 10_000 })
     rmSync(filler)
+    process.kill(supervisor!.pid, "SIGCONT")
     const ended = await build.ended
     expect(ended.exitCode, ended.stderr).toBe(10)
     expect(sandboxOf(ended).failure).toMatchObject({
       reason: "disk-full",
-      message: expect.stringContaining("Packer waited for it for ever")
+      message: expect.stringContaining("what Packer printed breaks off within a line")
     })
     expect(small.jobProcesses()).toEqual([])
   } finally {
-    small.remove()
     if (mounted.exitCode === 0) await run("umount", ["--lazy", small.home])
+    small.remove()
   }
 })

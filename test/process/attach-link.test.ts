@@ -2,9 +2,9 @@
 import * as fs from "node:fs"
 import { join } from "node:path"
 import { expect, vi } from "@effect/vitest"
+import { Sshd } from "../sshd.js"
 import { it } from "./harness.js"
 import { Network } from "./network.js"
-import { Sshd } from "../sshd.js"
 
 vi.setConfig({ testTimeout: 150_000 })
 

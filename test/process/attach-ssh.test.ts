@@ -3,8 +3,8 @@ import { execFileSync, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { join } from "node:path"
 import { afterAll, describe, expect } from "@effect/vitest"
-import { it, type Lab, output, type SandboxJson, type Started, waitFor } from "./harness.js"
 import { Sshd, type SshdOptions } from "../sshd.js"
+import { it, type Lab, output, type SandboxJson, type Started, waitFor } from "./harness.js"
 
 const started: Array<Sshd> = []
 afterAll(async () => {

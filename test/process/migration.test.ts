@@ -4,8 +4,8 @@ import { join } from "node:path"
 import { afterAll, beforeAll, expect, it, vi } from "@effect/vitest"
 import { type Fence, fences, root } from "../documents.js"
 import { run } from "../e2e/harness.js"
-import { type Checkout, makeCheckout } from "./checkout.js"
 import { Sshd } from "../sshd.js"
+import { type Checkout, makeCheckout } from "./checkout.js"
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 90_000 })
 

@@ -3,8 +3,8 @@ import * as fs from "node:fs"
 import { dirname, join } from "node:path"
 import { afterAll, describe, expect } from "@effect/vitest"
 import { root, run } from "../e2e/harness.js"
-import { it, type Lab, type SandboxJson } from "./harness.js"
 import { Sshd } from "../sshd.js"
+import { it, type Lab, type SandboxJson } from "./harness.js"
 
 const started: Array<Sshd> = []
 afterAll(async () => {

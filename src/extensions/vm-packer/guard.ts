@@ -4,8 +4,10 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import { ProvisionError } from "../../domain/Failure.js"
 import type { HostPath } from "../../domain/HostPath.js"
 import { monotonicSeconds as now } from "../../domain/Monotonic.js"
@@ -28,6 +30,8 @@ const longestGone: Partial<Record<PhaseName, number>> = { boot: 5, connect: 5, p
 const longestForPort = 10
 /** How long Packer may be alone, without the process of its own that builds, and say nothing, in seconds. */
 const longestAlone = 10
+/** How long Packer may take for the rest of a line, in seconds. */
+const longestForRest = 10
 
 /** What QEMU's processes are called. */
 const isHypervisor = ({ name }: { readonly name: string }) => /^(?:qemu-system|qemu-kvm|kvm$)/.test(name)
@@ -51,14 +55,15 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
   const reporter = yield* Reporter
   const steps = yield* Steps
   const phases = new Map<string, PhaseName | undefined>()
-  const told = { at: yield* now, here: false }
+  const told = { at: yield* now, end: 0, here: false }
   let verdict: ProvisionError | undefined
   const oomKills = yield* steps.step("oom-kills", Schema.Number, blame.oomKills(host))
 
   const saw = (records: Iterable<BuildRecord>) =>
     Effect.map(now, (at) => {
-      for (const { events } of records) {
+      for (const { end, events } of records) {
         told.at = at
+        told.end = end
         for (const event of events) {
           if (event._tag === "Phase") phases.set(event.build, event.phase)
           else if (event._tag === "BuildFinished" || event._tag === "BuildErrored") phases.delete(event.build)
@@ -72,12 +77,13 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
       }
     })
 
-  // It cleans up, and its last words are read, before it is said what was wrong.
-  const stop = (error: ProvisionError, graceSeconds = grace) =>
+  // It cleans up, and its last words are read, before it is said what was wrong; one that hears nothing is killed, also
+  // where it was told to stop already.
+  const stop = (error: ProvisionError, { hears = true } = {}) =>
     Effect.suspend(() => {
-      if (verdict !== undefined) return Effect.void
-      verdict = error
-      return Effect.asVoid(host.stopJob(job.folder, { stop: "leader", graceSeconds }))
+      if (verdict !== undefined && hears) return Effect.void
+      verdict ??= error
+      return Effect.asVoid(host.stopJob(job.folder, { stop: "leader", graceSeconds: hears ? grace : 0 }))
     })
 
   const hypervisors = Effect.map(host.jobProcesses(job.folder), (all) => all.filter(isHypervisor).length)
@@ -157,8 +163,35 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
   })
 
   /**
-   * Fails a Packer that waits for itself. It builds in a process of its own, whose output the first one passes on; where
-   * that could not be written once, as the disk was full, the first one never ends.
+   * Fails a Packer whose output breaks off within a line: it writes whole ones, and what could not be written all, as the
+   * disk was full, is the last that it ever prints. It blocks then, or never ends, also where there is space again.
+   */
+  const broken = Effect.suspend(() => {
+    let looks = 0
+    return Effect.gen(function* () {
+      const silent = (yield* now) - told.at >= longestForRest
+      const piece = silent
+        ? yield* Stream.runHead(host.followJob(job.folder, told.end)).pipe(Effect.timeoutOption("2 seconds"))
+        : Option.none()
+      looks = Option.isSome(Option.flatten(piece)) ? looks + 1 : 0
+      if (looks < 2) return
+      yield* stop(
+        blame.diskFull(
+          host,
+          job.folder,
+          new ProvisionError({
+            reason: "interrupted",
+            message: "what Packer printed breaks off within a line, and nothing came any more",
+            hint: ""
+          })
+        )
+      )
+    }).pipe(Effect.repeat({ schedule: Schedule.spaced(Duration.seconds(longestForRest)) }))
+  })
+
+  /**
+   * Fails a Packer that waits for itself: it builds in a process of its own, whose output the first one passes on, and
+   * where that one is stuck it does not notice that the other has ended.
    */
   const alone = Effect.gen(function* () {
     // A Packer that nobody saw with that process may do without. Journaled, for whoever takes over.
@@ -184,20 +217,14 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
           message: "the process that Packer builds in ended, and Packer waited for it for ever",
           hint: "see whether the kernel killed it (`dmesg`); create the sandbox again"
         }),
-        // It has nothing to clean up any more, and would not.
-        2
+        { hears: false }
       )
     }).pipe(Effect.repeat({ schedule: repeatedly }))
   })
 
   const disk = space({ host, reporter, folders, freeDisk, saidAt: () => told.at, stop })
 
-  const looks = [
-    ...(machines.length > 0 ? [machine] : []),
-    port,
-    alone,
-    disk.watch
-  ]
+  const looks = [...(machines.length > 0 ? [machine] : []), port, broken, alone, disk.watch]
   return {
     saw,
     /** Never ends; what cannot be looked at is looked at again. */

@@ -76,8 +76,8 @@ export const space = ({ folders, freeDisk, host, reporter, saidAt, stop }: Space
       )
     }
     since = undefined
-    // A moment without space does a long and quiet step no harm: to stop it would lose a good build. A Packer that it did
-    // stop is alone once its build is over, which the guard sees; until then somebody is told, and may look.
+    // A moment without space does a long and quiet step no harm: to stop it would lose a good build. Where it did harm the
+    // output breaks off, or Packer is left alone, which the guard sees; what is between the two somebody is told.
     if (last === undefined || saidAt() > last.at || at - last.at < longestSilence) return
     yield* reporter.warning(
       `silent-since-full/${last.path}`,
