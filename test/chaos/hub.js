@@ -40,7 +40,7 @@ export class Hub {
     const child = spawn(
       process.execPath,
       [this.executable, "hub", "serve", "--port", this.#port, "--database", join(this.home, "hub.db")],
-      { env: { ...process.env, SANDBOXER_HOME: this.home }, stdio: ["ignore", "pipe", "inherit"] }
+      { env: { ...process.env, SANDBOXER_HOME: this.home }, stdio: ["ignore", "pipe", "ignore"] }
     )
     this.#child = child
     this.#port = await new Promise((resolve, reject) => {

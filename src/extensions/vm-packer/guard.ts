@@ -24,6 +24,8 @@ const lookEvery = Duration.seconds(2)
 const repeatedly = Schedule.spaced(lookEvery)
 /** How long Packer may take to end by itself, in seconds: it deletes what it made. */
 const grace = 60
+/** The same where it may have stopped at what it cannot print. */
+const graceOfBroken = 10
 /** How long a machine has to be gone, in seconds, by the phase of its build. */
 const longestGone: Partial<Record<PhaseName, number>> = { boot: 5, connect: 5, provision: 30 }
 /** How long Packer has to wait for one port, and to say nothing, in seconds. */
@@ -79,11 +81,11 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
 
   // It cleans up, and its last words are read, before it is said what was wrong; one that hears nothing is killed, also
   // where it was told to stop already.
-  const stop = (error: ProvisionError, { hears = true } = {}) =>
+  const stop = (error: ProvisionError, graceSeconds = grace) =>
     Effect.suspend(() => {
-      if (verdict !== undefined && hears) return Effect.void
+      if (verdict !== undefined && graceSeconds > 0) return Effect.void
       verdict ??= error
-      return Effect.asVoid(host.stopJob(job.folder, { stop: "leader", graceSeconds: hears ? grace : 0 }))
+      return Effect.asVoid(host.stopJob(job.folder, { stop: "leader", graceSeconds }))
     })
 
   const hypervisors = Effect.map(host.jobProcesses(job.folder), (all) => all.filter(isHypervisor).length)
@@ -184,7 +186,8 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
             message: "what Packer printed breaks off within a line, and nothing came any more",
             hint: ""
           })
-        )
+        ),
+        graceOfBroken
       )
     }).pipe(Effect.repeat({ schedule: Schedule.spaced(Duration.seconds(longestForRest)) }))
   })
@@ -217,7 +220,7 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
           message: "the process that Packer builds in ended, and Packer waited for it for ever",
           hint: "see whether the kernel killed it (`dmesg`); create the sandbox again"
         }),
-        { hears: false }
+        0
       )
     }).pipe(Effect.repeat({ schedule: repeatedly }))
   })

@@ -320,7 +320,7 @@ describe("what Packer prints", () => {
         yield* passes(15)
         expect(world.stopped).toBe(0)
         yield* passes(20)
-        expect(world.graces).toEqual([60])
+        expect(world.graces).toEqual([10])
         expect(yield* explained()).toMatchObject({
           reason: "disk-full",
           message:
