@@ -11,7 +11,7 @@ import { builds } from "./builds.js"
 import { faults } from "./faults.js"
 import { check } from "./invariants.js"
 import { Lab, pause } from "./lab.js"
-import { next } from "./next.js"
+import { next, nothingRecorded } from "./next.js"
 import { randomFrom } from "./random.js"
 
 const { values } = parseArgs({
@@ -87,9 +87,10 @@ const play = async (number) => {
     const created = await command.ended
     const list = await lab.run("list", "--all", "-q")
     const [id] = list.stdout.trim().split("\n")
-    const came = id === undefined || id === "" ? {} : await act(lab, id)
+    const came = await (id === undefined || id === "" ? nothingRecorded(lab) : act(lab, id))
     const { broken: found, state } = await check(lab, {
       ends: came.ends ?? fault.ends,
+      reasons: fault.reasons,
       build,
       losesOutput: fault.losesOutput ?? false
     })

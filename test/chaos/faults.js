@@ -21,6 +21,7 @@ import { kill } from "./processes.js"
  * @property {string} name
  * @property {ReadonlyArray<import("./builds.js").Kind>} builds
  * @property {ReadonlyArray<string>} ends
+ * @property {ReadonlyArray<string>} [reasons] For which it may fail, where not for any.
  * @property {(lab: import("./lab.js").Lab) => void} [before]
  * @property {(round: Round) => void | Promise<unknown>} strike
  * @property {boolean} [losesOutput] Whether lines of the output may be lost by it.

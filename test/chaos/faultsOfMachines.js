@@ -5,13 +5,15 @@ import { kill } from "./processes.js"
 /** @typedef {import("./faults.js").Fault} Fault */
 
 const builds = /** @type {Fault["builds"]} */ (["attach"])
+/** A machine that was reached is waited for; one that never was is not, and that is what is said. */
+const unlessNeverReached = { ends: ["ready", "failed"], reasons: ["host-unreachable"] }
 
 /** @type {ReadonlyArray<Fault>} */
 export const faultsOfMachines = [
   {
     name: "kill -9 of the connection's master",
     builds,
-    ends: ["ready"],
+    ...unlessNeverReached,
     strike: ({ lab }) => {
       for (const { pid } of lab.masters()) kill(pid, "SIGKILL")
     }
@@ -30,8 +32,7 @@ export const faultsOfMachines = [
   {
     name: "kill -9 of sshd and all its sessions, and a new one",
     builds,
-    // A machine that was never reached is not waited for.
-    ends: ["ready", "failed"],
+    ...unlessNeverReached,
     strike: async ({ lab, random }) => {
       await lab.machine?.stop()
       await pause(random.between(0.2, 4))
@@ -41,7 +42,7 @@ export const faultsOfMachines = [
   {
     name: "kill -9 of sshd's sessions, three times",
     builds,
-    ends: ["ready"],
+    ...unlessNeverReached,
     strike: async ({ lab, random }) => {
       for (let times = 0; times < 3; times++) {
         await lab.machine?.cut()
@@ -52,7 +53,7 @@ export const faultsOfMachines = [
   {
     name: "kill -9 of who follows the Job on the machine",
     builds,
-    ends: ["ready"],
+    ...unlessNeverReached,
     strike: ({ lab }) => {
       for (const { pid } of lab.asked()) kill(pid, "SIGKILL")
     }
@@ -60,7 +61,7 @@ export const faultsOfMachines = [
   {
     name: "kill -9 of the supervisor and the connection's master",
     builds,
-    ends: ["ready"],
+    ...unlessNeverReached,
     strike: ({ lab }) => {
       for (const { pid } of [...lab.supervisors(), ...lab.masters()]) kill(pid, "SIGKILL")
     }

@@ -23,6 +23,7 @@ const mayStayThere = [/^(jobs|work|placed)$/, /^work\/[0-9a-f]{16}-project(\/|$)
 /**
  * @typedef {object} Expected
  * @property {ReadonlyArray<string>} ends the states that may have come of it
+ * @property {ReadonlyArray<string> | undefined} reasons for which it may have failed, where not for any
  * @property {import("./builds.js").Build} build
  * @property {boolean} losesOutput
  */
@@ -48,12 +49,13 @@ const byAttempt = (events) => {
  * @param {any} sandbox
  * @param {Expected} expected
  */
-const ofSandbox = async (lab, sandbox, { build, ends, losesOutput }) => {
+const ofSandbox = async (lab, sandbox, { build, ends, losesOutput, reasons }) => {
   /** @type {Array<string>} */
   const broken = []
   const { failure, state } = sandbox
   const told = failure === null ? "" : ` (${failure.reason}: ${failure.message})`
   if (!ends.includes(state)) broken.push(`it is ${state}${told}, not ${ends.join(" or ")}`)
+  else if (state === "failed" && reasons?.includes(failure.reason) === false) broken.push(`it failed${told}`)
 
   /** @type {ReadonlyArray<Event>} */
   const events = JSON.parse((await lab.run("events", sandbox.id, "-o", "json")).stdout).items

@@ -1,4 +1,6 @@
 /** What a user does next, behind a fault. */
+import { existsSync, readdirSync, utimesSync } from "node:fs"
+import { join } from "node:path"
 
 /**
  * What comes of it: the states that there may be then, where these are others than those of the fault, and what went
@@ -39,4 +41,19 @@ export const next = {
     ends: ["destroyed"],
     broken: await mustEnd(lab, "destroy", "--force", id)
   })
+}
+
+/**
+ * Where nothing was recorded, `create` may have been killed between a secret and its record: then `doctor --fix` removes
+ * it, as soon as it is older than a minute.
+ * @param {import("./lab.js").Lab} lab
+ * @returns {Promise<Came>}
+ */
+export const nothingRecorded = async (lab) => {
+  const jobs = join(lab.home, "jobs")
+  const folders = existsSync(jobs) ? readdirSync(jobs).map((name) => join(jobs, name)) : []
+  if (folders.length === 0) return {}
+  const earlier = new Date(Date.now() - 120_000)
+  for (const folder of folders) utimesSync(folder, earlier, earlier)
+  return { broken: await mustEnd(lab, "doctor", "--fix") }
 }
