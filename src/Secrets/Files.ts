@@ -50,6 +50,20 @@ export const layer = Layer.effect(
             .filter((attempt) => attempt <= last)
             .toSorted((a, b) => b - a)
       )
+    const forget = (id: string, attempt: number) =>
+      Effect.gen(function* () {
+        const folder = folderOf(id)
+        yield* Effect.forEach(
+          yield* attempts(id, attempt),
+          (old) => fs.remove(fileOf(id, old), { force: true }),
+          { discard: true }
+        )
+        const others = yield* Effect.option(fs.readDirectory(folder))
+        // Where nothing ran, or ran elsewhere, there was nothing else in it.
+        if (Option.isSome(others) && others.value.length === 0) {
+          yield* fs.remove(folder, { recursive: true, force: true })
+        }
+      }).pipe(Effect.mapError(failed))
     return {
       put: (id, attempt, values) =>
         Object.keys(values).length === 0
@@ -61,7 +75,11 @@ export const layer = Layer.effect(
               yield* fs.makeDirectory(folderOf(id), { recursive: true, mode: 0o700 })
               const text = yield* Effect.orDie(Schema.encode(Values)(shown))
               yield* fs.writeFileString(fileOf(id, attempt), text, { mode: 0o600 })
-            }).pipe(Effect.mapError(failed)),
+            }).pipe(
+              Effect.mapError(failed),
+              // Half of it is nothing to anybody, and nobody else knows of it yet.
+              Effect.onError(() => Effect.ignore(forget(id, attempt)))
+            ),
       get: (id, attempt) =>
         Effect.gen(function* () {
           const [newest] = yield* attempts(id, attempt)
@@ -75,20 +93,7 @@ export const layer = Layer.effect(
             Object.entries(shown).map(([name, value]) => [name, Redacted.make(value)])
           )
         }),
-      forget: (id, attempt) =>
-        Effect.gen(function* () {
-          const folder = folderOf(id)
-          yield* Effect.forEach(
-            yield* attempts(id, attempt),
-            (old) => fs.remove(fileOf(id, old), { force: true }),
-            { discard: true }
-          )
-          const others = yield* Effect.option(fs.readDirectory(folder))
-          // Where nothing ran, or ran elsewhere, there was nothing else in it.
-          if (Option.isSome(others) && others.value.length === 0) {
-            yield* fs.remove(folder, { recursive: true, force: true })
-          }
-        }).pipe(Effect.mapError(failed))
+      forget
     }
   })
 )

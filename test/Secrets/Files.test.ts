@@ -10,6 +10,8 @@ import {
 } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as PlatformError from "@effect/platform/Error"
+import * as FileSystem from "@effect/platform/FileSystem"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
@@ -31,20 +33,60 @@ afterEach(() => rmSync(home, { recursive: true, force: true }))
 const [one, other] = [SandboxId.make("00000000000a"), SandboxId.make("00000000000b")]
 const file = () => join(home, "jobs", one, "secrets.json")
 
-const test = (use: (secrets: Context.Tag.Service<Secrets>) => Effect.Effect<void, unknown>) => () =>
-  Effect.flatMap(Secrets, use).pipe(
-    Effect.provide(
-      Files.layer.pipe(
-        Layer.provide(Layer.suspend(() => layerHome(home))),
-        Layer.provide(Layer.merge(NodeFileSystem.layer, NodePath.layer))
+const test =
+  (
+    use: (secrets: Context.Tag.Service<Secrets>) => Effect.Effect<void, unknown>,
+    files: Layer.Layer<FileSystem.FileSystem> = NodeFileSystem.layer
+  ) =>
+  () =>
+    Effect.flatMap(Secrets, use).pipe(
+      Effect.provide(
+        Files.layer.pipe(
+          Layer.provide(Layer.suspend(() => layerHome(home))),
+          Layer.provide(Layer.merge(files, NodePath.layer))
+        )
       )
     )
+
+/** A disk that becomes full in the midst of what is written. */
+const full = Layer.effect(
+  FileSystem.FileSystem,
+  Effect.map(
+    FileSystem.FileSystem,
+    (fs): FileSystem.FileSystem => ({
+      ...fs,
+      writeFileString: (path, text, options) =>
+        Effect.zipRight(
+          fs.writeFileString(path, text.slice(0, 20), options),
+          new PlatformError.SystemError({
+            reason: "Unknown",
+            module: "FileSystem",
+            method: "writeFile",
+            pathOrDescriptor: path,
+            description: "ENOSPC: no space left on device, write"
+          })
+        )
+    })
   )
+).pipe(Layer.provide(NodeFileSystem.layer))
 
 const shown = (values: Readonly<Record<string, Redacted.Redacted>>) =>
   Object.fromEntries(Object.entries(values).map(([name, value]) => [name, Redacted.value(value)]))
 
 describe("secrets", () => {
+  it.effect(
+    "that cannot be kept whole are not kept by half",
+    test(
+      (secrets) =>
+        Effect.gen(function* () {
+          const { reason } = yield* Effect.flip(secrets.put(one, 1, { password: Redacted.make("hunter2") }))
+          expect(reason).toBe("not-writable")
+          expect(readdirSync(join(home, "jobs"))).toEqual([])
+        }),
+      full
+    )
+  )
+
   it.effect(
     "are kept for their sandbox, as they are",
     test((secrets) =>

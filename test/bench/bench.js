@@ -5,17 +5,18 @@
  */
 import { spawnSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
-import { availableParallelism, tmpdir, userInfo } from "node:os"
+import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
 import { performance } from "node:perf_hooks"
 import { fileURLToPath } from "node:url"
-import { startSshd } from "./sshd.js"
+import { Sshd } from "../sshd.js"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), "sandboxer-bench-"))
 const template = join(root, "test/data/twins/twin.json")
 const node = process.execPath
-const { port, stop } = await startSshd(folder)
+const sshd = await Sshd.start()
+const { host, identityFile, port, user } = sshd.connection
 // As sandboxer has it: Packer asks nobody whether there is a newer one.
 const env = { ...process.env, SANDBOXER_HOME: join(folder, "home"), CHECKPOINT_DISABLE: "1" }
 
@@ -36,11 +37,13 @@ const attach = () =>
   sandboxer(
     "create",
     "--profile=profile.vm-packer-attach",
-    ...["host=127.0.0.1", `port=${port}`, `user=${userInfo().username}`].flatMap((given) => ["-i", given]),
-    "-i",
-    `identity_file=${join(folder, "identity")}`,
-    "-i",
-    `project=${project}`,
+    ...[
+      `host=${host}`,
+      `port=${port}`,
+      `user=${user}`,
+      `identity_file=${identityFile}`,
+      `project=${project}`
+    ].flatMap((given) => ["-i", given]),
     "--progress=none",
     "-q"
   )
@@ -51,7 +54,7 @@ writeFileSync(
   script,
   `set -e
 remote() {
-  ssh -F none -p ${port} -i '${folder}/identity' -o 'UserKnownHostsFile=${folder}/known_hosts' -o BatchMode=yes \
+  ssh -F none -p ${port} -i '${identityFile}' -o 'UserKnownHostsFile=${sshd.knownHostsFile}' -o BatchMode=yes \
     -o ControlMaster=auto -o 'ControlPath=${folder}/shared' -o ControlPersist=60 "$@"
 }
 case $1 in
@@ -199,6 +202,6 @@ try {
   }
 } finally {
   disconnect()
-  stop()
+  await sshd.dispose()
   rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
 }

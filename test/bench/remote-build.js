@@ -5,16 +5,15 @@
  */
 import { spawnSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir, userInfo } from "node:os"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { performance } from "node:perf_hooks"
 import { fileURLToPath } from "node:url"
-import { startSshd } from "./sshd.js"
+import { Sshd } from "../sshd.js"
 
 const runs = 7
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), "sandboxer-bench-"))
-const there = join(folder, "there")
 const project = join(folder, "project")
 
 /** @type {(name: string, body: string) => void} */
@@ -26,11 +25,12 @@ for (let index = 0; index < 10_000; index++) {
   if (index < 100) mkdirSync(files, { recursive: true })
   writeFileSync(join(files, `${index}.hs`), `module M${index} where\n`)
 }
-const { port, stop } = await startSshd(folder)
+const sshd = await Sshd.start()
+const { host, identityFile, port, user } = sshd.connection
 writeFileSync(join(folder, "Makefile"), `include ${join(root, "scripts/remote-build.mk")}\n`)
 script("with/sandboxer", `exec '${process.execPath}' '${join(root, "dist/bin.js")}' "$@"`)
 // The old way knows the host, as after a first login.
-script("without/ssh", `exec /usr/bin/ssh -F none -o UserKnownHostsFile='${join(folder, "known_hosts")}' "$@"`)
+script("without/ssh", `exec /usr/bin/ssh -F none -o UserKnownHostsFile='${sshd.knownHostsFile}' "$@"`)
 
 /**
  * Milliseconds that it takes; one that fails ends it all.
@@ -45,12 +45,12 @@ const measure = (way, program, ...args) => {
       HOME: folder,
       SANDBOXER_HOME: join(folder, "home"),
       PROJECT: project,
-      BUILD_HOST: "127.0.0.1",
+      BUILD_HOST: host,
       BUILD_PORT: String(port),
-      BUILD_USER: userInfo().username,
-      BUILD_IDENTITY: join(folder, "identity"),
+      BUILD_USER: user,
+      BUILD_IDENTITY: identityFile,
       BUILD_COMMAND: "mkdir -p haskell-build; date >haskell-build/date",
-      ...(way === "without" ? { BUILD_DIR: join(there, "old") } : {})
+      ...(way === "without" ? { BUILD_DIR: join(sshd.home, "old") } : {})
     },
     stdio: ["ignore", "ignore", "pipe"],
     encoding: "utf8"
@@ -84,6 +84,6 @@ try {
     `| second \`make remote-build\`, 10,000 files | ${a.toFixed(0)} | the old way, by rsync | ${b.toFixed(0)} | ${c.toFixed(0)} | ${(a - b - c).toFixed(0)} | ${runs} |\n`
   )
 } finally {
-  stop()
+  await sshd.dispose()
   rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
 }

@@ -7,12 +7,13 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { secret, template } from "./builds.js"
-import { kill, pause, processesWith } from "./lab.js"
+import { pause } from "./lab.js"
+import { kill, processesWith } from "./processes.js"
 
 /**
  * @typedef {object} Bare
  * @property {number} pid
- * @property {() => ReadonlyArray<import("./lab.js").Process>} processes
+ * @property {() => ReadonlyArray<import("./processes.js").Process>} processes
  */
 
 /** Of the faults of faults.js those that there is something to strike for: there is no supervisor, and no database. */

@@ -1,23 +1,41 @@
 /** What is built while faults fall upon it. */
-import { writeFileSync } from "node:fs"
+import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { root } from "./lab.js"
 
-/** The secret that every build is given, and prints. */
+/** The secret that builds with Packer are given, and print. */
 export const secret = "correct-horse-battery-staple"
 
 /**
- * @typedef {object} Build
- * @property {string} name
- * @property {number} seconds about how long it takes
- * @property {ReadonlyArray<string>} words what `sandboxer` is told
- * @property {boolean} countsRuns whether it leaves a line in `runs` each time it is run
+ * - `quick`: a template without a machine
+ * - `machine`: a real machine
+ * - `attach`: a command on a machine behind a real sshd
+ * - `hub`: as `quick`, with a State Hub that is told
+ * @typedef {"quick" | "machine" | "attach" | "hub"} Kind
  */
 
-const inline = (/** @type {string} */ runs) => [
-  `echo run >>${runs}`,
-  `i=0; while [ $i -lt 20 ]; do echo "line $i $TOKEN"; sleep 0.1; i=$((i+1)); done`
+/**
+ * @typedef {object} Build
+ * @property {number} seconds about how long it takes
+ * @property {ReadonlyArray<string>} words what `sandboxer` is told
+ * @property {ReadonlyArray<string>} results names of what it makes, in the folder of its artifacts
+ * @property {number} lines how many numbered lines it prints
+ * @property {string} [runs] a file that it leaves a line in each time that it is run
+ */
+
+/**
+ * Leaves a line in `runs`, prints numbered lines for some seconds, and leaves those in `made`.
+ * @param {string} runs
+ * @param {string} made
+ * @param {number} lines
+ */
+const program = (runs, made, lines) => [
+  `echo run >>${runs}; : >${made}`,
+  `i=0; while [ $i -lt ${lines} ]; do echo "line $i $TOKEN"; echo $i >>${made}; sleep 0.1; i=$((i+1)); done`
 ]
+
+const linesOfQuick = 20
+const linesOfAttach = 30
 
 /** A template without a machine: an image at once, and some seconds of a post-processor. */
 export const template = (/** @type {string} */ runs) => ({
@@ -31,16 +49,20 @@ export const template = (/** @type {string} */ runs) => ({
     }
   ],
   "post-processors": [
-    [{ type: "shell-local", environment_vars: ["TOKEN={{user `token`}}"], inline: inline(runs) }]
+    [
+      {
+        type: "shell-local",
+        environment_vars: ["TOKEN={{user `token`}}"],
+        inline: program(runs, "/dev/null", linesOfQuick)
+      }
+    ]
   ]
 })
 
-/**
- * @param {import("./lab.js").Lab} lab
- * @returns {Build}
- */
-export const quickBuild = (lab) => {
-  writeFileSync(join(lab.folder, "quick.json"), JSON.stringify(template(join(lab.folder, "runs"))))
+/** @type {(lab: import("./lab.js").Lab) => Build} */
+const quick = (lab) => {
+  const runs = join(lab.folder, "runs")
+  writeFileSync(join(lab.folder, "quick.json"), JSON.stringify(template(runs)))
   writeFileSync(
     join(lab.folder, "quick.yaml"),
     JSON.stringify({
@@ -59,30 +81,54 @@ export const quickBuild = (lab) => {
   lab.environment.SANDBOXER_PROFILES = lab.folder
   lab.environment.TOKEN_OF_QUICK = secret
   return {
-    name: "quick",
     seconds: 4,
     words: ["create", "--profile", "profile.quick", "-i", "token=env:TOKEN_OF_QUICK", "-o", "json"],
-    countsRuns: true
+    results: ["quick.img"],
+    lines: linesOfQuick,
+    runs
   }
 }
 
-/**
- * A real machine.
- * @returns {Build}
- */
-export const machineBuild = () => ({
-  name: "tiny-linux",
-  seconds: 20,
-  words: [
-    "create",
-    "--profiles",
-    join(root, "profiles"),
-    "--profile",
-    "profile.tiny-linux",
-    "-i",
-    "vm_name=machine",
-    "-o",
-    "json"
-  ],
-  countsRuns: false
-})
+/** @type {(lab: import("./lab.js").Lab) => Promise<Build>} */
+const attach = async (lab) => {
+  const machine = await lab.startMachine()
+  const project = join(lab.folder, "project")
+  mkdirSync(project)
+  writeFileSync(join(project, "a.txt"), "a\n")
+  const runs = join(machine.home, "runs")
+  const { host, identityFile, port, user } = machine.connection
+  const inputs = {
+    ...{ host, port, user, identity_file: identityFile, project },
+    command: [...program(runs, "made", linesOfAttach), "mv made results.txt"].join("; "),
+    collect: "results.txt"
+  }
+  return {
+    seconds: 5,
+    words: [
+      ...["create", "--profile", "profile.vm-packer-attach", "-o", "json"],
+      ...Object.entries(inputs).flatMap(([name, value]) => ["-i", `${name}=${value}`])
+    ],
+    results: ["receipt.json", "results.txt"],
+    lines: linesOfAttach,
+    runs
+  }
+}
+
+/** @type {Readonly<Record<Kind, (lab: import("./lab.js").Lab) => Build | Promise<Build>>>} */
+export const builds = {
+  quick,
+  machine: () => ({
+    seconds: 20,
+    words: [
+      ...["create", "--profiles", join(root, "profiles"), "--profile", "profile.tiny-linux"],
+      ...["-i", "vm_name=machine", "-o", "json"]
+    ],
+    results: ["machine.qcow2"],
+    lines: 0
+  }),
+  attach,
+  hub: async (lab) => {
+    await lab.startHub()
+    return quick(lab)
+  }
+}

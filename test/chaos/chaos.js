@@ -1,16 +1,17 @@
 /**
- * The fault harness: real builds with Packer are hit at random points; then a user does what users do next, and nothing
- * may be lost, doubled or left.
+ * The fault harness: real builds with Packer, and on a machine behind a real sshd, are hit at random points; then a user
+ * does what users do next, and nothing may be lost, doubled or left.
  *
  *   make chaos              200 rounds
  *   make chaos N=20 SEED=7  others; a round says its own seed, and `ROUND=N` runs that one alone
  */
 import { parseArgs } from "node:util"
 import { bareFaults, playBare } from "./bare.js"
-import { machineBuild, quickBuild } from "./builds.js"
+import { builds } from "./builds.js"
 import { faults } from "./faults.js"
 import { check } from "./invariants.js"
 import { Lab, pause } from "./lab.js"
+import { next, nothingRecorded } from "./next.js"
 import { randomFrom } from "./random.js"
 
 const { values } = parseArgs({
@@ -30,54 +31,87 @@ const rounds = Number(values.rounds)
 const seed = Number(values.seed)
 const isRoot = process.getuid?.() === 0
 
-/** A build with a machine takes its time: every tenth round has one. */
-const hasMachine = (/** @type {number} */ round) => values.machines && round % 10 === 0
+/**
+ * Of ten rounds: a real machine takes its time, and is left out unless it is asked for.
+ * @type {ReadonlyArray<import("./builds.js").Kind>}
+ */
+const kinds = [
+  values.machines ? "machine" : "quick",
+  "quick",
+  "attach",
+  "hub",
+  "quick",
+  "attach",
+  "quick",
+  "hub",
+  "attach",
+  "quick"
+]
+const kindOf = (/** @type {number} */ round) => kinds[round % kinds.length] ?? "quick"
 
-/** @type {Map<string, { rounds: number, states: Map<string, number>, broken: number }>} */
+/**
+ * The fault of a round. Each has its turn with each kind of build, so that none is left out: the point in time is what
+ * is random.
+ * @param {number} round
+ */
+const faultOf = (round) => {
+  const kind = kindOf(round)
+  const possible = faults.filter(
+    ({ builds: upon, rootOnly = false }) => upon.includes(kind) && (isRoot || !rootOnly)
+  )
+  const earlier = Array.from({ length: round }, (_, before) => before).filter((one) => kindOf(one) === kind)
+  const fault = possible[(seed + earlier.length) % possible.length]
+  if (fault === undefined) throw new Error("there are no faults")
+  return fault
+}
+
+/** @type {Map<string, { kind: string, name: string, rounds: number, states: Map<string, number>, broken: number }>} */
 const table = new Map()
 let failures = 0
 
 /** @param {number} number */
 const play = async (number) => {
   const random = randomFrom(seed * 1_000_003 + number)
-  const machine = hasMachine(number)
-  const possible = faults.filter(
-    ({ quickOnly = false, rootOnly = false }) => !(machine && quickOnly) && (isRoot || !rootOnly)
-  )
-  // Each in its turn, so that none is left out; the point in time is what is random.
-  const fault = possible[number % possible.length]
-  if (fault === undefined) throw new Error("there are no faults")
+  const kind = kindOf(number)
+  const fault = faultOf(number)
   const lab = new Lab()
+  let keep = false
   try {
     fault.before?.(lab)
-    const build = machine ? machineBuild() : quickBuild(lab)
+    const build = await builds[kind](lab)
     const at = random.between(0, build.seconds)
+    const [then, act] = random.pick(Object.entries(next))
     const command = lab.start(build.words)
     await pause(at)
     await fault.strike({ lab, command, random })
     const created = await command.ended
     const list = await lab.run("list", "--all", "-q")
     const [id] = list.stdout.trim().split("\n")
-    if (id !== undefined && id !== "") await lab.run("wait", id)
-    const { broken, state } = await check(lab, { ends: fault.ends, countsRuns: build.countsRuns })
-    const row = table.get(fault.name) ?? { rounds: 0, states: new Map(), broken: 0 }
+    const came = await (id === undefined || id === "" ? nothingRecorded(lab) : act(lab, id))
+    const { broken: found, state } = await check(lab, {
+      ends: came.ends ?? fault.ends,
+      reasons: fault.reasons,
+      build,
+      losesOutput: fault.losesOutput ?? false
+    })
+    const broken = [...(came.broken ?? []), ...found]
+    const key = `${fault.name}/${kind}`
+    const row = table.get(key) ?? { kind, name: fault.name, rounds: 0, states: new Map(), broken: 0 }
     row.rounds++
     row.states.set(state, (row.states.get(state) ?? 0) + 1)
-    if (broken.length > 0) row.broken++
-    table.set(fault.name, row)
+    table.set(key, row)
     process.stdout.write(
-      `${broken.length === 0 ? "ok  " : "FAIL"} ${number} ${build.name} at ${at.toFixed(2)} s: ${fault.name} → ${state} (create ended ${created.exitCode})\n`
+      `${broken.length === 0 ? "ok  " : "FAIL"} ${number} ${kind} at ${at.toFixed(2)} s: ${fault.name}; ${then} → ${state} (create ended ${created.exitCode})\n`
     )
+    if (broken.length === 0) return
+    row.broken++
+    failures++
+    keep = values.keep
     for (const line of broken) process.stdout.write(`     ${line}\n`)
-    if (broken.length > 0) failures++
-    if (broken.length > 0 && values.keep) {
-      process.stdout.write(`     kept in ${lab.folder}\n`)
-      return
-    }
-    lab.remove()
-  } catch (error) {
-    lab.remove()
-    throw error
+    if (keep) process.stdout.write(`     kept in ${lab.folder} ${lab.machine?.folder ?? ""}\n`)
+  } finally {
+    await lab.end()
+    if (!keep) await lab.remove()
   }
 }
 
@@ -85,15 +119,19 @@ if (values.round !== "") await play(Number(values.round))
 else for (let number = 1; number <= rounds; number++) await play(number)
 
 process.stdout.write("\n")
-for (const [name, { broken, rounds: times, states }] of table) {
+const order = faults.map(({ name }) => name)
+const rows = [...table.values()].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
+for (const { broken, kind, name, rounds: times, states } of rows) {
   const all = [...states].map(([state, count]) => `${state} ${count}`).join(", ")
-  process.stdout.write(`${name.padEnd(60)} ${String(times).padStart(3)}  ${all}; ${broken} broken\n`)
+  process.stdout.write(
+    `${name.padEnd(58)} ${kind.padEnd(7)} ${String(times).padStart(3)}  ${all}; ${broken} broken\n`
+  )
 }
 
 if (values.bare) {
   process.stdout.write("\nthe same against packer build alone\n")
   for (const [name, strike] of Object.entries(bareFaults)) {
-    const times = table.get(name)?.rounds ?? 0
+    const times = rows.reduce((sum, row) => sum + (row.name === name ? row.rounds : 0), 0)
     const sums = { made: 0, orphans: 0, left: 0 }
     for (let number = 1; number <= times; number++) {
       const { left, made, orphans } = await playBare(
@@ -110,6 +148,6 @@ if (values.bare) {
   }
 }
 
-const played = [...table.values()].reduce((sum, row) => sum + row.rounds, 0)
+const played = rows.reduce((sum, row) => sum + row.rounds, 0)
 process.stdout.write(`\n${played - failures} passed, ${failures} failed\n`)
 process.exitCode = failures === 0 ? 0 : 1

@@ -2,7 +2,10 @@
 import { existsSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import Database from "better-sqlite3"
-import { kill, pause } from "./lab.js"
+import { faultsOfHubs } from "./faultsOfHubs.js"
+import { faultsOfMachines } from "./faultsOfMachines.js"
+import { below, isFile, pause } from "./lab.js"
+import { kill } from "./processes.js"
 
 /**
  * @typedef {object} Round
@@ -12,13 +15,16 @@ import { kill, pause } from "./lab.js"
  */
 
 /**
- * `ends`: the states that may come of it; a build that had ended before it came is `ready`, too.
+ * `ends`: the states that may come of it; a build that had ended before it came is `ready`, too. `builds`: what it falls
+ * upon.
  * @typedef {object} Fault
  * @property {string} name
+ * @property {ReadonlyArray<import("./builds.js").Kind>} builds
  * @property {ReadonlyArray<string>} ends
+ * @property {ReadonlyArray<string>} [reasons] For which it may fail, where not for any.
  * @property {(lab: import("./lab.js").Lab) => void} [before]
  * @property {(round: Round) => void | Promise<unknown>} strike
- * @property {boolean} [quickOnly]
+ * @property {boolean} [losesOutput] Whether lines of the output may be lost by it.
  * @property {boolean} [rootOnly]
  */
 
@@ -29,7 +35,7 @@ const wrappers = (lab) => lab.jobProcesses().filter(({ command }) => command.inc
 const packers = (lab) => lab.jobProcesses().filter(({ command }) => /^\S*packer build /.test(command))
 
 /**
- * @param {ReadonlyArray<import("./lab.js").Process>} processes
+ * @param {ReadonlyArray<import("./processes.js").Process>} processes
  * @param {NodeJS.Signals} signal
  */
 const strikeAll = (processes, signal) => {
@@ -37,15 +43,26 @@ const strikeAll = (processes, signal) => {
 }
 
 /**
- * Files of the state directory whose names end so.
+ * Files of the state directory, and of ours on the machine, whose names end so.
  * @param {import("./lab.js").Lab} lab
  * @param {string} ending
  */
 const filesEnding = (lab, ending) =>
-  lab
-    .files()
-    .filter((name) => name.endsWith(ending))
-    .map((name) => join(lab.home, name))
+  [lab.home, ...(lab.machine === undefined ? [] : [join(lab.machine.home, ".sandboxer")])].flatMap((folder) =>
+    below(folder)
+      .filter((name) => name.endsWith(ending))
+      .map((name) => join(folder, name))
+  )
+
+/** @type {Fault["builds"]} */
+const all = ["quick", "machine", "attach", "hub"]
+/** @type {Fault["builds"]} */
+const withPacker = ["quick", "machine"]
+/**
+ * Without a hub, for which these are as they are for `quick`.
+ * @type {Fault["builds"]}
+ */
+const untold = ["quick", "machine", "attach"]
 
 const survives = ["ready"]
 const interrupted = ["ready", "failed"]
@@ -59,23 +76,29 @@ const fakeTime = readdirSync("/usr/lib", { withFileTypes: true })
 
 /** @type {ReadonlyArray<Fault>} */
 export const faults = [
+  ...faultsOfMachines,
+  ...faultsOfHubs,
   {
     name: "kill -9 of the command",
+    builds: all,
     ends: survives,
     strike: ({ command }) => kill(command.pid, "SIGKILL")
   },
   {
     name: "closed terminal (SIGHUP to the command's group)",
+    builds: all,
     ends: survives,
     strike: ({ command }) => kill(-command.pid, "SIGHUP")
   },
   {
     name: "kill -9 of the supervisor",
+    builds: all,
     ends: survives,
     strike: ({ lab }) => strikeAll(lab.supervisors(), "SIGKILL")
   },
   {
     name: "kill -9 of the command and the supervisor",
+    builds: all,
     ends: survives,
     strike: ({ command, lab }) => {
       kill(command.pid, "SIGKILL")
@@ -84,11 +107,13 @@ export const faults = [
   },
   {
     name: "SIGTERM to the supervisor",
+    builds: all,
     ends: survives,
     strike: ({ lab }) => strikeAll(lab.supervisors(), "SIGTERM")
   },
   {
     name: "kill -9 of the supervisor, three times",
+    builds: all,
     ends: survives,
     strike: async ({ lab, random }) => {
       for (let times = 0; times < 3; times++) {
@@ -99,6 +124,7 @@ export const faults = [
   },
   {
     name: "SIGSTOP and SIGCONT of the supervisor",
+    builds: all,
     ends: survives,
     strike: async ({ lab, random }) => {
       const stopped = lab.supervisors()
@@ -109,6 +135,7 @@ export const faults = [
   },
   {
     name: "kill -9 of the group",
+    builds: untold,
     ends: interrupted,
     strike: ({ lab }) => {
       for (const { group } of wrappers(lab)) kill(-group, "SIGKILL")
@@ -116,11 +143,13 @@ export const faults = [
   },
   {
     name: "kill -9 of Packer",
+    builds: withPacker,
     ends: interrupted,
     strike: ({ lab }) => strikeAll(packers(lab), "SIGKILL")
   },
   {
     name: "kill -9 of the machine, or of what Packer runs",
+    builds: withPacker,
     ends: interrupted,
     strike: ({ lab }) => {
       const machines = lab.jobProcesses().filter(({ command }) => command.includes("qemu-system"))
@@ -132,16 +161,19 @@ export const faults = [
   },
   {
     name: "kill -9 of the wrapper",
+    builds: untold,
     ends: interrupted,
     strike: ({ lab }) => strikeAll(wrappers(lab), "SIGKILL")
   },
   {
     name: "SIGTERM to the command",
+    builds: all,
     ends: cancels,
     strike: ({ command }) => kill(command.pid, "SIGTERM")
   },
   {
     name: "SIGINT to the command, twice",
+    builds: all,
     ends: cancels,
     strike: async ({ command, random }) => {
       kill(command.pid, "SIGINT")
@@ -151,6 +183,7 @@ export const faults = [
   },
   {
     name: "a cancel, and kill -9 of the supervisor in the midst of it",
+    builds: all,
     ends: cancels,
     strike: async ({ command, lab, random }) => {
       kill(command.pid, "SIGTERM")
@@ -160,6 +193,7 @@ export const faults = [
   },
   {
     name: "a locked database",
+    builds: all,
     ends: survives,
     strike: async ({ lab, random }) => {
       const file = join(lab.home, "sandboxer.db")
@@ -173,16 +207,19 @@ export const faults = [
   },
   {
     name: "a truncated log",
+    builds: untold,
     ends: interrupted,
+    losesOutput: true,
     strike: ({ lab, random }) => {
       const files = random.next() < 0.5 ? filesEnding(lab, "/raw.log") : filesEnding(lab, ".log")
-      for (const file of files) truncateSync(file, Math.floor(statSync(file).size / 2))
+      for (const file of files.filter(isFile)) truncateSync(file, Math.floor(statSync(file).size / 2))
     }
   },
   {
     name: "a full disk",
+    builds: ["quick"],
     ends: interrupted,
-    quickOnly: true,
+    losesOutput: true,
     rootOnly: true,
     before: (lab) => lab.mountSmallDisk(),
     strike: async ({ lab, random }) => {
@@ -204,6 +241,7 @@ export const faults = [
     : [
         {
           name: "a clock that jumps",
+          builds: all,
           ends: survives,
           before: (/** @type {import("./lab.js").Lab} */ lab) => {
             const file = join(lab.folder, "clock")

@@ -1,93 +1,206 @@
 /** What holds whatever happened, once the user has done what users do next. */
 import { createHash } from "node:crypto"
-import { existsSync, readFileSync, statSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { secret } from "./builds.js"
-import { pause } from "./lab.js"
+import { below, isFile, pause } from "./lab.js"
 
-const ended = ["ready", "failed", "cancelled"]
 const endings = ["ready", "failed", "cancelled"]
 
-/** What is allowed to stay in the state directory: what is kept for good, and what SQLite has beside its file. */
+/** What is allowed to stay in the state directory: what is kept for good, and what SQLite and ssh have beside it. */
 const mayStay = [
   /^sandboxer\.db(-wal|-shm)?$/,
-  /^(logs|artifacts|jobs|prepared|cache)$/,
+  /^(logs|artifacts|jobs|prepared|cache|ssh)$/,
   /^logs\/[0-9a-f]{12}\.\d+\.log$/,
   /^artifacts\/[^/]+(\/[0-9a-f]{12}(\/[^./][^/]*)?)?$/,
-  /^(prepared|cache)\//
+  /^(prepared|cache)\//,
+  /^known_hosts$/,
+  /^ssh\/[0-9a-f]{12}(\.json)?$/
 ]
+/** The same for our folder on a machine that is attached: the workspace is kept. */
+const mayStayThere = [/^(jobs|work|placed)$/, /^work\/[0-9a-f]{16}-project(\/|$)/]
+
+/**
+ * @typedef {object} Expected
+ * @property {ReadonlyArray<string>} ends the states that may have come of it
+ * @property {ReadonlyArray<string> | undefined} reasons for which it may have failed, where not for any
+ * @property {import("./builds.js").Build} build
+ * @property {boolean} losesOutput
+ */
+
+/** @typedef {{ readonly seq: number, readonly type: string, readonly message: string }} Event */
+
+/**
+ * Events of each attempt: it is over with its end.
+ * @param {ReadonlyArray<Event>} events
+ */
+const byAttempt = (events) => {
+  /** @type {Array<Array<Event>>} */
+  const attempts = [[]]
+  for (const event of events) {
+    attempts.at(-1)?.push(event)
+    if (endings.includes(event.type)) attempts.push([])
+  }
+  return attempts
+}
 
 /**
  * @param {import("./lab.js").Lab} lab
- * @param {{ readonly ends: ReadonlyArray<string>, readonly countsRuns: boolean }} expected
- * @returns {Promise<{ readonly state: string, readonly broken: ReadonlyArray<string> }>}
+ * @param {any} sandbox
+ * @param {Expected} expected
  */
-export const check = async (lab, { countsRuns, ends }) => {
+const ofSandbox = async (lab, sandbox, { build, ends, losesOutput, reasons }) => {
   /** @type {Array<string>} */
   const broken = []
-  const list = await lab.run("list", "--all", "-o", "json")
-  if (list.exitCode !== 0)
-    return { state: "unreadable", broken: [`list ends ${list.exitCode}: ${list.stderr}`] }
-  const [sandbox, ...others] = JSON.parse(list.stdout).items
-  if (others.length > 0) broken.push(`${others.length} sandboxes too many`)
-  const state = sandbox?.state ?? "never recorded"
-  if (sandbox !== undefined) {
-    const told = sandbox.failure === null ? "" : ` (${sandbox.failure.reason}: ${sandbox.failure.message})`
-    if (!ended.includes(state)) broken.push(`it has not ended: ${state}`)
-    else if (!ends.includes(state)) broken.push(`it is ${state}${told}, not ${ends.join(" or ")}`)
+  const { failure, state } = sandbox
+  const told = failure === null ? "" : ` (${failure.reason}: ${failure.message})`
+  if (!ends.includes(state)) broken.push(`it is ${state}${told}, not ${ends.join(" or ")}`)
+  else if (state === "failed" && reasons?.includes(failure.reason) === false) broken.push(`it failed${told}`)
 
-    const events = JSON.parse((await lab.run("events", sandbox.id, "-o", "json")).stdout).items
-    const numbers = events.map((/** @type {{ seq: number }} */ { seq }) => seq)
-    if (numbers.some((/** @type {number} */ seq, /** @type {number} */ index) => seq !== index + 1)) {
-      broken.push(`events are not numbered one by one: ${numbers.join(" ")}`)
-    }
-    const ends_ = events.filter((/** @type {{ type: string }} */ { type }) => endings.includes(type))
-    if (ends_.length !== 1) broken.push(`it ended ${ends_.length} times`)
-    const phases = events.flatMap((/** @type {{ type: string, message: string }} */ { message, type }) =>
-      type === "phase" ? [message] : []
-    )
+  /** @type {ReadonlyArray<Event>} */
+  const events = JSON.parse((await lab.run("events", sandbox.id, "-o", "json")).stdout).items
+  const numbers = events.map(({ seq }) => seq)
+  if (numbers.some((seq, index) => seq !== index + 1)) {
+    broken.push(`events are not numbered one by one: ${numbers.join(" ")}`)
+  }
+  const ended = events.filter(({ type }) => endings.includes(type))
+  if (ended.length !== sandbox.attempt) {
+    broken.push(`${sandbox.attempt} attempts ended ${ended.length} times`)
+  }
+  for (const attempt of byAttempt(events)) {
+    const phases = attempt.flatMap(({ message, type }) => (type === "phase" ? [message] : []))
     if (new Set(phases).size !== phases.length) broken.push(`phases twice: ${phases.join(" ")}`)
-    if (sandbox.phase !== null && state === "provisioning") broken.push("it is in a phase still")
-
-    for (const { path, sha256 } of sandbox.artifacts) {
-      if (!existsSync(path)) broken.push(`${path} is not there`)
-      else if (createHash("sha256").update(readFileSync(path)).digest("hex") !== sha256)
-        broken.push(`${path} is not what was made`)
-    }
-    if (state === "ready" && sandbox.artifacts.length !== 1) broken.push("ready, without its artifact")
-    if (state !== "ready" && sandbox.artifacts.length > 0) broken.push(`${state}, with artifacts`)
-    const verified = await lab.run("artifact", "verify")
-    if (verified.exitCode !== 0) broken.push(`artifact verify ends ${verified.exitCode}`)
-    const runs = join(lab.folder, "runs")
-    const times = existsSync(runs) ? readFileSync(runs, "utf8").split("\n").length - 1 : 0
-    if (countsRuns && times > 1) broken.push(`it was built ${times} times`)
-    if (countsRuns && state === "ready" && times !== 1) broken.push("ready, and never built")
   }
 
+  // What is destroyed keeps what it made.
+  const made = ended.at(-1)?.type === "ready"
+  for (const { path, sha256 } of sandbox.artifacts) {
+    if (!existsSync(path)) broken.push(`${path} is not there`)
+    else if (createHash("sha256").update(readFileSync(path)).digest("hex") !== sha256)
+      broken.push(`${path} is not what was made`)
+  }
+  const names = sandbox.artifacts.map((/** @type {{ path: string }} */ { path }) => path.split("/").at(-1))
+  // A receipt tells of what failed, too.
+  const results = made ? build.results : names.filter((/** @type {string} */ name) => name === "receipt.json")
+  if (names.sort().join() !== results.join()) {
+    broken.push(`${made ? "made" : state}, with ${names.join(" and ") || "no artifact"}`)
+  }
+  const files = lab
+    .files()
+    .filter((name) => name.startsWith("artifacts/") && isFile(join(lab.home, name)))
+    .filter(
+      (name) =>
+        !results.includes(
+          name
+            .split("/")
+            .at(-1)
+            ?.replace(/\.sha256$/, "")
+        )
+    )
+  if (files.length > 0) broken.push(`left: ${files.join(", ")}`)
+  const verified = await lab.run("artifact", "verify")
+  if (verified.exitCode !== 0) broken.push(`artifact verify ends ${verified.exitCode}: ${verified.stderr}`)
+
+  if (build.runs !== undefined) {
+    const times = existsSync(build.runs) ? readFileSync(build.runs, "utf8").split("\n").length - 1 : 0
+    if (times > sandbox.attempt) broken.push(`it was run ${times} times in ${sandbox.attempt} attempts`)
+    if (made && times === 0) broken.push("made, and never run")
+  }
+  if (!losesOutput) {
+    const log = await lab.run("logs", sandbox.id)
+    const lines = [...log.stdout.matchAll(/\bline (\d+)\b/g)].map(([, number]) => Number(number))
+    if (lines.some((line, index) => line !== index)) broken.push(`lines of the log: ${lines.join(" ")}`)
+    if (made && lines.length !== build.lines) broken.push(`${lines.length} lines, not ${build.lines}`)
+  }
+  return broken
+}
+
+/**
+ * What runs yet, and what is held.
+ * @param {import("./lab.js").Lab} lab
+ */
+const ofProcesses = async (lab) => {
   // A process that was just killed, or has just done its work, takes a moment to go.
   for (let looks = 0; looks < 50 && lab.jobProcesses().length + lab.supervisors().length > 0; looks++)
     await pause(0.1)
-  for (const { command } of lab.jobProcesses()) broken.push(`a process is left: ${command.slice(0, 100)}`)
-  for (const { command } of lab.supervisors()) broken.push(`a supervisor is left: ${command.slice(-30)}`)
-  const held = lab.database(
-    (database) => database.prepare("SELECT sandbox_id FROM leases WHERE holder <> 'null'").all().length,
-    0
-  )
-  if (held > 0) broken.push(`${held} leases are held`)
+  const count = (/** @type {string} */ query) =>
+    Number(lab.database((database) => database.prepare(query).pluck().get(), 0))
+  const leases = count("SELECT count(*) FROM leases WHERE holder <> 'null'")
+  const claims = count("SELECT count(*) FROM claims")
+  return [
+    ...lab.jobProcesses().map(({ command }) => `a process is left: ${command.slice(0, 100)}`),
+    ...lab.supervisors().map(({ command }) => `a supervisor is left: ${command.slice(-30)}`),
+    ...(leases > 0 ? [`${leases} leases are held`] : []),
+    ...(claims > 0 ? [`${claims} claims are held`] : [])
+  ]
+}
+
+/**
+ * What lies in the state directory, and in our folder on the machine.
+ * @param {import("./lab.js").Lab} lab
+ */
+const ofFiles = (lab) => {
+  const there = lab.machine === undefined ? [] : below(join(lab.machine.home, ".sandboxer"))
   const integrity = lab.database((database) => database.pragma("integrity_check", { simple: true }), "ok")
-  if (integrity !== "ok") broken.push(`the database is damaged: ${integrity}`)
-  const artifactFiles = lab
-    .files()
-    .filter((name) => name.startsWith("artifacts/") && statSync(join(lab.home, name)).isFile())
-  if (state !== "ready" && artifactFiles.length > 0) broken.push(`left: ${artifactFiles.join(", ")}`)
-  for (const name of lab.files()) {
-    if (!mayStay.some((pattern) => pattern.test(name))) broken.push(`left: ${name}`)
+  return [
+    ...lab.files().flatMap((name) => (mayStay.some((one) => one.test(name)) ? [] : [`left: ${name}`])),
+    ...there.flatMap((name) =>
+      mayStayThere.some((one) => one.test(name)) ? [] : [`left on the machine: ${name}`]
+    ),
+    ...(integrity === "ok" ? [] : [`the database is damaged: ${integrity}`]),
+    ...lab.files().flatMap((name) => {
+      const file = join(lab.home, name)
+      return isFile(file) && readFileSync(file).includes(secret) ? [`the secret is in ${name}`] : []
+    }),
+    ...(lab.printed.includes(secret) ? ["the secret was printed"] : [])
+  ]
+}
+
+/**
+ * What the hub was told.
+ * @param {import("./lab.js").Lab} lab
+ * @param {string} sandbox
+ */
+const ofHub = async (lab, sandbox) => {
+  if (lab.hub === undefined) return []
+  const { exitCode, stderr } = await lab.run("hub", "flush")
+  if (exitCode !== 0) return [`hub flush ends ${exitCode}: ${stderr}`]
+  const notes = lab.database(
+    (database) =>
+      database.prepare("SELECT id, state FROM outbox WHERE sandbox_id = ? ORDER BY position").all(sandbox),
+    []
+  )
+  const rows = /** @type {ReadonlyArray<{ id: string, state: string }>} */ (notes)
+  const waiting = rows.filter(({ state }) => state !== "delivered")
+  const had = await lab.hub.notes(sandbox)
+  const written = rows.map(({ id }) => id)
+  return [
+    ...(rows.length === 0 ? ["no note was written"] : []),
+    ...waiting.map(({ id, state }) => `note ${id} is ${state}`),
+    ...(had.join() === written.join() ? [] : [`the hub has ${had.join(" ")}, not ${written.join(" ")}`])
+  ]
+}
+
+/**
+ * @param {import("./lab.js").Lab} lab
+ * @param {Expected} expected
+ * @returns {Promise<{ readonly state: string, readonly broken: ReadonlyArray<string> }>}
+ */
+export const check = async (lab, expected) => {
+  const list = await lab.run("list", "--all", "-o", "json")
+  if (list.exitCode !== 0) {
+    return { state: "unreadable", broken: [`list ends ${list.exitCode}: ${list.stderr}`] }
   }
-  for (const name of lab.files()) {
-    const file = join(lab.home, name)
-    if (statSync(file).isFile() && readFileSync(file).includes(secret))
-      broken.push(`the secret is in ${name}`)
+  const [sandbox, ...others] = JSON.parse(list.stdout).items
+  return {
+    state: sandbox?.state ?? "never recorded",
+    broken: [
+      ...(others.length > 0 ? [`${others.length} sandboxes too many`] : []),
+      ...(sandbox === undefined
+        ? []
+        : [...(await ofSandbox(lab, sandbox, expected)), ...(await ofHub(lab, sandbox.id))]),
+      ...(await ofProcesses(lab)),
+      ...ofFiles(lab)
+    ]
   }
-  if (lab.printed.includes(secret)) broken.push("the secret was printed")
-  return { state, broken }
 }

@@ -1,65 +1,29 @@
-/** A state directory of its own for a round, the command in it, and what runs for it on this machine. */
+/** A state directory of its own for a round, the command in it, and what runs for it. */
 import { execFileSync, spawn } from "node:child_process"
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import Database from "better-sqlite3"
+import { Sshd } from "../sshd.js"
+import { Hub } from "./hub.js"
+import { kill, processesCalled, processesWith } from "./processes.js"
 
 export const root = fileURLToPath(new URL("../..", import.meta.url))
 const executable = join(root, "dist/bin.js")
 
-/** @param {string} file */
-const read = (file) => {
-  try {
-    return readFileSync(file, "latin1")
-  } catch {
-    // It is gone, or another user's.
-    return ""
-  }
-}
-
-/**
- * @typedef {object} Process
- * @property {number} pid
- * @property {number} group
- * @property {string} command
- */
-
-/**
- * Living processes, zombies aside, that have in their environment an entry that begins so: `NAME=value…`.
- * @param {string} beginning
- * @returns {ReadonlyArray<Process>}
- */
-export const processesWith = (beginning) =>
-  readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) =>
-      read(`/proc/${pid}/environ`)
-        .split("\0")
-        .some((entry) => entry.startsWith(beginning))
-    )
-    .flatMap((pid) => {
-      const fields = /\) (\S) \d+ (\d+) /.exec(read(`/proc/${pid}/stat`))
-      if (fields === null || fields[1] === "Z" || fields[1] === "X") return []
-      const command = read(`/proc/${pid}/cmdline`).split("\0").join(" ").trim()
-      return [{ pid: Number(pid), group: Number(fields[2]), command }]
-    })
-
-/**
- * @param {number} pid negative for a group
- * @param {NodeJS.Signals} signal
- */
-export const kill = (pid, signal) => {
-  try {
-    process.kill(pid, signal)
-  } catch {
-    // It ended by itself.
-  }
-}
-
 /** @param {number} seconds */
 export const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000))
+
+/**
+ * Files and folders below a folder.
+ * @param {string} folder
+ */
+export const below = (folder) =>
+  existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: "utf8" }) : []
+
+/** @param {string} path */
+export const isFile = (path) => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false
 
 /**
  * How a command ended; one that took too long was killed, and has no exit code.
@@ -86,6 +50,27 @@ export class Lab {
   /** Everything that any command printed. */
   printed = ""
   mounted = false
+  /**
+   * The machine that is attached, where one is.
+   * @type {Sshd | undefined}
+   */
+  machine
+  /**
+   * The State Hub that is told, where one is.
+   * @type {Hub | undefined}
+   */
+  hub
+
+  async startMachine() {
+    this.machine = await Sshd.start()
+    return this.machine
+  }
+
+  async startHub() {
+    // What runs there is told from what runs with our state directory by the folder's name.
+    this.hub = await Hub.start(executable, join(this.folder, "hub"))
+    this.environment.STATE_HUB_URL = this.hub.url
+  }
 
   /** Has the state on a small disk of its own; for root alone. */
   mountSmallDisk() {
@@ -133,9 +118,27 @@ export class Lab {
     return this.start(words).ended
   }
 
-  /** What runs in Jobs. */
+  /** What runs in Jobs, here and on the machine. */
   jobProcesses() {
-    return processesWith(`SANDBOXER_JOB=${this.home}/`)
+    return this.cookies.flatMap(processesWith)
+  }
+
+  get cookies() {
+    const homes = [this.home, ...(this.machine === undefined ? [] : [this.machine.home])]
+    return homes.map((home) => `SANDBOXER_JOB=${home}/`)
+  }
+
+  /** Masters of the connection to the machine. */
+  masters() {
+    return processesCalled(new RegExp(`^ssh: ${this.home}/ssh/\\S+ \\[mux\\]`))
+  }
+
+  /** What runs on the machine for a connection, and not for a Job: who follows one is among them. */
+  asked() {
+    const { machine } = this
+    if (machine === undefined) return []
+    const jobs = new Set(this.jobProcesses().map(({ pid }) => pid))
+    return processesWith(`HOME=${machine.home}`).filter(({ pid }) => !jobs.has(pid))
   }
 
   supervisors() {
@@ -164,14 +167,22 @@ export class Lab {
 
   /** Files and folders below the state directory. */
   files() {
-    return existsSync(this.home) ? readdirSync(this.home, { recursive: true, encoding: "utf8" }) : []
+    return below(this.home)
   }
 
-  /** Ends what is left, and removes the folder. */
-  remove() {
-    for (const beginning of [`SANDBOXER_HOME=${this.home}`, `SANDBOXER_JOB=${this.home}/`]) {
+  /** Ends what is left. */
+  async end() {
+    await this.hub?.end()
+    for (const beginning of [`SANDBOXER_HOME=${this.home}`, ...this.cookies]) {
       for (const { pid } of processesWith(beginning)) kill(pid, "SIGKILL")
     }
+    for (const { pid } of this.masters()) kill(pid, "SIGKILL")
+    await this.machine?.stop()
+  }
+
+  /** Removes the folders, once all has ended. */
+  async remove() {
+    await this.machine?.dispose()
     if (this.mounted) execFileSync("umount", ["--lazy", this.home])
     // What was killed may write until it is gone.
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })

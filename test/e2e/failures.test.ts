@@ -1,6 +1,6 @@
 /** Real Packer and QEMU, made to fail: each failure is told apart, and names its page. */
 
-import { mkdirSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it, vi } from "@effect/vitest"
@@ -169,4 +169,57 @@ describe("a build of real Packer fails with", () => {
     expect(sandboxOf(ended).failure).toMatchObject({ reason: "hypervisor-died" })
     expect(bench.jobProcesses()).toEqual([])
   })
+})
+
+it("disk-full, where a disk that was full for a moment has real Packer print nothing ever again", async ({
+  skip
+}) => {
+  const small = makeWorkbench()
+  mkdirSync(small.home, { mode: 0o700 })
+  const mounted = await run("mount", ["-t", "tmpfs", "-o", "size=24m,mode=0700", "tmpfs", small.home])
+  try {
+    skip(mounted.exitCode !== 0, "only root may mount a small disk")
+    const inline = ["for i in $(seq 40); do printf 'line %5000s\\n' $i; sleep 0.2; done"]
+    writeFileSync(
+      join(small.folder, "moment.json"),
+      JSON.stringify({
+        builders: [{ type: "null", communicator: "none" }],
+        provisioners: [{ type: "shell-local", inline }]
+      })
+    )
+    // It asks for no space beforehand.
+    writeFileSync(
+      join(small.folder, "moment.yaml"),
+      JSON.stringify({ id: "profile.moment", extension: "ext.vm-packer", mode: "build" })
+    )
+    const build = small.start([
+      ...["create", "--profiles", small.folder, "--profile", "profile.moment", "-o", "json"],
+      ...["-i", `packer_template=${join(small.folder, "moment.json")}`, "-i", "vm_name=moment"]
+    ])
+    await vi.waitFor(
+      async () => expect((await small.sandboxer(["logs", "moment"])).stdout).toMatch(/line +5\n/),
+      { timeout: 60_000, interval: 250 }
+    )
+    // It would end the build itself, as it cannot write down what it sees: it is to see nothing of it.
+    const [supervisor] = small.supervisors()
+    process.kill(supervisor!.pid, "SIGSTOP")
+    const raw = join(small.home, "jobs", (await small.show("moment")).id, "1/build/raw.log")
+    const filler = join(small.home, "filler")
+    expect(() => {
+      for (;;) writeFileSync(filler, Buffer.alloc(4096), { flag: "a" })
+    }).toThrow("ENOSPC")
+    await vi.waitFor(() => expect(readFileSync(raw, "latin1").at(-1)).not.toBe("\n"), { timeout: 10_000 })
+    rmSync(filler)
+    process.kill(supervisor!.pid, "SIGCONT")
+    const ended = await build.ended
+    expect(ended.exitCode, ended.stderr).toBe(10)
+    expect(sandboxOf(ended).failure).toMatchObject({
+      reason: "disk-full",
+      message: expect.stringContaining("what Packer printed breaks off within a line")
+    })
+    expect(small.jobProcesses()).toEqual([])
+  } finally {
+    if (mounted.exitCode === 0) await run("umount", ["--lazy", small.home])
+    small.remove()
+  }
 })

@@ -2,7 +2,7 @@
 import * as fs from "node:fs"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it, vi } from "@effect/vitest"
-import { Sshd } from "../process/sshd.js"
+import { Sshd } from "../sshd.js"
 import { makeWorkbench, sandboxOf, type Workbench } from "./harness.js"
 
 let bench: Workbench
@@ -11,7 +11,7 @@ let config: string
 beforeAll(async () => {
   sshd = await Sshd.start()
   bench = makeWorkbench()
-  config = write("config.yaml", { hosts: { kvm1: sshd.settings } })
+  config = write("config.yaml", { hosts: { kvm1: sshd.connection } })
 })
 afterAll(async () => {
   bench.remove()
@@ -191,12 +191,12 @@ describe("host", () => {
     }
     const bare = await Sshd.start({ path: bin })
     try {
-      const file = write("bare.yaml", { hosts: { bare: bare.settings } })
+      const file = write("bare.yaml", { hosts: { bare: bare.connection } })
       const checked = await bench.sandboxer(["--config", file, "host", "check", "bare", "-o", "json"])
       expect(checked.exitCode, checked.stderr).toBe(15)
       expect(checked.stderr).toContain("rsync on bare")
       expect(checked.stderr).not.toContain("setsid on bare")
-      config = write("config.yaml", { hosts: { kvm1: bare.settings } })
+      config = write("config.yaml", { hosts: { kvm1: bare.connection } })
       const failed = await create("bare", 1).ended
       expect(failed.exitCode).toBe(15)
       expect(failed.stderr).toContain("rsync is not on the PATH of kvm1")

@@ -10,7 +10,7 @@ import type { Placement } from "../../src/domain/Placement.js"
 import * as ByPlacement from "../../src/Host/ByPlacement.js"
 import { type HostShape, Hosts } from "../../src/Host.js"
 import { layerHome } from "../../src/Settings.js"
-import { Sshd } from "./sshd.js"
+import { Sshd } from "../sshd.js"
 import { lives, until } from "./until.js"
 
 const tools = fs.mkdtempSync(join(tmpdir(), "sandboxer-tools-"))

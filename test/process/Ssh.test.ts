@@ -13,7 +13,7 @@ import * as ByPlacement from "../../src/Host/ByPlacement.js"
 import { cookie, type HostShape, Hosts, type Job } from "../../src/Host.js"
 import { processesWith } from "../../src/Proc.js"
 import { layerHome } from "../../src/Settings.js"
-import { Sshd } from "./sshd.js"
+import { Sshd } from "../sshd.js"
 import { lives, until } from "./until.js"
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })

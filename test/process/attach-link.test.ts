@@ -2,9 +2,9 @@
 import * as fs from "node:fs"
 import { join } from "node:path"
 import { expect, vi } from "@effect/vitest"
+import { Sshd } from "../sshd.js"
 import { it } from "./harness.js"
 import { Network } from "./network.js"
-import { Sshd } from "./sshd.js"
 
 vi.setConfig({ testTimeout: 150_000 })
 
@@ -19,7 +19,7 @@ it("a build goes on while its link is down for 30 s; no line is lost or doubled,
   if (typeof network === "string") return skip(network)
   const sshd = await Sshd.start({ network })
   try {
-    lab.write(".config/sandboxer/config.yaml", { hosts: { builder: sshd.settings } })
+    lab.write(".config/sandboxer/config.yaml", { hosts: { builder: sshd.connection } })
     lab.write("project/a.txt", "a\n")
     const command =
       "i=0; while [ ! -e go ]; do i=$((i+1)); echo line $i; echo $i >count; sleep 0.1; done; echo end; exit 7"

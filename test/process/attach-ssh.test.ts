@@ -3,8 +3,8 @@ import { execFileSync, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { join } from "node:path"
 import { afterAll, describe, expect, vi } from "@effect/vitest"
+import { Sshd, type SshdOptions } from "../sshd.js"
 import { it, type Lab, output, type SandboxJson, type Started, waitFor } from "./harness.js"
-import { Sshd, type SshdOptions } from "./sshd.js"
 
 // Several at a time, which mostly wait.
 vi.setConfig({ testTimeout: 90_000 })
@@ -18,7 +18,7 @@ afterAll(async () => {
 const builder = async (lab: Lab, options?: SshdOptions): Promise<Sshd> => {
   const sshd = await Sshd.start(options)
   started.push(sshd)
-  lab.write(".config/sandboxer/config.yaml", { hosts: { builder: sshd.settings } })
+  lab.write(".config/sandboxer/config.yaml", { hosts: { builder: sshd.connection } })
   lab.write("project/a.txt", "a\n")
   return sshd
 }

@@ -5,8 +5,8 @@ import { userInfo } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, describe, expect } from "@effect/vitest"
+import { Sshd, type SshdOptions } from "../sshd.js"
 import { it, type Lab, type SandboxJson } from "./harness.js"
-import { Sshd, type SshdOptions } from "./sshd.js"
 
 const started: Array<Sshd> = []
 afterAll(async () => {
@@ -17,7 +17,7 @@ afterAll(async () => {
 const builder = async (lab: Lab, options?: SshdOptions): Promise<Sshd> => {
   const sshd = await Sshd.start(options)
   started.push(sshd)
-  lab.write(".config/sandboxer/config.yaml", { hosts: { builder: sshd.settings } })
+  lab.write(".config/sandboxer/config.yaml", { hosts: { builder: sshd.connection } })
   lab.write("project/a.txt", "a\n")
   return sshd
 }

@@ -7,8 +7,8 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { beforeAll, describe, expect } from "@effect/vitest"
 import Database from "better-sqlite3"
+import { Sshd } from "../sshd.js"
 import { it, Lab, type SandboxJson, waitFor } from "./harness.js"
-import { Sshd } from "./sshd.js"
 import { lives } from "./until.js"
 
 const options = ["-i", "format=qcow2"]

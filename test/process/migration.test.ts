@@ -4,8 +4,8 @@ import { join } from "node:path"
 import { afterAll, beforeAll, expect, it, vi } from "@effect/vitest"
 import { type Fence, fences, root } from "../documents.js"
 import { run } from "../e2e/harness.js"
+import { Sshd } from "../sshd.js"
 import { type Checkout, makeCheckout } from "./checkout.js"
-import { Sshd } from "./sshd.js"
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 90_000 })
 
@@ -89,7 +89,7 @@ beforeAll(async () => {
   fs.mkdirSync(configuration, { recursive: true })
   fs.writeFileSync(
     join(configuration, "config.yaml"),
-    JSON.stringify({ hosts: { "haskell-build": sshd.settings } })
+    JSON.stringify({ hosts: { "haskell-build": sshd.connection } })
   )
   const inside = join(checkout.folder, "checkout")
   fs.mkdirSync(join(inside, "my-project"))

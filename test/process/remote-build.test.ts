@@ -3,8 +3,8 @@ import * as fs from "node:fs"
 import { dirname, join } from "node:path"
 import { afterAll, describe, expect, vi } from "@effect/vitest"
 import { root, run } from "../e2e/harness.js"
+import { Sshd } from "../sshd.js"
 import { it, type Lab, type SandboxJson, waitFor } from "./harness.js"
-import { Sshd } from "./sshd.js"
 
 // Several at a time.
 vi.setConfig({ testTimeout: 90_000 })
@@ -55,7 +55,7 @@ const machine = async (lab: Lab, way: "sandboxer" | "legacy" = "sandboxer") => {
   lab.write("my project/hello.cabal", "name: hello\n")
   lab.write("my project/Hello.hs", "main = pure ()\n")
   lab.write("my project/dist-newstyle/of-this-machine", "never sent\n")
-  const { host, identityFile, port, user } = sshd.settings
+  const { host, identityFile, port, user } = sshd.connection
   const variables = {
     BUILD_HOST: host,
     BUILD_PORT: String(port),

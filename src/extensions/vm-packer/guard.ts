@@ -1,34 +1,39 @@
 /**
- * Watches what Packer does not, while it runs: whether its machine lives, whether it waits for a port for ever, and the
- * disk; and finds out from these what a failure came of.
+ * Watches what Packer does not, while it runs: whether its machine lives, whether it waits for a port or for itself for
+ * ever, and the disk (`space.ts`); and finds out from these what a failure came of.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import { ProvisionError } from "../../domain/Failure.js"
 import type { HostPath } from "../../domain/HostPath.js"
 import { monotonicSeconds as now } from "../../domain/Monotonic.js"
 import type { PhaseName } from "../../domain/Phase.js"
-import { formatSize } from "../../domain/Units.js"
 import { Host } from "../../Host.js"
 import { type BuildRecord, Packer } from "../../Packer.js"
 import type { RecipeError } from "../../Recipe.js"
 import { Reporter } from "../../Reporter.js"
 import { type JobRef, Steps } from "../../Steps.js"
 import * as blame from "./blame.js"
+import { space } from "./space.js"
 
 const lookEvery = Duration.seconds(2)
 const repeatedly = Schedule.spaced(lookEvery)
 /** How long Packer may take to end by itself, in seconds: it deletes what it made. */
 const grace = 60
+/** The same where it may have stopped at what it cannot print. */
+const graceOfBroken = 10
 /** How long a machine has to be gone, in seconds, by the phase of its build. */
 const longestGone: Partial<Record<PhaseName, number>> = { boot: 5, connect: 5, provision: 30 }
 /** How long Packer has to wait for one port, and to say nothing, in seconds. */
 const longestForPort = 10
-/** With so little left nothing can be written any more. */
-const nothing = 1024 * 1024
-const usualReserve = 1024 ** 3
+/** How long Packer may be alone, without the process of its own that builds, and say nothing, in seconds. */
+const longestAlone = 10
+/** How long Packer may take for the rest of a line, in seconds. */
+const longestForRest = 10
 
 /** What QEMU's processes are called. */
 const isHypervisor = ({ name }: { readonly name: string }) => /^(?:qemu-system|qemu-kvm|kvm$)/.test(name)
@@ -52,15 +57,15 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
   const reporter = yield* Reporter
   const steps = yield* Steps
   const phases = new Map<string, PhaseName | undefined>()
-  const told = { at: yield* now, here: false }
+  const told = { at: yield* now, end: 0, here: false }
   let verdict: ProvisionError | undefined
-  let lowest: { readonly path: HostPath; readonly free: number } | undefined
   const oomKills = yield* steps.step("oom-kills", Schema.Number, blame.oomKills(host))
 
   const saw = (records: Iterable<BuildRecord>) =>
     Effect.map(now, (at) => {
-      for (const { events } of records) {
+      for (const { end, events } of records) {
         told.at = at
+        told.end = end
         for (const event of events) {
           if (event._tag === "Phase") phases.set(event.build, event.phase)
           else if (event._tag === "BuildFinished" || event._tag === "BuildErrored") phases.delete(event.build)
@@ -74,15 +79,20 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
       }
     })
 
-  // It cleans up, and its last words are read, before it is said what was wrong.
-  const stop = (error: ProvisionError) =>
+  // It cleans up, and its last words are read, before it is said what was wrong; one that hears nothing is killed, also
+  // where it was told to stop already.
+  const stop = (error: ProvisionError, graceSeconds = grace) =>
     Effect.suspend(() => {
-      if (verdict !== undefined) return Effect.void
-      verdict = error
-      return Effect.asVoid(host.stopJob(job.folder, { stop: "leader", graceSeconds: grace }))
+      if (verdict !== undefined && graceSeconds > 0) return Effect.void
+      verdict ??= error
+      return Effect.asVoid(host.stopJob(job.folder, { stop: "leader", graceSeconds }))
     })
 
   const hypervisors = Effect.map(host.jobProcesses(job.folder), (all) => all.filter(isHypervisor).length)
+  const packers = Effect.map(host.jobProcesses(job.folder), (all) => {
+    const own = all.filter(({ name }) => name === "packer").length
+    return { own, others: all.length - own }
+  })
 
   /** The seconds that the machines of all builds that go on may be gone; undefined where one needs none. */
   const mayBeGone = () => {
@@ -154,27 +164,70 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
     }).pipe(Effect.repeat({ schedule: repeatedly }))
   })
 
-  const reserve = freeDisk === null ? usualReserve : Math.min(freeDisk / 10, usualReserve)
-  const disk = Effect.gen(function* () {
-    for (const path of folders) {
-      const free = yield* host.freeBytes(path)
-      if (lowest === undefined || free < lowest.free) lowest = { path, free }
-      if (free >= reserve) continue
-      yield* reporter.warning(
-        `low-disk/${path}`,
-        `low disk: ${formatSize(free)} free for ${path} on ${host.name}`
+  /**
+   * Fails a Packer whose output breaks off within a line: it writes whole ones, and what could not be written all, as the
+   * disk was full, is the last that it ever prints. It blocks then, or never ends, also where there is space again.
+   */
+  const broken = Effect.suspend(() => {
+    let looks = 0
+    return Effect.gen(function* () {
+      const silent = (yield* now) - told.at >= longestForRest
+      const piece = silent
+        ? yield* Stream.runHead(host.followJob(job.folder, told.end)).pipe(Effect.timeoutOption("2 seconds"))
+        : Option.none()
+      looks = Option.isSome(Option.flatten(piece)) ? looks + 1 : 0
+      if (looks < 2) return
+      yield* stop(
+        blame.diskFull(
+          host,
+          job.folder,
+          new ProvisionError({
+            reason: "interrupted",
+            message: "what Packer printed breaks off within a line, and nothing came any more",
+            hint: ""
+          })
+        ),
+        graceOfBroken
       )
-    }
+    }).pipe(Effect.repeat({ schedule: Schedule.spaced(Duration.seconds(longestForRest)) }))
   })
 
-  const looks = [
-    ...(machines.length > 0 ? [machine] : []),
-    port,
-    Effect.repeat(
-      Effect.catchTag(disk, "HostError", () => Effect.void),
-      { schedule: repeatedly }
+  /**
+   * Fails a Packer that waits for itself: it builds in a process of its own, whose output the first one passes on, and
+   * where that one is stuck it does not notice that the other has ended.
+   */
+  const alone = Effect.gen(function* () {
+    // A Packer that nobody saw with that process may do without. Journaled, for whoever takes over.
+    yield* steps.step(
+      "packer-seen",
+      Schema.Boolean,
+      Effect.repeat(
+        Effect.map(packers, ({ own }) => own > 1),
+        { until: (seen) => seen, schedule: repeatedly }
+      ).pipe(Effect.as(true))
     )
-  ]
+    let since: number | undefined
+    yield* Effect.gen(function* () {
+      const at = yield* now
+      const silent = at - told.at >= longestAlone / 2
+      const { others, own } = silent ? yield* packers : { others: 0, own: 0 }
+      // Beside it there is the Job's wrapper.
+      since = own === 1 && others <= 1 ? (since ?? at) : undefined
+      if (since === undefined || at - since < longestAlone) return
+      yield* stop(
+        new ProvisionError({
+          reason: "interrupted",
+          message: "the process that Packer builds in ended, and Packer waited for it for ever",
+          hint: "see whether the kernel killed it (`dmesg`); create the sandbox again"
+        }),
+        0
+      )
+    }).pipe(Effect.repeat({ schedule: repeatedly }))
+  })
+
+  const disk = space({ host, reporter, folders, freeDisk, saidAt: () => told.at, stop })
+
+  const looks = [...(machines.length > 0 ? [machine] : []), port, broken, alone, disk.watch]
   return {
     saw,
     /** Never ends; what cannot be looked at is looked at again. */
@@ -190,10 +243,11 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
     /** What a failure of the build came of, as far as it is known here. */
     explain: (error: RecipeError): Effect.Effect<never, RecipeError> =>
       Effect.gen(function* () {
-        yield* Effect.ignore(disk)
+        yield* Effect.ignore(disk.measure)
         const said = error._tag === "ProvisionError" ? (verdict ?? error) : error
-        return yield* lowest !== undefined && lowest.free < nothing && blame.mayBeOfDisk(said)
-          ? blame.diskFull(host, lowest.path, said)
+        const full = disk.wasFull()
+        return yield* full !== undefined && blame.mayBeOfDisk(said)
+          ? blame.diskFull(host, full, said)
           : blame.mayBeOfMemory(said) && (yield* blame.oomKills(host)) > oomKills
             ? blame.outOfMemory(host, said)
             : said

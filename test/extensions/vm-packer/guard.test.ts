@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import { ProvisionError } from "../../../src/domain/Failure.js"
 import { HostPath } from "../../../src/domain/HostPath.js"
@@ -23,8 +24,12 @@ const guarding = (machines: ReadonlyArray<string>, freeDisk: number | null = nul
       processes: ["packer", ...machines.map(() => "qemu-system-x86")],
       free: 100 * gib,
       port: undefined as string | undefined,
+      /** What was printed behind the last line. */
+      piece: "",
       oomKills: 0,
       stopped: 0,
+      /** The grace of each stop, in seconds. */
+      graces: [] as Array<number>,
       warnings: [] as Array<string>
     }
     const journal = new Map<string, unknown>()
@@ -37,9 +42,15 @@ const guarding = (machines: ReadonlyArray<string>, freeDisk: number | null = nul
           Effect.sync(() => world.processes.map((name, index) => ({ pid: index + 1, name }))),
         freeBytes: () => Effect.sync(() => world.free),
         run: () => Effect.sync(() => ({ exitCode: 0, stdout: `${world.oomKills}\n`, stderr: "" })),
-        stopJob: () =>
+        followJob: () =>
+          Stream.suspend(() => {
+            const bytes = new TextEncoder().encode(world.piece)
+            return bytes.length === 0 ? Stream.never : Stream.make({ bytes, end: bytes.length })
+          }),
+        stopJob: (_, { graceSeconds }) =>
           Effect.sync(() => {
             world.stopped++
+            world.graces.push(graceSeconds)
             return { killed: 0, left: 0 } as const
           })
       }),
@@ -245,6 +256,155 @@ describe("the disk", () => {
       expect(yield* explained()).toMatchObject({ reason: "disk-full" })
       const other = new ProvisionError({ reason: "checksum-mismatch", message: "wrong", hint: "" })
       expect(yield* explained(other)).toBe(other)
+    })
+  )
+
+  it.effect("that is full ends a build in which Packer prints nothing any more", () =>
+    Effect.gen(function* () {
+      const { explained, passes, prints, world } = yield* guarding([])
+      yield* prints("file", "the last word")
+      world.free = 4096
+      yield* passes(5)
+      expect(world.stopped).toBe(0)
+      yield* passes(4)
+      expect(world.stopped).toBe(1)
+      expect(yield* explained()).toMatchObject({
+        reason: "disk-full",
+        message:
+          "the disk of /jobs/build on local became full: Packer printed nothing any more, and was told to stop"
+      })
+    })
+  )
+
+  it.effect("that is full leaves a Packer alone that goes on printing: it says better what is wrong", () =>
+    Effect.gen(function* () {
+      const { passes, prints, world } = yield* guarding([])
+      world.free = 4096
+      for (let times = 0; times < 5; times++) {
+        yield* passes(5)
+        yield* prints("file", "still here")
+      }
+      expect(world.stopped).toBe(0)
+      yield* passes(10)
+      expect(world.stopped).toBe(1)
+    })
+  )
+
+  it.effect("that was full for a moment is told of once Packer has printed nothing for a minute", () =>
+    Effect.gen(function* () {
+      const { passes, prints, world } = yield* guarding([])
+      const told = "the disk of /jobs/build on local was full, and Packer has printed nothing since"
+      world.free = 4096
+      yield* passes(3)
+      world.free = 100 * gib
+      yield* passes(50)
+      expect(world.warnings).not.toContain(told)
+      yield* passes(20)
+      expect(world.warnings).toContain(told)
+      expect(world.stopped).toBe(0)
+      yield* prints("file", "here again")
+      world.warnings = []
+      yield* passes(100)
+      expect(world).toMatchObject({ warnings: [], stopped: 0 })
+    })
+  )
+})
+
+describe("what Packer prints", () => {
+  it.effect(
+    "and breaks off within a line ends the build: it could not be written, and nothing comes any more",
+    () =>
+      Effect.gen(function* () {
+        const { explained, passes, prints, world } = yield* guarding([])
+        yield* prints("file", "the last word")
+        world.piece = "1,file,ui,sa"
+        yield* passes(15)
+        expect(world.stopped).toBe(0)
+        yield* passes(20)
+        expect(world.graces).toEqual([10])
+        expect(yield* explained()).toMatchObject({
+          reason: "disk-full",
+          message:
+            "the disk of /jobs/build on local became full: what Packer printed breaks off within a line, and nothing came any more"
+        })
+      })
+  )
+
+  it.effect("may come in pieces, and there may be nothing of it for long", () =>
+    Effect.gen(function* () {
+      const { passes, prints, world } = yield* guarding([])
+      for (let times = 0; times < 5; times++) {
+        world.piece = "1,file,ui,sa"
+        yield* passes(8)
+        yield* prints("file", "a whole line")
+      }
+      world.piece = ""
+      yield* passes(100)
+      expect(world.stopped).toBe(0)
+    })
+  )
+})
+
+describe("Packer's own process", () => {
+  it.effect("that is left alone and says nothing waits for ever, and is ended", () =>
+    Effect.gen(function* () {
+      const { explained, passes, world } = yield* guarding([])
+      world.processes = ["sh", "packer", "packer", "packer"]
+      yield* passes(60)
+      expect(world.stopped).toBe(0)
+      world.processes = ["sh", "packer"]
+      yield* passes(8)
+      expect(world.stopped).toBe(0)
+      yield* passes(6)
+      expect(world.graces[0]).toBe(0)
+      expect(yield* explained()).toMatchObject({
+        reason: "interrupted",
+        message: "the process that Packer builds in ended, and Packer waited for it for ever"
+      })
+    })
+  )
+
+  it.effect("that is left alone by a disk that was full says so", () =>
+    Effect.gen(function* () {
+      const { explained, passes, world } = yield* guarding([])
+      world.processes = ["sh", "packer", "packer", "packer"]
+      yield* passes(2)
+      world.free = 4096
+      yield* passes(2)
+      world.free = 100 * gib
+      world.processes = ["sh", "packer"]
+      yield* passes(20)
+      expect(world.graces[0]).toBe(0)
+      expect(yield* explained()).toMatchObject({ reason: "disk-full" })
+    })
+  )
+
+  it.effect("that is left alone once it was told to stop is not waited for", () =>
+    Effect.gen(function* () {
+      const { explained, passes, world } = yield* guarding([])
+      world.processes = ["sh", "packer", "packer", "packer"]
+      world.free = 4096
+      yield* passes(10)
+      expect(world.graces).toEqual([60])
+      world.processes = ["sh", "packer"]
+      yield* passes(14)
+      expect(world.graces.slice(0, 2)).toEqual([60, 0])
+      expect(yield* explained()).toMatchObject({
+        message: expect.stringContaining("Packer printed nothing any more, and was told to stop")
+      })
+    })
+  )
+
+  it.effect("that builds by itself, or is not alone, may be silent", () =>
+    Effect.gen(function* () {
+      const { passes, world } = yield* guarding([])
+      world.processes = ["sh", "packer"]
+      yield* passes(40)
+      world.processes = ["sh", "packer", "packer"]
+      yield* passes(40)
+      world.processes = ["sh", "packer", "qemu-img"]
+      yield* passes(40)
+      expect(world.stopped).toBe(0)
     })
   )
 })

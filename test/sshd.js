@@ -1,27 +1,25 @@
 /**
- * A real sshd of a test's own: on loopback, with its own keys, for whoever runs the tests. Who logs in has a home of
- * their own in its folder, as `SetEnv` says.
+ * A real sshd of a test's, a benchmark's or the fault harness's own: on loopback, with its own keys, for whoever runs it.
+ * Who logs in has a home of their own in its folder, as `SetEnv` says.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
-import type { Connection } from "../../src/domain/Placement.js"
-import { processInfo } from "../../src/Proc.js"
-import type { Network } from "./network.js"
 
-export interface SshdOptions {
-  /** What programs are looked for in there; by default where this process looks. */
-  readonly path?: string
-  /** Further lines of sshd_config, before ours: the first that says a thing wins. */
-  readonly config?: ReadonlyArray<string>
-  /** Where it listens; by default on loopback. */
-  readonly network?: Network
-}
+/**
+ * @typedef {object} SshdOptions
+ * @property {string} [path] What programs are looked for in there; by default where this process looks.
+ * @property {ReadonlyArray<string>} [config] Further lines of sshd_config, before ours: the first that says a thing wins.
+ * @property {import("./process/network.js").Network} [network] Where it listens; by default on loopback.
+ */
 
-/** A port of loopback that nobody has. */
-export const freePort = (): Promise<number> =>
+/**
+ * A port of loopback that nobody has.
+ * @returns {Promise<number>}
+ */
+export const freePort = () =>
   new Promise((resolve, reject) => {
     const server = createServer()
     server.once("error", reject)
@@ -32,12 +30,17 @@ export const freePort = (): Promise<number> =>
     })
   })
 
-const parentOf = (pid: number): number => {
+/**
+ * A process's state and its parent, as /proc has them.
+ * @param {number} pid
+ */
+const look = (pid) => {
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, "latin1")
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1])
+    const [state = "X", parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+    return { lives: state !== "Z" && state !== "X", parent: Number(parent) }
   } catch {
-    return 0
+    return { lives: false, parent: 0 }
   }
 }
 
@@ -47,9 +50,9 @@ const pids = () =>
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
 
-const lives = (pid: number) => processInfo(pid)?.zombie === false
+const lives = (/** @type {number} */ pid) => look(pid).lives
 
-const kill = (pid: number) => {
+const kill = (/** @type {number} */ pid) => {
   try {
     process.kill(pid, "SIGKILL")
   } catch {
@@ -57,35 +60,46 @@ const kill = (pid: number) => {
   }
 }
 
-const until = async (what: string, look: () => boolean) => {
+/**
+ * @param {string} what
+ * @param {() => boolean} isSo
+ */
+const until = async (what, isSo) => {
   const deadline = Date.now() + 20_000
-  while (!look()) {
+  while (!isSo()) {
     if (Date.now() > deadline) throw new Error(`waited 20 s in vain for ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
 
-const makeKey = (file: string) => {
+const makeKey = (/** @type {string} */ file) => {
   fs.rmSync(file, { force: true })
   fs.rmSync(`${file}.pub`, { force: true })
   execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", file])
 }
 
 export class Sshd {
-  readonly folder = fs.mkdtempSync(join(tmpdir(), "sandboxer-sshd-"))
+  folder = fs.mkdtempSync(join(tmpdir(), "sandboxer-sshd-"))
   /** The home of who logs in. */
-  readonly home = join(this.folder, "there")
-  readonly port: number
-  private readonly options: SshdOptions
-  private child: ChildProcess | undefined
+  home = join(this.folder, "there")
+  /** @type {import("node:child_process").ChildProcess | undefined} */
+  #child
 
-  private constructor(port: number, options: SshdOptions) {
+  /**
+   * Use `Sshd.start`.
+   * @param {number} port
+   * @param {SshdOptions} options
+   */
+  constructor(port, options) {
     this.port = port
     this.options = options
   }
 
-  /** Starts one in a folder of its own. */
-  static async start(options: SshdOptions = {}): Promise<Sshd> {
+  /**
+   * Starts one in a folder of its own.
+   * @param {SshdOptions} options
+   */
+  static async start(options = {}) {
     const sshd = new Sshd(await freePort(), options)
     fs.mkdirSync(sshd.home)
     makeKey(sshd.file("host_key"))
@@ -95,31 +109,32 @@ export class Sshd {
     return sshd
   }
 
-  file(name: string): string {
+  /** @param {string} name */
+  file(name) {
     return join(this.folder, name)
   }
 
   /** The key that it lets in. */
-  get identityFile(): string {
+  get identityFile() {
     return this.file("identity")
   }
 
-  get connection(): Connection {
+  /** For a client that has to know it beforehand. */
+  get knownHostsFile() {
+    return this.file("known_hosts")
+  }
+
+  /** How it is reached; a configuration says the same of it, below `hosts` and a name. */
+  get connection() {
     return { host: this.address, port: this.port, user: userInfo().username, identityFile: this.identityFile }
   }
 
-  private get address(): string {
+  get address() {
     return this.options.network?.address ?? "127.0.0.1"
   }
 
-  /** What a configuration says of it, below `hosts` and a name. */
-  get settings() {
-    const { host, identityFile, port, user } = this.connection
-    return { host, port, user, identityFile }
-  }
-
   /** `SHA256:…` of the host's key. */
-  get fingerprint(): string {
+  get fingerprint() {
     const [, fingerprint = ""] = execFileSync("ssh-keygen", ["-lf", this.file("host_key.pub")], {
       encoding: "utf8"
     }).split(" ")
@@ -154,12 +169,14 @@ export class Sshd {
         ""
       ].join("\n")
     )
+    const key = fs.readFileSync(this.file("host_key.pub"), "utf8")
+    fs.writeFileSync(this.knownHostsFile, `[${this.address}]:${this.port} ${key}`)
     const log = fs.openSync(this.file("sshd.log"), "a")
     const words = ["/usr/sbin/sshd", "-D", "-e", "-f", this.file("sshd_config")]
     const [program = "", ...args] = [...(this.options.network?.within ?? []), ...words]
     const child = spawn(program, args, { stdio: ["ignore", "ignore", log] })
     fs.closeSync(log)
-    this.child = child
+    this.#child = child
     await until(`sshd on port ${this.port}: ${fs.readFileSync(this.file("sshd.log"), "utf8")}`, () => {
       if (child.exitCode !== null) {
         throw new Error(`sshd ended: ${fs.readFileSync(this.file("sshd.log"), "utf8")}`)
@@ -168,10 +185,13 @@ export class Sshd {
     })
   }
 
-  /** Processes of sshd that hold connections. */
-  sessions(): ReadonlyArray<number> {
-    const listener = this.child?.pid
-    return listener === undefined ? [] : pids().filter((pid) => parentOf(pid) === listener)
+  /**
+   * Processes of sshd that hold connections.
+   * @returns {ReadonlyArray<number>}
+   */
+  sessions() {
+    const listener = this.#child?.pid
+    return listener === undefined ? [] : pids().filter((pid) => look(pid).parent === listener)
   }
 
   /** Cuts all connections; it goes on to take new ones. What was started over them is left alone. */
@@ -183,13 +203,13 @@ export class Sshd {
 
   /** Ends it and cuts all connections: nobody answers at the port. */
   async stop() {
-    const pid = this.child?.pid
+    const pid = this.#child?.pid
     const sessions = this.sessions()
     if (pid !== undefined) kill(pid)
     for (const session of sessions) kill(session)
     await until("the end of sshd", () => ![pid ?? 0, ...sessions].some(lives))
     fs.rmSync(this.file("sshd.pid"), { force: true })
-    this.child = undefined
+    this.#child = undefined
   }
 
   /** Has another host key from now on. */
@@ -199,8 +219,11 @@ export class Sshd {
     await this.start()
   }
 
-  /** Living processes that jobs below the home run: told by their cookie. */
-  jobProcesses(): ReadonlyArray<number> {
+  /**
+   * Living processes that jobs below the home run: told by their cookie.
+   * @returns {ReadonlyArray<number>}
+   */
+  jobProcesses() {
     return pids().filter((pid) => {
       try {
         return (
