@@ -168,7 +168,7 @@ describe.concurrent("a supervisor that was stopped, and goes on behind another's
     )
     const sshd = await Sshd.start({ path: `${join(lab.folder, "there")}:/usr/bin:/bin` })
     try {
-      lab.write(".config/sandboxer/config.yaml", { hosts: { builder: sshd.settings } })
+      lab.write(".config/sandboxer/config.yaml", { hosts: { builder: sshd.connection } })
       lab.write("project/a.txt", "a")
       const build = (command: string, ...args: ReadonlyArray<string>) =>
         lab.json<SandboxJson>(
