@@ -176,8 +176,8 @@ export interface HostShape {
   readonly sha256: (path: HostPath) => Effect.Effect<string, HostError>
   /** Removes a file or folder, if it is there. */
   readonly remove: (path: HostPath) => Effect.Effect<void, HostError>
-  /** Removes a folder, if it is there and nothing is in it. */
-  readonly removeEmptyFolder: (path: HostPath) => Effect.Effect<void, HostError>
+  /** The same, and the folder that it is in, where nothing else is. */
+  readonly removeWithFolder: (path: HostPath) => Effect.Effect<void, HostError>
   /** Bytes that are free for files below a path. */
   readonly freeBytes: (path: HostPath) => Effect.Effect<number, HostError>
 

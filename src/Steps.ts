@@ -50,19 +50,14 @@ export class Steps extends Context.Tag("sandboxer/Steps")<Steps, StepsShape>() {
 export const folderOf = (home: HostPath, id: string): HostPath => join(home, "jobs", id)
 
 /** Removes the folder of an attempt that has ended, and that of its sandbox where nothing else is in it. */
-export const removeFolder = (
-  host: HostShape,
-  id: string,
-  attempt: number
-): Effect.Effect<void, HostError> => {
-  const folder = folderOf(host.home, id)
-  return Effect.zipRight(host.remove(join(folder, String(attempt))), host.removeEmptyFolder(folder))
-}
+export const removeFolder = (host: HostShape, id: string, attempt: number): Effect.Effect<void, HostError> =>
+  host.removeWithFolder(join(folderOf(host.home, id), String(attempt)))
 
 const folderKey = "folder"
 /** Whether the attempt has a folder that has to go. */
 export const hasFolder = (steps: ReadonlyArray<Step>): boolean => steps.some(({ key }) => key === folderKey)
-const fenceKey = (term: number) => `fence/${term}`
+/** What the fence of a term is journaled as. */
+export const fenceKey = (term: number) => `fence/${term}`
 /** A step that journals a fence, and no job, though it is stopped like one. */
 export const isFence = ({ key }: Step): boolean => /^fence\/\d+$/.test(key)
 

@@ -375,10 +375,11 @@ export const make = (home: HostPath): HostShape => ({
   realPath,
   sha256,
   remove: (path) => attempt(() => fs.rm(path, { recursive: true, force: true })),
-  removeEmptyFolder: (path) =>
+  removeWithFolder: (path) =>
     attempt(async () => {
+      await fs.rm(path, { recursive: true, force: true })
       try {
-        await fs.rmdir(path)
+        await fs.rmdir(dirname(path))
       } catch (error) {
         if (!["ENOENT", "ENOTEMPTY", "EEXIST"].includes((error as NodeJS.ErrnoException).code ?? ""))
           throw error

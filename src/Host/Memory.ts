@@ -156,6 +156,14 @@ export const make = (
           : Effect.fail(Fence.takenDown(name))
       )
 
+    const remove = (at: HostPath) => {
+      const isGone = (other: HostPath) => other === at || other.startsWith(`${at}/`)
+      for (const kept of [files, folders]) {
+        for (const other of [...kept.keys()].filter(isGone)) kept.delete(other)
+      }
+      forget(isGone)
+    }
+
     const host: HostShape = {
       ...jobs,
       name,
@@ -223,17 +231,13 @@ export const make = (
       realPath: (at) =>
         Effect.suspend(() => (files.has(at) || isFolder(at) ? Effect.succeed(at) : Effect.fail(missing(at)))),
       sha256: (at) => Effect.map(fileAt(at), ({ bytes }) => createHash("sha256").update(bytes).digest("hex")),
-      remove: (at) =>
+      remove: (at) => Effect.sync(() => remove(at)),
+      removeWithFolder: (at) =>
         Effect.sync(() => {
-          const isGone = (other: HostPath) => other === at || other.startsWith(`${at}/`)
-          for (const kept of [files, folders]) {
-            for (const other of [...kept.keys()].filter(isGone)) kept.delete(other)
-          }
-          forget(isGone)
-        }),
-      removeEmptyFolder: (at) =>
-        Effect.sync(() => {
-          if (![...files.keys(), ...folders].some((other) => dirname(other) === at)) folders.delete(at)
+          remove(at)
+          const folder = dirname(at)
+          if (![...files.keys(), ...folders].some((other) => dirname(other) === folder))
+            folders.delete(folder)
         }),
       freeBytes: () => Effect.succeed(options.freeBytes ?? 2 ** 40),
       sync: (local, folder, { dryRun, fence }) =>

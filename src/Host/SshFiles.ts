@@ -25,7 +25,7 @@ type Files = Pick<
   | "realPath"
   | "sha256"
   | "remove"
-  | "removeEmptyFolder"
+  | "removeWithFolder"
   | "freeBytes"
   | "sync"
   | "fetch"
@@ -59,8 +59,10 @@ echo "$type $((size))"`,
   realPath: `${needsIt}\nreadlink -f -- "$1" || exit 1`,
   sha256: 'sha256sum <"$1" || exit 1',
   remove: 'rm -rf -- "$1" || exit 1',
-  // That it fails where something is in it is what is asked of it.
-  removeEmptyFolder: 'rmdir -- "$1" 2>/dev/null || :',
+  // That it fails where something else is in it is what is asked of it.
+  removeWithFolder: `
+rm -rf -- "$1" || exit 1
+rmdir -- "\${1%/*}" 2>/dev/null || :`,
   freeBytes: `${needsIt}\ndf -Pk -- "$1" || exit 1`,
   absent: `if ${there}; then echo "$1: File exists" >&2; exit 1; fi`,
   // A name that is taken meanwhile is not replaced.
@@ -207,7 +209,7 @@ export const make = (link: Link, home: HostPath): Files => {
       ),
     sha256,
     remove: (path) => Effect.asVoid(does(`remove ${path}`, programs.remove, path)),
-    removeEmptyFolder: (path) => Effect.asVoid(does(`remove ${path}`, programs.removeEmptyFolder, path)),
+    removeWithFolder: (path) => Effect.asVoid(does(`remove ${path}`, programs.removeWithFolder, path)),
     freeBytes: (path) =>
       Effect.map(
         does(`look at ${path}`, programs.freeBytes, path),

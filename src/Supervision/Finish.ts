@@ -10,17 +10,25 @@ import { keep } from "../Kept.js"
 import type { RecipeError } from "../Recipe.js"
 import { type Lease, SandboxStore } from "../SandboxStore.js"
 import { Secrets } from "../Secrets.js"
-import { folderOf, hasFolder, isFence, removeFolder } from "../Steps.js"
+import { fenceKey, folderOf, hasFolder, isFence, removeFolder } from "../Steps.js"
 import { type End, type FailedEnd, failureOf, outcome, withWayOut } from "./End.js"
 
 /**
  * Stops every job of the attempt, takes its fences down, and proves that nothing of them runs: how many processes had to
  * be killed.
  */
-const stopJobs = (lease: Lease, attempt: number, host: HostShape, graceSeconds: number) =>
+const stopJobs = (
+  lease: Lease,
+  attempt: number,
+  host: HostShape,
+  { graceSeconds = 0, isOver = false }: { readonly graceSeconds?: number; readonly isOver?: boolean }
+) =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
-    const begun = (yield* store.steps(lease.id, attempt)).filter(({ job }) => job !== null)
+    const begun = (yield* store.steps(lease.id, attempt)).filter(
+      // Nothing of one's own is under way, but what was interrupted.
+      ({ job, key }) => job !== null && !(isOver && key === fenceKey(lease.term))
+    )
     const stopped = yield* Effect.forEach(
       begun.flatMap(({ job }) => (job === null ? [] : [job])),
       ({ folder, stop }) => host.stopJob(folder, { stop, graceSeconds }),
@@ -88,7 +96,10 @@ export const finish = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostSha
       end.state === "cancelled" ||
       (end.state === "failed" && ["timed-out", "stalled"].includes(end.failure.reason))
     const phase = (yield* store.get(lease.id))?.phase?.name
-    const proof = yield* stopJobs(lease, sandbox.attempt, host, asked ? graceOf(phase) : 0)
+    const proof = yield* stopJobs(lease, sandbox.attempt, host, {
+      graceSeconds: asked ? graceOf(phase) : 0,
+      isOver: plan.quick && end.state === "ready"
+    })
     if (end.state !== "ready") yield* artifacts.withdraw
     // One that is quick has it only where it changed something there.
     const removed =
@@ -144,7 +155,7 @@ const traces = ["claim", "identity", "exit"]
 export const makeRoom = (lease: Lease, attempt: number, host: HostShape) =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
-    yield* stopJobs(lease, attempt, host, 0)
+    yield* stopJobs(lease, attempt, host, {})
     const folder = join(folderOf(host.home, lease.id), String(attempt))
     const jobs = (yield* store.steps(lease.id, attempt)).flatMap(({ job }) => job?.folder ?? [])
     const inFolders = Effect.forEach([folder, ...jobs], (one) =>
