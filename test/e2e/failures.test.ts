@@ -98,10 +98,9 @@ describe("a build of real Packer fails with", () => {
   })
 
   it("connect-timeout, and boot-failed where a boot command was typed", async () => {
-    const [late, typed] = await Promise.all([
-      failureOf("late", { ssh_timeout: "5s" }),
-      failureOf("typed", { ssh_timeout: "5s", boot_command: ["a<enter>"] })
-    ])
+    // One after the other: each looks that it left no process behind.
+    const late = await failureOf("late", { ssh_timeout: "5s" })
+    const typed = await failureOf("typed", { ssh_timeout: "5s", boot_command: ["a<enter>"] })
     expect(late).toMatchObject({ exitCode: 10, reason: "connect-timeout" })
     expect(typed).toMatchObject({ exitCode: 10, reason: "boot-failed" })
   })

@@ -52,7 +52,9 @@ it("a build goes on while its link is down for 30 s; no line is lost or doubled,
 
     fs.writeFileSync(join(workdir, "go"), "")
     const { exitCode, stderr, stdout } = await create.ended
-    const told = (await lab.events(JSON.parse(stdout).id)).filter(({ message }) => /builder/.test(message))
+    const told = (await lab.events(JSON.parse(stdout).id)).filter(
+      ({ message, type }) => /^(warning|note)$/.test(type) && message.includes("builder")
+    )
     expect(told.map(({ message, type }) => [type, message])).toEqual([
       ["warning", "the connection to builder is lost; what runs there goes on; trying again"],
       ["note", "builder is reached again"]
