@@ -99,28 +99,20 @@ const packer = Effect.gen(function* () {
 })
 
 /** A host of the configuration, in a line; `host check` has one for each thing that it needs. */
-const configured = (name: string): Effect.Effect<Check, never, Hosts> => {
-  const hint = `\`sandboxer host check ${name}\` says more`
-  return HostChecks.check({ host: name }).pipe(
+const configured = (name: string): Effect.Effect<Check, never, Hosts> =>
+  HostChecks.check({ host: name }).pipe(
     Effect.map((checks) => {
-      const lacking = checks.filter(({ status }) => status === "missing")
-      const [first] = lacking
-      return first === undefined
+      const lacking = checks.flatMap((check) => (check.status === "missing" ? [check.name] : []))
+      return lacking.length === 0
         ? ok(`hosts.${name}`, `${checks[0]?.detail ?? name}; what is needed is there`)
-        : warning(
-            `hosts.${name}`,
-            notOnPath(
-              lacking.map((check) => check.name),
-              name
-            ),
-            installHint(lacking.map((check) => check.name))
-          )
+        : warning(`hosts.${name}`, notOnPath(lacking, name), installHint(lacking))
     }),
     Effect.catchAll((error) =>
-      Effect.succeed(warning(`hosts.${name}`, error.message, `${error.hint}; ${hint}`))
+      Effect.succeed(
+        warning(`hosts.${name}`, error.message, `${error.hint}; \`sandboxer host check ${name}\` says more`)
+      )
     )
   )
-}
 
 const examine = Effect.gen(function* () {
   const host = yield* Host

@@ -6,10 +6,10 @@ import { Sandboxes } from "../Sandboxes.js"
 import { askSecret } from "./ask.js"
 import { over, parseInputs, readInputsFile } from "./inputs.js"
 import * as options from "./options.js"
-import { type Kind, printOne, sandboxes, sandboxInFull } from "./output.js"
+import { type Kind, printOne, sandboxes } from "./output.js"
 import { warnOfShadows } from "./profile.js"
-import { conclude, follow } from "./progress.js"
-import { told, warnOfHub } from "./told.js"
+import { warnOfHub } from "./told.js"
+import { toTheEnd } from "./toTheEnd.js"
 
 const plans: Kind<Plan> = {
   kind: "Plan",
@@ -123,13 +123,7 @@ export const create = Command.make(
       const sandbox = yield* manager.create(request)
       // Its supervisor tells the hub.
       if (detach) return yield* printOne(output, sandboxes, sandbox)
-      yield* told(
-        Effect.gen(function* () {
-          const ended = yield* follow(sandbox, { mode: progress, cancels: true })
-          yield* printOne(output, output === "table" ? sandboxInFull : sandboxes, ended)
-          yield* conclude(ended)
-        })
-      )
+      yield* toTheEnd(sandbox, { output, progress })
     })
 ).pipe(
   Command.withDescription(

@@ -3,10 +3,10 @@ import * as Effect from "effect/Effect"
 import { Sandboxes } from "../Sandboxes.js"
 import { askSecret } from "./ask.js"
 import * as options from "./options.js"
-import { printOne, sandboxes, sandboxInFull } from "./output.js"
-import { conclude, follow } from "./progress.js"
+import { printOne, sandboxes } from "./output.js"
 import { find, reference } from "./reference.js"
-import { told, warnOfHub } from "./told.js"
+import { warnOfHub } from "./told.js"
+import { toTheEnd } from "./toTheEnd.js"
 
 export const retry = Command.make(
   "retry",
@@ -28,14 +28,7 @@ export const retry = Command.make(
         ...(askSecret === undefined ? {} : { askSecret })
       })
       if (detach) return yield* printOne(output, sandboxes, sandbox)
-      const after = before.at(-1)?.seq ?? 0
-      yield* told(
-        Effect.gen(function* () {
-          const ended = yield* follow(sandbox, { mode: progress, cancels: true, after })
-          yield* printOne(output, output === "table" ? sandboxInFull : sandboxes, ended)
-          yield* conclude(ended)
-        })
-      )
+      yield* toTheEnd(sandbox, { output, progress, after: before.at(-1)?.seq ?? 0 })
     })
 ).pipe(
   Command.withDescription(
