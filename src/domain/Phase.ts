@@ -26,6 +26,12 @@ export const phases = [
 export const PhaseName = Schema.Literal(...phases)
 export type PhaseName = typeof PhaseName.Type
 
+/** Those that build mode may go through; the queue is before all of them. */
+export const buildPhases: ReadonlyArray<PhaseName> = phases.slice(
+  phases.indexOf("preflight"),
+  phases.indexOf("package") + 1
+)
+
 // Attach mode goes reach, workspace, sync, run, collect: its `collect` is the one build mode has, but comes last.
 const attachOrder: ReadonlyArray<PhaseName> = ["reach", "workspace", "sync", "run", "collect"]
 

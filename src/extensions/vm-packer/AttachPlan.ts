@@ -270,9 +270,12 @@ export const plan = Effect.fn(function* (request: PlanRequest) {
 export const hasWorkspace = ({ command, project }: AttachPlan): boolean =>
   command !== null || project !== null
 
+/** Whether a folder there is made ready: a workspace, or one that was given. */
+export const opensWorkspace = (plan: AttachPlan): boolean => hasWorkspace(plan) || plan.workdir !== null
+
 export const phases = (plan: AttachPlan): ReadonlyArray<PhaseName> => [
   "reach",
-  ...(hasWorkspace(plan) || plan.workdir !== null ? (["workspace"] as const) : []),
+  ...(opensWorkspace(plan) ? (["workspace"] as const) : []),
   ...(plan.project === null ? [] : (["sync"] as const)),
   ...(plan.command === null ? [] : (["run"] as const)),
   ...(plan.collect.length === 0 ? [] : (["collect"] as const))

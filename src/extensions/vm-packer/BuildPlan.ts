@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { UsageError } from "../../domain/Errors.js"
 import type { InputDeclarations } from "../../domain/Input.js"
-import type { PhaseName } from "../../domain/Phase.js"
+import { buildPhases, type PhaseName } from "../../domain/Phase.js"
 import type { Lock } from "../../domain/Plan.js"
 import { Prepare } from "../../domain/Profile.js"
 import { formatSize } from "../../domain/Units.js"
@@ -188,20 +188,10 @@ export const describe = (build: BuildPlan): ReadonlyArray<string> => [
 ]
 
 /** The template's builders decide which of Packer's they go through. */
-export const phases = ({ format, prepare }: BuildPlan): ReadonlyArray<PhaseName> => [
-  "preflight",
-  ...(prepare === null ? [] : (["prepare"] as const)),
-  "fetch",
-  "create",
-  "boot",
-  "connect",
-  "provision",
-  "shutdown",
-  "export",
-  "post-process",
-  "collect",
-  ...(format === "as-built" ? [] : (["package"] as const))
-]
+export const phases = ({ format, prepare }: BuildPlan): ReadonlyArray<PhaseName> =>
+  buildPhases.filter(
+    (phase) => (phase !== "prepare" || prepare !== null) && (phase !== "package" || format !== "as-built")
+  )
 
 /** The name; and the template's folder, where the output of each of its builds goes to one place. */
 export const locks = ({ folder, takesOutputDirectory, vmName }: BuildPlan): ReadonlyArray<Lock> => [

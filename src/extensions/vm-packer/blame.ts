@@ -49,20 +49,24 @@ export const mayBeOfMemory = (error: RecipeError): boolean =>
     error.reason === "interrupted" ||
     (error.reason === "build-failed" && /signal: killed|by signal 9$|unexpected EOF/.test(error.message)))
 
-const tailOf = (error: RecipeError) => (error._tag === "ProvisionError" ? error.logTail : [])
+/** What is known of a failure. */
+interface Said {
+  readonly message: string
+  readonly logTail?: ReadonlyArray<string>
+}
 
-export const diskFull = (host: HostShape, path: HostPath, error: RecipeError): ProvisionError =>
+export const diskFull = (host: HostShape, path: HostPath, { logTail = [], message }: Said): ProvisionError =>
   new ProvisionError({
     reason: "disk-full",
-    message: `the disk of ${path} on ${host.name} became full: ${error.message}`,
+    message: `the disk of ${path} on ${host.name} became full: ${message}`,
     hint: "free some space there, or set SANDBOXER_HOME to a folder on a larger disk; profiles can ask for space: freeDisk",
-    logTail: tailOf(error)
+    logTail
   })
 
-export const outOfMemory = (host: HostShape, error: RecipeError): ProvisionError =>
+export const outOfMemory = (host: HostShape, { logTail = [], message }: Said): ProvisionError =>
   new ProvisionError({
     reason: "out-of-memory",
-    message: `the kernel of ${host.name} killed a process for want of memory: ${error.message}`,
+    message: `the kernel of ${host.name} killed a process for want of memory: ${message}`,
     hint: "lower the machine's memory in the template, or build fewer at a time; `dmesg` says what was killed",
-    logTail: tailOf(error)
+    logTail
   })

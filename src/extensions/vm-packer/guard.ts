@@ -178,15 +178,9 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
       looks = Option.isSome(Option.flatten(piece)) ? looks + 1 : 0
       if (looks < 2) return
       yield* stop(
-        blame.diskFull(
-          host,
-          job.folder,
-          new ProvisionError({
-            reason: "interrupted",
-            message: "what Packer printed breaks off within a line, and nothing came any more",
-            hint: ""
-          })
-        ),
+        blame.diskFull(host, job.folder, {
+          message: "what Packer printed breaks off within a line, and nothing came any more"
+        }),
         graceOfBroken
       )
     }).pipe(Effect.repeat({ schedule: Schedule.spaced(Duration.seconds(longestForRest)) }))

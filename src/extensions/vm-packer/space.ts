@@ -2,7 +2,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { ProvisionError } from "../../domain/Failure.js"
+import type { ProvisionError } from "../../domain/Failure.js"
 import type { HostPath } from "../../domain/HostPath.js"
 import { monotonicSeconds as now } from "../../domain/Monotonic.js"
 import { formatSize } from "../../domain/Units.js"
@@ -71,9 +71,7 @@ export const space = ({ folders, freeDisk, host, reporter, saidAt, stop }: Space
       since ??= at
       if (at - Math.max(since, saidAt()) < longestFull) return
       const message = "Packer printed nothing any more, and was told to stop"
-      return yield* stop(
-        blame.diskFull(host, full, new ProvisionError({ reason: "interrupted", message, hint: "" }))
-      )
+      return yield* stop(blame.diskFull(host, full, { message }))
     }
     since = undefined
     // A moment without space does a long and quiet step no harm: to stop it would lose a good build. Where it did harm the

@@ -10,7 +10,7 @@ import * as Project from "../../Project.js"
 import { Provision } from "../../Provision.js"
 import { Reporter } from "../../Reporter.js"
 import { Steps } from "../../Steps.js"
-import { type AttachPlan, hasWorkspace, safe } from "./AttachPlan.js"
+import { type AttachPlan, hasWorkspace, opensWorkspace, safe } from "./AttachPlan.js"
 
 /** In a folder that we made, or that was given to us empty: files may be deleted there that the project has not. */
 export const marker = ".sandboxer-workspace"
@@ -62,7 +62,7 @@ export const openWorkspace = Effect.fn(function* (plan: AttachPlan) {
   const steps = yield* Steps
   const { id } = yield* Provision
   const { project, workdir } = plan
-  if (workdir === null && !hasWorkspace(plan)) return undefined
+  if (!opensWorkspace(plan)) return undefined
   yield* reporter.phase("workspace")
   const opened = Effect.gen(function* () {
     const folder = workdir ?? (yield* ownFolder(plan, id))
