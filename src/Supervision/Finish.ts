@@ -8,49 +8,44 @@ import { begunAnew, type Sandbox } from "../domain/Sandbox.js"
 import type { HostShape } from "../Host.js"
 import { keep } from "../Kept.js"
 import type { RecipeError } from "../Recipe.js"
-import { type Lease, SandboxStore } from "../SandboxStore.js"
+import { type Lease, SandboxStore, type Step } from "../SandboxStore.js"
 import { Secrets } from "../Secrets.js"
 import { fenceKey, folderOf, hasFolder, isFence, removeFolder } from "../Steps.js"
 import { type End, type FailedEnd, failureOf, outcome, withWayOut } from "./End.js"
 
 /**
- * Stops every job of the attempt, takes its fences down, and proves that nothing of them runs: how many processes had to
+ * Stops every job that steps have, takes their fences down, and proves that nothing of them runs: how many processes had to
  * be killed.
  */
-const stopJobs = (
-  lease: Lease,
-  attempt: number,
-  host: HostShape,
-  { graceSeconds = 0, isOver = false }: { readonly graceSeconds?: number; readonly isOver?: boolean }
-) =>
-  Effect.gen(function* () {
-    const store = yield* SandboxStore
-    const begun = (yield* store.steps(lease.id, attempt)).filter(
-      // Nothing of one's own is under way, but what was interrupted.
-      ({ job, key }) => job !== null && !(isOver && key === fenceKey(lease.term))
-    )
-    const stopped = yield* Effect.forEach(
-      begun.flatMap(({ job }) => (job === null ? [] : [job])),
+const stopJobs = (host: HostShape, steps: ReadonlyArray<Step>, graceSeconds: number) =>
+  Effect.map(
+    Effect.forEach(
+      steps.flatMap(({ job }) => (job === null ? [] : [job])),
       ({ folder, stop }) => host.stopJob(folder, { stop, graceSeconds }),
       { concurrency: "unbounded" }
-    )
-    return {
-      jobs: begun.filter((step) => !isFence(step)).length,
+    ),
+    (stopped) => ({
+      jobs: steps.filter((step) => step.job !== null && !isFence(step)).length,
       killed: stopped.reduce((sum, { killed }) => sum + killed, 0),
       left: 0
-    }
-  })
+    })
+  )
 
 /** Keeps what a failure is to be looked into with; its hint says where. */
-const keepFiles = (lease: Lease, attempt: number, host: HostShape, end: FailedEnd) =>
-  Effect.gen(function* () {
-    const store = yield* SandboxStore
+const keepFiles = (
+  { id }: Lease,
+  attempt: number,
+  host: HostShape,
+  steps: ReadonlyArray<Step>,
+  end: FailedEnd
+) =>
+  Effect.suspend(() => {
     const { failure } = end
     const also = (more: string): End => ({
       ...end,
       failure: { ...failure, hint: `${failure.hint.replace(/\.$/, "")}; ${more}` }
     })
-    return yield* keep(host, { id: lease.id, attempt }, yield* store.steps(lease.id, attempt)).pipe(
+    return keep(host, { id, attempt }, steps).pipe(
       Effect.map((kept) =>
         kept === undefined
           ? end
@@ -96,17 +91,19 @@ export const finish = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostSha
       end.state === "cancelled" ||
       (end.state === "failed" && ["timed-out", "stalled"].includes(end.failure.reason))
     const phase = (yield* store.get(lease.id))?.phase?.name
-    const proof = yield* stopJobs(lease, sandbox.attempt, host, {
-      graceSeconds: asked ? graceOf(phase) : 0,
-      isOver: plan.quick && end.state === "ready"
-    })
+    const steps = yield* store.steps(lease.id, sandbox.attempt)
+    // Where nothing was interrupted, nothing of its own is under way behind its fence.
+    const isOver = plan.quick && end.state === "ready"
+    const proof = yield* stopJobs(
+      host,
+      isOver ? steps.filter(({ key }) => key !== fenceKey(lease.term)) : steps,
+      asked ? graceOf(phase) : 0
+    )
     if (end.state !== "ready") yield* artifacts.withdraw
     // One that is quick has it only where it changed something there.
     const removed =
-      !plan.quick || hasFolder(yield* store.steps(lease.id, sandbox.attempt))
-        ? removeFolder(host, lease.id, sandbox.attempt)
-        : Effect.void
-    const told = end.state === "failed" ? yield* keepFiles(lease, sandbox.attempt, host, end) : end
+      !plan.quick || hasFolder(steps) ? removeFolder(host, lease.id, sandbox.attempt) : Effect.void
+    const told = end.state === "failed" ? yield* keepFiles(lease, sandbox.attempt, host, steps, end) : end
     if (told.state === "failed" && (yield* isTriedAgain(lease, sandbox, plan, told))) {
       // What the attempt had goes; secrets, which may lie beside it, are needed again.
       yield* removed
@@ -155,9 +152,10 @@ const traces = ["claim", "identity", "exit"]
 export const makeRoom = (lease: Lease, attempt: number, host: HostShape) =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
-    yield* stopJobs(lease, attempt, host, {})
+    const steps = yield* store.steps(lease.id, attempt)
+    yield* stopJobs(host, steps, 0)
     const folder = join(folderOf(host.home, lease.id), String(attempt))
-    const jobs = (yield* store.steps(lease.id, attempt)).flatMap(({ job }) => job?.folder ?? [])
+    const jobs = steps.flatMap(({ job }) => job?.folder ?? [])
     const inFolders = Effect.forEach([folder, ...jobs], (one) =>
       Effect.map(
         Effect.orElseSucceed(host.list(one), () => []),
