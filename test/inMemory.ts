@@ -55,16 +55,8 @@ export const sandbox = (fields: Partial<ConstructorParameters<typeof Sandbox>[0]
     placement: { host: "elsewhere" },
     inputs: {},
     createdAt: DateTime.unsafeMake(0),
-    readyAt: null,
-    endedAt: null,
-    expiresAt: null,
-    ttlSeconds: null,
     attempt: 1,
-    phase: null,
     artifacts: [],
-    endpoint: null,
-    failure: null,
-    logPath: null,
     ...fields
   })
 

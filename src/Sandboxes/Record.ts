@@ -28,16 +28,9 @@ export const record = (
       placement: { host: planned.placement.host },
       inputs: planned.inputs,
       createdAt: now,
-      readyAt: null,
-      endedAt: null,
-      expiresAt: null,
       ttlSeconds: planned.ttlSeconds,
       attempt: 1,
-      phase: null,
-      artifacts: [],
-      endpoint: null,
-      failure: null,
-      logPath: null
+      artifacts: []
     })
     const { description: steps, mode, phases, placement, profile } = planned
     yield* store.create(

@@ -52,6 +52,13 @@ export const CurrentPhase = Schema.Struct({
 })
 export type CurrentPhase = typeof CurrentPhase.Type
 
+/** A field that has no value until something gives it one: a record that is made anew need not name it. */
+const nullAtFirst = <A, I>(schema: Schema.Schema<A, I>) =>
+  Schema.NullOr(schema).pipe(
+    Schema.propertySignature,
+    Schema.withConstructorDefault((): A | null => null)
+  )
+
 /**
  * One provisioned thing: its record. This is also the JSON document that the command line prints, behind
  * `apiVersion` and `kind`. Times are RFC 3339 in UTC.
@@ -68,17 +75,17 @@ export class Sandbox extends Schema.Class<Sandbox>("sandboxer/Sandbox")({
   /** Resolved inputs; of a secret one only the source it was read from. */
   inputs: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
   createdAt: Schema.DateTimeUtc,
-  readyAt: Schema.NullOr(Schema.DateTimeUtc),
-  endedAt: Schema.NullOr(Schema.DateTimeUtc),
-  expiresAt: Schema.NullOr(Schema.DateTimeUtc),
-  ttlSeconds: Schema.NullOr(Schema.Number),
+  readyAt: nullAtFirst(Schema.DateTimeUtc),
+  endedAt: nullAtFirst(Schema.DateTimeUtc),
+  expiresAt: nullAtFirst(Schema.DateTimeUtc),
+  ttlSeconds: nullAtFirst(Schema.Number),
   attempt: Schema.Int,
-  phase: Schema.NullOr(CurrentPhase),
+  phase: nullAtFirst(CurrentPhase),
   artifacts: Schema.Array(Artifact),
-  endpoint: Schema.NullOr(Endpoint),
-  failure: Schema.NullOr(Failure),
+  endpoint: nullAtFirst(Endpoint),
+  failure: nullAtFirst(Failure),
   /** The redacted log, on this machine; null until something was printed. */
-  logPath: Schema.NullOr(Schema.String)
+  logPath: nullAtFirst(Schema.String)
 }) {}
 
 /** Fields of a sandbox that change while it lives. */

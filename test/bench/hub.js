@@ -57,16 +57,8 @@ const fill = Effect.gen(function* () {
         state: "ready",
         placement: { host: "local" },
         createdAt: DateTime.unsafeMake(n),
-        readyAt: null,
-        endedAt: null,
-        expiresAt: null,
-        ttlSeconds: null,
         attempt: 1,
-        phase: null,
-        artifacts: [],
-        endpoint: null,
-        failure: null,
-        logPath: null
+        artifacts: []
       }),
       new Plan.Plan({
         ...about,

@@ -102,16 +102,8 @@ describe("a provision that has ended", () => {
     placement: { host: "local" },
     inputs: {},
     createdAt: DateTime.unsafeMake(0),
-    readyAt: null,
-    endedAt: null,
-    expiresAt: null,
-    ttlSeconds: null,
     attempt: 1,
-    phase: null,
-    artifacts: [],
-    endpoint: null,
-    failure: null,
-    logPath: null
+    artifacts: []
   })
   const failure: Failure = { reason: "build-failed", ...text, logTail: [], runbook: null }
 
