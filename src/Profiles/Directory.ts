@@ -12,11 +12,22 @@ import { type ProfileEntry, Profiles } from "../Profiles.js"
 import { Settings } from "../Settings.js"
 import { decode, kind, type RawProfile, says } from "./Document.js"
 
+type Raw = Either.Either<RawProfile, UsageError>
+
+/** A file of a profile; it is parsed only where that is asked for, for most commands want one of many. */
 interface Found {
-  readonly id: string
   readonly file: string
   readonly origin: string
-  readonly raw: Either.Either<RawProfile, UsageError>
+  readonly raw: () => Raw
+  readonly id: () => string
+  /** False only of an id that it hardly has: one that is not written in it as it is. */
+  readonly mayBe: (id: string) => boolean
+}
+
+/** Those that have the id, the first that was found first. */
+const called = (found: ReadonlyArray<Found>, id: string): ReadonlyArray<Found> => {
+  const likely = found.filter((one) => one.mayBe(id) && one.id() === id)
+  return likely.length > 0 ? likely : found.filter((one) => one.id() === id)
 }
 
 /** @category layers */
@@ -28,25 +39,31 @@ export const layer = Layer.effect(
     const { profileFolders } = yield* Settings
 
     // What a file says is parsed once for as long as it says so: a command asks for profiles more than once.
-    const parsed = new Map<string, { readonly text: string; readonly raw: Found["raw"] }>()
-    const readRaw = (file: string): Effect.Effect<RawProfile, UsageError> =>
-      Effect.flatMap(Documents.readText(file, kind), (text) => {
-        const known = parsed.get(file)
-        if (known?.text === text) return known.raw
-        const raw = Documents.parse(file, text, kind)
-        parsed.set(file, { text, raw })
-        return raw
-      }).pipe(Effect.provideService(FileSystem.FileSystem, fs))
+    const parsed = new Map<string, { readonly text: string; readonly raw: Raw }>()
+    const parse = (file: string, text: string): Raw => {
+      const known = parsed.get(file)
+      if (known?.text === text) return known.raw
+      const raw = Documents.parse(file, text, kind)
+      parsed.set(file, { text, raw })
+      return raw
+    }
 
     const find = (file: string, origin: string): Effect.Effect<Found> =>
-      Effect.map(Effect.either(readRaw(file)), (raw) => {
-        const written = Either.isRight(raw) ? raw.right.keys.id : undefined
-        const name =
-          path.basename(file) === "profile.yaml"
-            ? path.basename(path.dirname(file))
-            : path.basename(file, path.extname(file))
-        return { id: typeof written === "string" ? written : `profile.${name}`, file, origin, raw }
-      })
+      Effect.map(Effect.either(Documents.readText(file, kind)), (text): Found => {
+        const name = path.basename(file) === "profile.yaml" ? path.dirname(file) : file
+        const byName = `profile.${path.basename(name, path.extname(name))}`
+        const raw = () => Either.flatMap(text, (said) => parse(file, said))
+        return {
+          file,
+          origin,
+          raw,
+          id: () => {
+            const written = Either.getOrUndefined(raw())?.keys.id
+            return typeof written === "string" ? written : byName
+          },
+          mayBe: (id) => id === byName || (Either.isRight(text) && text.right.includes(id))
+        }
+      }).pipe(Effect.provideService(FileSystem.FileSystem, fs))
 
     const inFolder = (folder: string, origin: string) =>
       Effect.gen(function* () {
@@ -113,22 +130,23 @@ export const layer = Layer.effect(
             )
           )
         }
-        const next = found.find(({ id }) => id === base)
+        const [next] = called(found, base)
         if (next === undefined) {
-          const ids = found.map(({ id }) => id)
+          const ids = found.map(({ id }) => id())
           return yield* Either.left(
             wrong(`no profile ${base}`, didYouMean(base, ids, `profiles are ${ids.join(", ")}`))
           )
         }
-        return [raw, ...(yield* chain(found, yield* next.raw, [...below, base]))] as const
+        return [raw, ...(yield* chain(found, yield* next.raw(), [...below, base]))] as const
       })
 
     const resolve = (
       found: ReadonlyArray<Found>,
-      { file, id, origin, raw }: Found
+      { file, id: idOf, origin, raw: rawOf }: Found
     ): Either.Either<Profile, UsageError> =>
       Either.gen(function* () {
-        const own = yield* raw
+        const own = yield* rawOf()
+        const id = idOf()
         const raws = yield* chain(found, own, [id])
         // All but the id: a profile is not called what the one is called that it extends.
         const keys = raws.reduceRight<Record<string, unknown>>(
@@ -149,18 +167,20 @@ export const layer = Layer.effect(
                 location: { file: raw.file, ...raw.locate(key) }
               })),
           origin,
-          shadows: found.filter((other) => other.id === id && other.file !== file).map((other) => other.file)
+          shadows: called(found, id).flatMap((other) => (other.file === file ? [] : [other.file]))
         }
       })
 
     const entries = Effect.map(findAll, (found): ReadonlyArray<ProfileEntry> => {
-      const firsts = found.filter(({ id }, index) => found.findIndex((other) => other.id === id) === index)
+      const firsts = found.filter(
+        (one, index) => found.findIndex((other) => other.id() === one.id()) === index
+      )
       return firsts
         .map(
           (one): ProfileEntry =>
             Either.match(resolve(found, one), {
-              onLeft: (error) => ({ _tag: "Broken", id: one.id, file: one.file, error }),
-              onRight: (profile) => ({ _tag: "Usable", id: one.id, profile })
+              onLeft: (error) => ({ _tag: "Broken", id: one.id(), file: one.file, error }),
+              onRight: (profile) => ({ _tag: "Usable", id: one.id(), profile })
             })
         )
         .sort((a, b) => (a.id < b.id ? -1 : 1))
@@ -172,9 +192,9 @@ export const layer = Layer.effect(
         Effect.gen(function* () {
           const found = yield* search
           const wanted = id.startsWith("profile.") ? id : `profile.${id}`
-          const one = found.find((other) => other.id === wanted)
+          const [one] = called(found, wanted)
           if (one !== undefined) return yield* resolve(found, one)
-          const ids = [...new Set(found.map((other) => other.id))]
+          const ids = [...new Set(found.map((other) => other.id()))]
           return yield* new NotFound({
             reason: "profile",
             message: `no profile ${id}`,

@@ -424,6 +424,15 @@ describe("profiles of one id", () => {
   })
 })
 
+it("an id is found however YAML has it written", async () => {
+  write({
+    "project/x.yaml": 'id: "profile.\\x61"\nmode: attach\n',
+    "project/y.yaml": "id: profile.b\nextends: profile.a\n"
+  })
+  expect((await get("a")).document.mode).toBe("attach")
+  expect((await get("b")).document.mode).toBe("attach")
+})
+
 describe("a file that is named", () => {
   it("is read wherever it is, and may extend those that are found", async () => {
     write({
