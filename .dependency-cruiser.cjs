@@ -143,12 +143,7 @@ module.exports = {
       severity: "error",
       from: { path: [domain, port, extensions, manager] },
       to: {
-        path: npm(
-          "@effect/platform-node",
-          "@effect/platform-node-shared",
-          "@effect/sql-sqlite-node",
-          "better-sqlite3"
-        )
+        path: npm("@effect/platform-node", "@effect/platform-node-shared", "better-sqlite3")
       }
     },
     {

@@ -1,9 +1,9 @@
 /**
  * An SQLite file, as an `SqlClient` that many processes may use at once.
  *
- * `@effect/sql-sqlite-node` alone begins a transaction with a plain `BEGIN`, which fails at its first write
- * when another process wrote since its first read; waits for a lock inside SQLite, while the event loop stands
- * still; and dies where a file cannot be opened or a `COMMIT` fails. Here a transaction takes the write lock
+ * Over better-sqlite3 itself: `@effect/sql-sqlite-node` begins a transaction with a plain `BEGIN`, which fails at its
+ * first write when another process wrote since its first read; waits for a lock inside SQLite, while the event loop
+ * stands still; and dies where a file cannot be opened or a `COMMIT` fails. Here a transaction takes the write lock
  * as it begins, a wait is a wait of the fiber, and what fails is in the type.
  */
 import { accessSync, closeSync, constants, openSync } from "node:fs"
@@ -14,14 +14,15 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import type { Connection } from "@effect/sql/SqlConnection"
 import { SqlError } from "@effect/sql/SqlError"
 import * as Statement from "@effect/sql/Statement"
-import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
+import BetterSqlite3 from "better-sqlite3"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 
 /**
  * The database cannot be opened or brought up to date.
@@ -97,9 +98,6 @@ const ensureFile = (filename: string) => {
   }
 }
 
-/** What the client says where it did not come to run a statement. */
-const notPrepared = "Failed to prepare statement"
-
 /** Soon again at first, for a lock is mostly held for a few milliseconds; then each 25 ms; for 30 s in all. */
 const patience = Schedule.exponential("2 millis", 1.5).pipe(
   Schedule.union(Schedule.spaced("25 millis")),
@@ -108,42 +106,85 @@ const patience = Schedule.exponential("2 millis", 1.5).pipe(
 )
 
 /**
- * A connection that waits for the lock in its fiber. To run a statement again is safe in a transaction too:
- * there only its `BEGIN IMMEDIATE` meets the lock of another.
+ * The connection of a database that is open; it waits for the lock in its fiber. To run a statement again is safe in a
+ * transaction too: there only its `BEGIN IMMEDIATE` meets the lock of another.
  */
-const patient = (connection: Connection): Connection => {
-  const unprepared: Connection["executeUnprepared"] = (sql, params, transformRows) =>
-    // It throws where SQL cannot be prepared.
-    Effect.suspend(() => connection.executeUnprepared(sql, params, transformRows)).pipe(
-      Effect.catchAllDefect((cause) => new SqlError({ cause, message: notPrepared }))
+const connect = (database: BetterSqlite3.Database): Connection => {
+  // As many as the program has statements.
+  const prepared = new Map<string, BetterSqlite3.Statement>()
+  const prepare = (text: string) => {
+    const known = prepared.get(text) ?? database.prepare(text)
+    prepared.set(text, known)
+    return known
+  }
+  const rows = (text: string, params: ReadonlyArray<unknown>, values = false) => {
+    const once = Effect.try({
+      try: () => {
+        const statement = prepare(text)
+        if (statement.reader) return statement.raw(values).all(...params)
+        statement.run(...params)
+        return []
+      },
+      catch: (cause) => new SqlError({ cause, message: "a statement failed" })
+    })
+    return Effect.catchAll(once, (error) =>
+      isBusy(error) ? Effect.retry(once, { schedule: patience, while: isBusy }) : Effect.fail(error)
     )
-  // The client's cache keeps a statement that could not be prepared as failed: it is not asked for that one again.
-  const wait = <A>(once: Effect.Effect<A, SqlError>, again: Effect.Effect<A, SqlError>) =>
-    Effect.catchAll(once, (error) =>
-      isBusy(error) || error.message.startsWith(notPrepared)
-        ? Effect.retry(again, { schedule: patience, while: isBusy })
-        : Effect.fail(error)
-    )
+  }
+  const execute: Connection["execute"] = (text, params, transform) =>
+    transform === undefined
+      ? rows(text, params)
+      : Effect.map(rows(text, params), (all) => transform(all as ReadonlyArray<object>))
   return {
-    execute: (sql, params, transformRows) =>
-      wait(connection.execute(sql, params, transformRows), unprepared(sql, params, transformRows)),
-    executeRaw: (sql, params) => wait(connection.executeRaw(sql, params), connection.executeRaw(sql, params)),
-    executeValues: (sql, params) =>
-      wait(connection.executeValues(sql, params), connection.executeValues(sql, params)),
-    executeStream: connection.executeStream,
-    executeUnprepared: (sql, params, transformRows) =>
-      wait(unprepared(sql, params, transformRows), unprepared(sql, params, transformRows))
+    execute,
+    executeUnprepared: execute,
+    executeRaw: (text, params) => rows(text, params),
+    executeValues: (text, params) =>
+      Effect.map(rows(text, params, true), (all) => all as ReadonlyArray<ReadonlyArray<unknown>>),
+    executeStream: () => Stream.dieMessage("an SQLite database gives all rows at once")
   }
 }
 
+type Alone = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
 /**
- * Unlike the client's own `withTransaction`, one that can be interrupted while it waits for the lock, and
- * whose failed `BEGIN` or `COMMIT` is an error, no defect. One within another is a savepoint, as ever.
+ * Statements without what `@effect/sql` makes for each of them, a span and a scope: a command runs a hundred, and takes
+ * half as long to do so. One outside of a transaction waits until no fiber is in one.
  */
-const immediate = (client: SqlClient.SqlClient): SqlClient.SqlClient["withTransaction"] => {
+const direct = (client: SqlClient.SqlClient, connection: Connection, alone: Alone): SqlClient.SqlClient => {
+  const run = (statement: Statement.Statement<unknown>) =>
+    Effect.contextWithEffect((context: Context.Context<never>) => {
+      const [text, params] = statement.compile()
+      const execution = connection.execute(text, params, undefined)
+      return isWithin(context) ? execution : alone(execution)
+    })
+  return new Proxy(client, {
+    apply: (template, _, args: Parameters<SqlClient.SqlClient>) => {
+      const made = template(...args)
+      return isStatement(made) ? Object.assign(made, { commit: () => run(made) }) : made
+    }
+  })
+}
+
+const isStatement = (
+  made: Statement.Statement<unknown> | Statement.Identifier
+): made is Statement.Statement<unknown> => Effect.isEffect(made)
+
+const isWithin = (context: Context.Context<never>): boolean =>
+  Option.isSome(Context.getOption(context, SqlClient.TransactionConnection))
+
+/**
+ * Unlike the client's own `withTransaction`, one that takes the lock as it begins, can be interrupted while it waits for
+ * it, and whose failed `BEGIN` or `COMMIT` is an error, no defect. One within another is a savepoint, as ever.
+ */
+const immediate = (
+  client: SqlClient.SqlClient,
+  connection: Connection,
+  alone: Alone
+): SqlClient.SqlClient["withTransaction"] => {
   const savepoint = client.withTransaction
-  const outermost = <R, E, A>(effect: Effect.Effect<A, E, R>, connection: Connection) => {
-    const run = (sql: string) => connection.executeUnprepared(sql, [], undefined)
+  const run = (text: string) => connection.execute(text, [], undefined)
+  const outermost = <R, E, A>(effect: Effect.Effect<A, E, R>) => {
     const within = Effect.mapInputContext(effect, (context: Context.Context<R>) =>
       Context.add(context, SqlClient.TransactionConnection, [connection, 0])
     )
@@ -156,17 +197,8 @@ const immediate = (client: SqlClient.SqlClient): SqlClient.SqlClient["withTransa
     )
   }
   return (effect) =>
-    Effect.flatMap(Effect.serviceOption(SqlClient.TransactionConnection), (outer) =>
-      Option.isSome(outer)
-        ? savepoint(effect)
-        : Effect.acquireUseRelease(
-            Scope.make(),
-            (scope) =>
-              Effect.flatMap(Scope.extend(client.reserve, scope), (connection) =>
-                outermost(effect, connection)
-              ),
-            Scope.close
-          ).pipe(Effect.withSpan("sql.transaction", { kind: "client", captureStackTrace: false }))
+    Effect.contextWithEffect((context: Context.Context<never>) =>
+      isWithin(context) ? savepoint(effect) : alone(outermost(effect))
     )
 }
 
@@ -176,20 +208,28 @@ const open = (
 ): Effect.Effect<SqlClient.SqlClient, DatabaseError, Scope.Scope | Reactivity.Reactivity> =>
   Effect.gen(function* () {
     yield* Effect.try(() => ensureFile(filename))
-    const sqlite = yield* SqliteClient.make({
-      filename,
+    const database = yield* Effect.acquireRelease(
       // It would wait for the lock inside SQLite.
-      disableWAL: true
-    }).pipe(Effect.catchAllDefect(Effect.fail))
+      Effect.try(() => new BetterSqlite3(filename, { timeout: 0 })),
+      (opened) => Effect.sync(() => opened.close())
+    )
+    const connection = connect(database)
+    const mutex = yield* Effect.makeSemaphore(1)
+    const alone = mutex.withPermits(1)
     const client = yield* SqlClient.make({
       // A statement keeps the connection while it waits and runs: none gets into another fiber's transaction.
-      acquirer: Effect.map(sqlite.reserve, patient),
+      acquirer: Effect.uninterruptibleMask((restore) =>
+        restore(mutex.take(1)).pipe(
+          Effect.zipRight(Effect.addFinalizer(() => mutex.release(1))),
+          Effect.as(connection)
+        )
+      ),
       compiler: Statement.makeCompilerSqlite(),
       spanAttributes: [["db.system.name", "sqlite"]]
     })
-    const sql = Object.assign(client, { withTransaction: immediate(client) })
-    // First of all, for it is 5 s to begin with.
-    yield* sql`PRAGMA busy_timeout = 0`
+    const sql = Object.assign(direct(client, connection, alone), {
+      withTransaction: immediate(client, connection, alone)
+    })
     yield* sql`PRAGMA journal_mode = WAL`
     // As better-sqlite3 is built, a commit to a WAL is not synced: it would not survive a power cut.
     yield* sql`PRAGMA synchronous = FULL`
