@@ -54,10 +54,11 @@ export const removeFolder = (host: HostShape, id: string, attempt: number): Effe
   host.removeWithFolder(join(folderOf(host.home, id), String(attempt)))
 
 const folderKey = "folder"
-/** Whether the attempt has a folder that has to go. */
-export const hasFolder = (steps: ReadonlyArray<Step>): boolean => steps.some(({ key }) => key === folderKey)
 /** What the fence of a term is journaled as. */
 export const fenceKey = (term: number) => `fence/${term}`
+/** Whether the attempt has a folder that has to go: a fence is in it. */
+export const hasFolder = (steps: ReadonlyArray<Step>): boolean =>
+  steps.some((step) => step.key === folderKey || isFence(step))
 /** A step that journals a fence, and no job, though it is stopped like one. */
 export const isFence = ({ key }: Step): boolean => /^fence\/\d+$/.test(key)
 
@@ -71,27 +72,25 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
       const { attempt, id, term } = yield* Provision
       const folder = join(folderOf(host.home, id), String(attempt))
       const done = new Map((yield* store.steps(id, attempt)).map((step) => [step.key, step]))
+      const quick = (yield* store.plan(id))?.quick === true
+      const isMade = hasFolder([...done.values()])
+      const journal = (step: Step) => store.commit({ id, term }, { step })
       // Made by whoever comes first, and then never again: a term that goes on behind the attempt's end finds it gone,
       // and can start no Job in it.
-      const makeFolder = Effect.gen(function* () {
-        if (done.has(folderKey)) return
-        yield* host.makeFolder(folder)
-        yield* store
-          .commit({ id, term }, { step: { attempt, key: folderKey, job: null, result: { value: null } } })
-          .pipe(
-            Effect.tapError(() =>
-              Effect.gen(function* () {
-                if (attemptHasEnded(yield* store.get(id), attempt)) yield* removeFolder(host, id, attempt)
-              }).pipe(Effect.ignore)
-            )
+      const makeFolder = (step: Step) =>
+        Effect.zipRight(
+          host.makeFolder(folder),
+          Effect.tapError(journal(step), () =>
+            Effect.gen(function* () {
+              if (attemptHasEnded(yield* store.get(id), attempt)) yield* removeFolder(host, id, attempt)
+            }).pipe(Effect.ignore)
           )
-      })
+        )
       // Without a job nothing may come into it: one errand less to a host that is far away.
-      const quick = (yield* store.plan(id))?.quick === true
-      if (!quick) yield* makeFolder
+      if (!quick && !isMade)
+        yield* makeFolder({ attempt, key: folderKey, job: null, result: { value: null } })
       const fence = yield* Effect.cached(
         Effect.gen(function* () {
-          if (quick) yield* makeFolder
           const before = [...done.values()].flatMap((step) => (isFence(step) && step.job ? [step.job] : []))
           yield* Effect.forEach(
             before,
@@ -103,17 +102,15 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
           )
           // Written down before it is used: whoever comes next takes it down.
           const job: JobStep = { folder: join(folder, `fence.${term}`), stop: "group" }
-          yield* store.commit({ id, term }, { step: { attempt, key: fenceKey(term), job, result: null } })
+          const step: Step = { attempt, key: fenceKey(term), job, result: null }
+          yield* quick && !isMade ? makeFolder(step) : journal(step)
           return job.folder
         })
       )
       const keep = <A, I>(key: string, schema: Schema.Schema<A, I>, result: A, job?: JobStep) =>
         Effect.gen(function* () {
           const encoded = yield* Effect.orDie(Schema.encode(schema)(result))
-          yield* store.commit(
-            { id, term },
-            { step: { attempt, key, job: job ?? null, result: { value: encoded } } }
-          )
+          yield* journal({ attempt, key, job: job ?? null, result: { value: encoded } })
           return result
         })
       const kept = <A, I>(key: string, schema: Schema.Schema<A, I>) => {
@@ -137,7 +134,7 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
             if (before._tag === "Some") return before.value
             const job = { folder: join(folder, key), stop }
             // Written down before it starts: whoever cancels finds it.
-            yield* store.commit({ id, term }, { step: { attempt, key, job, result: null } })
+            yield* journal({ attempt, key, job, result: null })
             yield* host.makeSubfolder(job.folder)
             return yield* keep(key, schema, yield* run({ key, folder: job.folder }), job)
           }),
