@@ -42,7 +42,7 @@ const common = {
   logLevel: "warning"
 }
 await Promise.all([
-  build({ ...common, entryPoints: ["src/bin.ts"], outfile: "dist/bin.js", format: "esm" }),
+  build({ ...common, entryPoints: ["src/bin.ts"], outfile: "dist/bin.js", bundle: true, format: "esm" }),
   build({
     ...common,
     entryPoints: ["src/command.ts"],

@@ -2,14 +2,13 @@
  * Writes dist/command.cjs.cache: what V8 makes of the command, with all that a usual start needs. It runs one, which
  * ends at a machine that is not there: what V8 has not run it does not compile.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { createRequire } from "node:module"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
-import { Script } from "node:vm"
 
-const filename = fileURLToPath(new URL("../dist/command.cjs", import.meta.url))
+/** @type {typeof import("../src/launch.js")} */
+const { compiled, launch } = await import(new URL("../dist/launch.js", import.meta.url).href)
 const executable = fileURLToPath(new URL("../dist/bin.js", import.meta.url))
 const home = mkdtempSync(join(tmpdir(), "sandboxer-compile-"))
 const inputs = [
@@ -30,10 +29,9 @@ process.argv = [
   "--profile=profile.vm-packer-attach",
   ...inputs.flatMap((input) => ["-i", input])
 ]
-const script = new Script(readFileSync(filename, "latin1"), { filename })
-script.runInThisContext()(createRequire(executable), pathToFileURL(executable).href)
+const script = launch(pathToFileURL(executable).href)
 process.on("exit", () => {
-  writeFileSync(`${filename}.cache`, script.createCachedData())
+  writeFileSync(compiled, script.createCachedData())
   rmSync(home, { recursive: true, force: true })
   // Nobody is there, as it was to be.
   process.exitCode = 0

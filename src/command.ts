@@ -1,4 +1,4 @@
-/** The executable. */
+/** The command: what src/bin.ts runs. */
 import { fileURLToPath } from "node:url"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
