@@ -69,10 +69,10 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
     Effect.gen(function* () {
       const store = yield* SandboxStore
       const host = yield* Host
-      const { attempt, id, term } = yield* Provision
+      const { attempt, id, plan, term } = yield* Provision
       const folder = join(folderOf(host.home, id), String(attempt))
       const done = new Map((yield* store.steps(id, attempt)).map((step) => [step.key, step]))
-      const quick = (yield* store.plan(id))?.quick === true
+      const { quick } = plan
       const isMade = hasFolder([...done.values()])
       const journal = (step: Step) => store.commit({ id, term }, { step })
       // Made by whoever comes first, and then never again: a term that goes on behind the attempt's end finds it gone,

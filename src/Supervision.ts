@@ -276,7 +276,8 @@ export const supervise = (id: SandboxId): Effect.Effect<void, StoreError, Superv
       const secrets = yield* Effect.flatMap(Secrets, (kept) => kept.get(id, sandbox.attempt))
       const again = yield* Effect.gen(function* () {
         const host = yield* reach(hosts.get(plan.placement), lease, sandbox)
-        const shape: ProvisionShape = { id, attempt: sandbox.attempt, term: lease.term, secrets }
+        const { attempt } = sandbox
+        const shape: ProvisionShape = { id, attempt, term: lease.term, plan, secrets }
         return yield* Effect.provide(
           provision(lease, sandbox, plan, host, begun),
           layers.of(shape, plan.placement)

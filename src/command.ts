@@ -41,4 +41,6 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 
 fiber.addObserver((exit) => {
   process.exitCode = Exit.isSuccess(exit) ? exit.value : 130
+  // Where all that was printed is out, nothing is left to do but for Node to take itself down, which takes it a while.
+  if (process.stdout.writableLength + process.stderr.writableLength === 0) process.exit()
 })

@@ -10,7 +10,7 @@ import * as Outages from "../src/Outages.js"
 import { Provision } from "../src/Provision.js"
 import { Reporter } from "../src/Reporter.js"
 import { HostMemory } from "../src/testing.js"
-import { id, platform } from "./inMemory.js"
+import { id, plan, platform } from "./inMemory.js"
 
 /** A host whose connection comes and goes, and what is said of it. */
 const watched = Effect.gen(function* () {
@@ -24,7 +24,7 @@ const watched = Effect.gen(function* () {
       Outages.tell,
       Layer.mergeAll(
         Layer.succeed(Host, host),
-        Layer.succeed(Provision, { id: id(1), attempt: 1, term: 2, secrets: {} }),
+        Layer.succeed(Provision, { id: id(1), attempt: 1, term: 2, plan: plan(), secrets: {} }),
         Layer.mock(Reporter, { redact: (text) => text, note: say("note"), warning: say("warning") })
       )
     )

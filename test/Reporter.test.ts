@@ -31,7 +31,8 @@ const begun = (planned = plan()) =>
       Effect.gen(function* () {
         yield* store.takeLease(id(1), holder, terms === 0 ? undefined : terms)
         terms++
-        const shape = { id: id(1), attempt: 1, term: terms, secrets: { password: Redacted.make(secret) } }
+        const secrets = { password: Redacted.make(secret) }
+        const shape = { id: id(1), attempt: 1, term: terms, plan: planned, secrets }
         return yield* Effect.provide(
           Effect.flatMap(Reporter, report),
           ReporterStore.layer.pipe(

@@ -29,7 +29,7 @@ const begun = Effect.gen(function* () {
           Layer.mergeAll(
             Layer.succeed(SandboxStore, store),
             Layer.succeed(Host, host),
-            Layer.succeed(Provision, { id: id(1), attempt, term, secrets: {} })
+            Layer.succeed(Provision, { id: id(1), attempt, term, plan: plan(), secrets: {} })
           )
         )
       )

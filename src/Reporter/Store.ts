@@ -100,7 +100,7 @@ export const layer = Layer.scoped(
     const path = yield* Path.Path
     const store = yield* SandboxStore
     const uptime = yield* Uptime.Uptime
-    const { attempt, id, secrets, term } = yield* Provision
+    const { attempt, id, plan, secrets, term } = yield* Provision
     const {
       closed,
       log,
@@ -146,10 +146,7 @@ export const layer = Layer.scoped(
         ? yield* Uptime.secondsSince(yield* Effect.orDie(Schema.decodeUnknown(Uptime.Moment)(entered.value)))
         : 0)
     const overdue = yield* Deferred.make<never, ProvisionError>()
-    const { heartbeatSeconds, phaseTimeouts, stallCancels, stallSeconds } = yield* Effect.flatMap(
-      store.plan(id),
-      Effect.fromNullable
-    ).pipe(Effect.catchTag("NoSuchElementException", Effect.die))
+    const { heartbeatSeconds, phaseTimeouts, stallCancels, stallSeconds } = plan
     const checkLimits = (now: number) => {
       const limit = current === null ? undefined : phaseTimeouts[current]
       const error =
