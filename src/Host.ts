@@ -3,7 +3,7 @@
  * mean nothing here.
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import type { HostPath } from "./domain/HostPath.js"
@@ -124,14 +124,17 @@ export interface HostIdentity {
   readonly keyFingerprint: string | null
 }
 
+/** What `becomes` is of a host that is never lost. */
+export const neverLost = (connected: boolean): Effect.Effect<void> => (connected ? Effect.void : Effect.never)
+
 export interface HostShape {
   readonly name: string
   /** sandboxer's own folder on the host, private to the user. */
   readonly home: HostPath
   /** What has to be on its PATH, beside sh: for jobs, and for files that are brought there or back. */
   readonly programs: { readonly jobs: ReadonlyArray<string>; readonly files: ReadonlyArray<string> }
-  /** Whether it is reached, each time that this changes; what runs there as a job goes on meanwhile. */
-  readonly connected: Stream.Stream<boolean>
+  /** Waits until the host is connected, or until it is not: what runs there as a job goes on meanwhile. */
+  readonly becomes: (connected: boolean) => Effect.Effect<void>
   /** Runs a command to its end, stdin closed; keeps at most 1 MiB of each output. Interrupting ends the command. */
   readonly run: (command: Command, options?: RunOptions) => Effect.Effect<CommandResult, HostError>
 

@@ -1,6 +1,6 @@
 /** Tells of a host whose connection is lost while a provision needs it, and of its return. */
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
+import * as Option from "effect/Option"
 import { Host } from "./Host.js"
 import { Provision } from "./Provision.js"
 import { Reporter } from "./Reporter.js"
@@ -18,19 +18,13 @@ export const tell: Effect.Effect<never, StoreError, Host | Provision | Reporter>
   const host = yield* Host
   const reporter = yield* Reporter
   const { term } = yield* Provision
-  let outages = 0
-  yield* host.connected.pipe(
-    Stream.flatMap(
-      (connected) => Stream.fromEffect(Effect.delay(Effect.succeed(connected), connected ? 0 : patience)),
-      { switch: true }
-    ),
-    Stream.changes,
-    Stream.dropWhile((connected) => connected),
-    Stream.runForEach((connected) =>
-      connected
-        ? reporter.note(`link-back/${term}.${outages}`, backMessage(host.name))
-        : reporter.warning(`link-lost/${term}.${++outages}`, lostMessage(host.name))
-    )
+  const lost = Effect.zipRight(host.becomes(false), Effect.timeoutOption(host.becomes(true), patience)).pipe(
+    Effect.repeat({ until: Option.isNone })
   )
-  return yield* Effect.never
+  for (let outage = 1; ; outage++) {
+    yield* lost
+    yield* reporter.warning(`link-lost/${term}.${outage}`, lostMessage(host.name))
+    yield* host.becomes(true)
+    yield* reporter.note(`link-back/${term}.${outage}`, backMessage(host.name))
+  }
 })

@@ -17,7 +17,6 @@ import * as Statement from "@effect/sql/Statement"
 import BetterSqlite3 from "better-sqlite3"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -202,8 +201,8 @@ const immediate = (
     )
 }
 
-/** Opens the database, and creates it (mode 0600) where there is none; its directory has to exist. */
-const open = (
+/** The database as it is, created (mode 0600) where there is none. */
+const connected = (
   filename: string
 ): Effect.Effect<SqlClient.SqlClient, DatabaseError, Scope.Scope | Reactivity.Reactivity> =>
   Effect.gen(function* () {
@@ -284,14 +283,15 @@ export const migrate = (
     Effect.mapError((error) => (error instanceof DatabaseError ? error : databaseError(filename)(error)))
   )
 
-/** A database that is open and up to date. */
-export const layer = (options: {
+/** Opens the database, brings it up to date, and creates it where there is none; its directory has to exist. */
+export const open = ({
+  filename,
+  migrations
+}: {
   readonly filename: string
   readonly migrations: Migrations
-}): Layer.Layer<SqlClient.SqlClient, DatabaseError> =>
-  Layer.scoped(
-    SqlClient.SqlClient,
-    Effect.tap(open(options.filename), (sql) =>
-      Effect.provideService(migrate(options.filename, options.migrations), SqlClient.SqlClient, sql)
-    )
-  ).pipe(Layer.provide(Reactivity.layer))
+}): Effect.Effect<SqlClient.SqlClient, DatabaseError, Scope.Scope> =>
+  connected(filename).pipe(
+    Effect.provideServiceEffect(Reactivity.Reactivity, Reactivity.make),
+    Effect.tap((sql) => Effect.provideService(migrate(filename, migrations), SqlClient.SqlClient, sql))
+  )

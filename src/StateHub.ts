@@ -33,8 +33,8 @@ export class StateHub extends Context.Tag("sandboxer/StateHub")<
   }
 >() {}
 
-/** Tells nobody. @category layers */
-export const layerNoop: Layer.Layer<StateHub> = Layer.succeed(StateHub, {
-  publish: () => Effect.void,
-  tells: false
-})
+/** Tells nobody. */
+export const noop: StateHub["Type"] = { publish: () => Effect.void, tells: false }
+
+/** @category layers */
+export const layerNoop: Layer.Layer<StateHub> = Layer.succeed(StateHub, noop)

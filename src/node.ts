@@ -55,7 +55,24 @@ export { layer as layerHubHttp } from "./StateHub/Http.js"
 export { layer as layerHubJournal } from "./StateHub/Journal.js"
 export { layer as layerHubTee } from "./StateHub/Tee.js"
 
-const platform = Layer.merge(NodeFileSystem.layer, NodePath.layer)
+/**
+ * Both layers, the one above with what it needs of the one below: as `Layer.provideMerge` has them, in a third of its steps,
+ * for that makes four more layers of it and remembers each. Every command builds what is here as it starts.
+ */
+const onTop =
+  <B, E2, R2>(above: Layer.Layer<B, E2, R2>) =>
+  <A, E, R>(below: Layer.Layer<A, E, R>) =>
+    Layer.scopedContext(
+      Effect.gen(function* () {
+        const known = yield* Layer.CurrentMemoMap
+        const scope = yield* Effect.scope
+        const given = yield* Layer.buildWithMemoMap(below, known, scope)
+        const more = yield* Effect.provide(Layer.buildWithMemoMap(above, known, scope), given)
+        return Context.merge(given, more)
+      })
+    )
+
+const platform = onTop(NodePath.layer)(NodeFileSystem.layer)
 
 /**
  * Gives recipes their services, with the given Packer.
@@ -77,16 +94,11 @@ export const layerRecipes = (
       const hosts = Context.get(services, Hosts)
       return {
         of: (provision, placement) =>
-          Layer.mergeAll(ArtifactsFiles.layer, ReporterStore.layer, Steps.layer, packer).pipe(
-            Layer.provideMerge(
-              Layer.effectContext(
-                Effect.map(hosts.get(placement), (host) =>
-                  Context.make(Host, host).pipe(Context.add(Hosts, hosts), Context.add(Provision, provision))
-                )
-              )
-            ),
-            Layer.provide(Layer.succeedContext(services))
-          )
+          Layer.effectContext(
+            Effect.map(hosts.get(placement), (host) =>
+              Context.merge(services, Context.make(Host, host)).pipe(Context.add(Provision, provision))
+            )
+          ).pipe(onTop(Layer.mergeAll(ArtifactsFiles.layer, ReporterStore.layer, Steps.layer, packer)))
       }
     })
   )
@@ -116,17 +128,19 @@ const layerShipped = layerExtensions([vmPacker])
 const layerSandboxStore = SandboxStoreOnDemand.layer(SandboxStoreSql.layer)
 
 const supervision = ({ extensions, hosts, packer, settings, stateHub }: LayerOptions) =>
-  Layer.mergeAll(
-    layerRecipes(packer ?? PackerCommand.layer),
-    SecretsFiles.layer,
-    HoldersProc.layer,
-    extensions ?? layerShipped,
-    stateHub ?? StateHubHttp.layer,
-    ProfilesDirectory.layer
-  ).pipe(
-    Layer.provideMerge(Layer.mergeAll(hosts ?? ByPlacement.layer, layerSandboxStore, UptimeProc.layer)),
-    Layer.provideMerge(layerSettings(settings)),
-    Layer.provideMerge(platform)
+  platform.pipe(
+    onTop(layerSettings(settings)),
+    onTop(Layer.mergeAll(hosts ?? ByPlacement.layer, layerSandboxStore, UptimeProc.layer)),
+    onTop(
+      Layer.mergeAll(
+        layerRecipes(packer ?? PackerCommand.layer),
+        SecretsFiles.layer,
+        HoldersProc.layer,
+        extensions ?? layerShipped,
+        stateHub ?? StateHubHttp.layer,
+        ProfilesDirectory.layer
+      )
+    )
   )
 
 const layerDoctor = (packer: Layer.Layer<Packer, never, Host>) =>
@@ -178,10 +192,7 @@ export type Services =
  * @category layers
  */
 export const layer = (options: LayerOptions = {}): Layer.Layer<Services, UsageError> =>
-  Sandboxes.layer.pipe(
-    Layer.provideMerge(SupervisorsInProcess.layer),
-    Layer.provideMerge(supervision(options))
-  )
+  supervision(options).pipe(onTop(SupervisorsInProcess.layer), onTop(Sandboxes.layer))
 
 /**
  * As `layer`, with supervisors that are processes: they go on when this program ends. `executable` is the file of
@@ -191,10 +202,7 @@ export const layer = (options: LayerOptions = {}): Layer.Layer<Services, UsageEr
 export const layerDetached = (
   options: LayerOptions & { readonly executable: string }
 ): Layer.Layer<Services, UsageError> =>
-  Sandboxes.layer.pipe(
-    Layer.provideMerge(SupervisorsDetached.layer(options.executable)),
-    Layer.provideMerge(supervision(options))
-  )
+  supervision(options).pipe(onTop(SupervisorsDetached.layer(options.executable)), onTop(Sandboxes.layer))
 
 /**
  * A State Hub that listens until its scope ends. Its notes are in `database`, else in `hub.db` of the state directory.

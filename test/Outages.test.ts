@@ -2,8 +2,8 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as TestClock from "effect/TestClock"
 import { Host } from "../src/Host.js"
 import * as Outages from "../src/Outages.js"
@@ -14,8 +14,16 @@ import { id, plan, platform } from "./inMemory.js"
 
 /** A host whose connection comes and goes, and what is said of it. */
 const watched = Effect.gen(function* () {
-  const changes = yield* Queue.unbounded<boolean>()
-  const host = yield* HostMemory.make({ name: "kvm1", connected: Stream.fromQueue(changes) })
+  const link = yield* SubscriptionRef.make(true)
+  const host = yield* HostMemory.make({
+    name: "kvm1",
+    becomes: (connected) =>
+      link.changes.pipe(
+        Stream.filter((now) => now === connected),
+        Stream.take(1),
+        Stream.runDrain
+      )
+  })
   const said: Array<readonly [type: string, key: string, message: string]> = []
   const say = (type: string) => (key: string, message: string) =>
     Effect.sync(() => void said.push([type, key, message]))
@@ -33,7 +41,7 @@ const watched = Effect.gen(function* () {
     said,
     fiber,
     becomes: (connected: boolean, forSeconds: number) =>
-      Effect.zipRight(Queue.offer(changes, connected), TestClock.adjust(`${forSeconds} seconds`))
+      Effect.zipRight(SubscriptionRef.set(link, connected), TestClock.adjust(`${forSeconds} seconds`))
   }
 }).pipe(Effect.provide(platform))
 

@@ -46,8 +46,10 @@ const migrations: Sqlite.Migrations = {
 /** Runs a program with a client of its own, which is closed at its end. */
 const withDatabase = <A, E>(f: (sql: SqlClient.SqlClient) => Effect.Effect<A, E, SqlClient.SqlClient>) =>
   Effect.suspend(() =>
-    Effect.flatMap(SqlClient.SqlClient, f).pipe(Effect.provide(Sqlite.layer({ filename, migrations })))
-  )
+    Effect.flatMap(Sqlite.open({ filename, migrations }), (sql) =>
+      Effect.provideService(f(sql), SqlClient.SqlClient, sql)
+    )
+  ).pipe(Effect.scoped)
 
 /** The lock of a writer that is none of ours, until the scope closes. */
 const lockedByAnother = Effect.acquireRelease(

@@ -11,7 +11,15 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { HostPath, join } from "../domain/HostPath.js"
-import { type Command, cookie, HostError, type HostShape, type JobOutput, type JobStatus } from "../Host.js"
+import {
+  type Command,
+  cookie,
+  HostError,
+  type HostShape,
+  type JobOutput,
+  type JobStatus,
+  neverLost
+} from "../Host.js"
 import { bootId, processesWith, processInfo, valuesOf } from "../Proc.js"
 import * as Processes from "../Processes.js"
 import * as Fence from "./Fence.js"
@@ -311,7 +319,7 @@ export const make = (home: HostPath): HostShape => ({
   name,
   home,
   programs: { jobs: [], files: [] },
-  connected: Stream.never,
+  becomes: neverLost,
   run,
   startJob: ({ args, cwd, env, folder, program }) =>
     Effect.asVoid(

@@ -10,9 +10,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import { basename, dirname, HostPath, join } from "../domain/HostPath.js"
-import { type Command, HostError, type HostShape, Hosts, type Job } from "../Host.js"
+import { type Command, HostError, type HostShape, Hosts, type Job, neverLost } from "../Host.js"
 import * as Fence from "./Fence.js"
 import * as MemoryJobs from "./MemoryJobs.js"
 
@@ -33,7 +32,7 @@ export interface MemoryHostOptions {
   /** What is run for any command; by default one that ends well and says nothing. */
   readonly program?: Program
   readonly freeBytes?: number
-  readonly connected?: Stream.Stream<boolean>
+  readonly becomes?: (connected: boolean) => Effect.Effect<void>
 }
 
 /** `mode` is 0600 for what `write` wrote. */
@@ -169,7 +168,7 @@ export const make = (
       name,
       home,
       programs: { jobs: ["setsid"], files: ["rsync"] },
-      connected: options.connected ?? Stream.never,
+      becomes: options.becomes ?? neverLost,
       run: (command, { fence, timeoutSeconds = Number.POSITIVE_INFINITY } = {}) =>
         Effect.flatMap(behind(fence), () => {
           let stdout = ""

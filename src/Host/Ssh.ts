@@ -27,7 +27,7 @@ export const make = (
       name,
       home,
       programs: { jobs: ["setsid"], files: ["rsync"] },
-      connected: link.connected,
+      becomes: link.becomes,
       ...SshRun.make(link, home),
       ...SshJobs.make(link, home),
       ...SshFiles.make(link, home),

@@ -109,7 +109,7 @@ export interface Link {
   /** Connects, unless there is a connection; a host that was reached before is waited for. */
   readonly connect: Effect.Effect<Known, HostError>
   /** Whether the host is reached, each time that this changes. */
-  readonly connected: Stream.Stream<boolean>
+  readonly becomes: (connected: boolean) => Effect.Effect<void>
   /** Whether the shared connection is there. */
   readonly lives: Effect.Effect<boolean, HostError>
   /** Has a program run to its end there; `again` where that may happen twice, should the connection be lost. */
@@ -159,12 +159,17 @@ export const make = (name: string, home: string, connection: Connection): Link =
     isConnected = connected
     for (const listener of listeners) listener(connected)
   }
-  const connected = Stream.async<boolean>((emit) => {
-    const listener = (now: boolean) => void emit.single(now)
-    listeners.add(listener)
-    listener(isConnected)
-    return Effect.sync(() => void listeners.delete(listener))
-  })
+  const becomes = (wanted: boolean) =>
+    Effect.async<void>((resume) => {
+      const listener = (connected: boolean) => {
+        if (connected !== wanted) return
+        listeners.delete(listener)
+        resume(Effect.void)
+      }
+      listeners.add(listener)
+      listener(isConnected)
+      return Effect.sync(() => void listeners.delete(listener))
+    })
   const lost = () => {
     known = undefined
     tell(false)
@@ -344,7 +349,7 @@ export const make = (name: string, home: string, connection: Connection): Link =
     destination: connection.host,
     arguments: sharing(target),
     connect,
-    connected,
+    becomes,
     lives,
     ask,
     open

@@ -124,7 +124,8 @@ const make = (filename: string) =>
 export const layer = (
   database?: string
 ): Layer.Layer<HubStore, HubStoreError, Settings | FileSystem.FileSystem | Path.Path> =>
-  Layer.unwrapEffect(
+  Layer.scoped(
+    HubStore,
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const path = yield* Path.Path
@@ -142,9 +143,7 @@ export const layer = (
         )
       }
       const filename = database ?? path.join(home, "hub.db")
-      return Layer.effect(HubStore, make(filename)).pipe(
-        Layer.provide(Sqlite.layer({ filename, migrations })),
-        Layer.catchAll((error) => Layer.fail(hubStoreError(error)))
-      )
+      const sql = yield* Effect.mapError(Sqlite.open({ filename, migrations }), hubStoreError)
+      return yield* Effect.provideService(make(filename), SqlClient.SqlClient, sql)
     })
   )

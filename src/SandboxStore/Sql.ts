@@ -456,7 +456,8 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
  * The store in `sandboxer.db` of the state directory, which is made, private to the user, where it is not there.
  * @category layers
  */
-export const layer = Layer.unwrapEffect(
+export const layer = Layer.scoped(
+  SandboxStore,
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
@@ -471,9 +472,10 @@ export const layer = Layer.unwrapEffect(
           })
       )
     )
-    return Layer.effect(SandboxStore, make).pipe(
-      Layer.provide(Sqlite.layer({ filename: path.join(home, "sandboxer.db"), migrations })),
-      Layer.catchAll(({ hint, message, reason }) => Layer.fail(new StoreError({ reason, message, hint })))
+    const sql = yield* Effect.mapError(
+      Sqlite.open({ filename: path.join(home, "sandboxer.db"), migrations }),
+      ({ hint, message, reason }) => new StoreError({ reason, message, hint })
     )
+    return yield* Effect.provideService(make, SqlClient.SqlClient, sql)
   })
 )

@@ -7,7 +7,7 @@ import * as Redacted from "effect/Redacted"
 import { isLoopback } from "../domain/Loopback.js"
 import type { HubSettings } from "../HubSettings.js"
 import { Settings } from "../Settings.js"
-import { HubError, layerNoop, StateHub } from "../StateHub.js"
+import { HubError, noop, StateHub } from "../StateHub.js"
 
 const badToken = (message: string, hint: string) => new HubError({ reason: "misconfigured", message, hint })
 
@@ -51,11 +51,12 @@ const warningOf = ({ endpoint, token, tokenFile }: HubSettings) => {
  * The hub that the settings name; where they name none, nobody is told.
  * @category layers
  */
-export const layer: Layer.Layer<StateHub, never, Settings | FileSystem.FileSystem> = Layer.unwrapEffect(
+export const layer: Layer.Layer<StateHub, never, Settings | FileSystem.FileSystem> = Layer.effect(
+  StateHub,
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const { hub } = yield* Settings
-    if (hub === undefined) return layerNoop
+    if (hub === undefined) return noop
     const token = Effect.suspend(() =>
       hub.token !== undefined
         ? Effect.asSome(checked(hub.token))
@@ -64,7 +65,7 @@ export const layer: Layer.Layer<StateHub, never, Settings | FileSystem.FileSyste
           : Effect.succeed(Option.none())
     )
     const warning = warningOf(hub)
-    return Layer.succeed(StateHub, {
+    return {
       target: hub.endpoint,
       ...(warning === undefined ? {} : { warning }),
       publish: (notes) =>
@@ -74,6 +75,6 @@ export const layer: Layer.Layer<StateHub, never, Settings | FileSystem.FileSyste
           const { post } = yield* Effect.promise(() => import("./HttpPost.js"))
           yield* post({ endpoint: hub.endpoint, fields: hub.fields, token: bearer, notes })
         })
-    })
+    }
   })
 )

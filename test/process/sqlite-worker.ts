@@ -57,7 +57,10 @@ const program = Effect.gen(function* () {
     longestTransaction = Math.max(longestTransaction, performance.now() - start)
   }
   return { counter, longestTransaction }
-}).pipe(Effect.provide(Sqlite.layer({ filename, migrations })))
+}).pipe(
+  Effect.provideServiceEffect(SqlClient.SqlClient, Sqlite.open({ filename, migrations })),
+  Effect.scoped
+)
 
 process.on("message", (order: Order) => {
   if (order === "ping") return tell({ _tag: "Pong" })
