@@ -121,6 +121,20 @@ export interface PipedProcess {
 
 const tailLength = 4096
 
+/** What a child prints, to its end, of which the first MiB is kept; the last bytes too, where they are asked for. */
+const collect = (readable: Readable | null, last = 0) => {
+  const chunks: Array<Buffer> = []
+  let size = 0
+  let tail = Buffer.alloc(0)
+  // Read to the end whatever is kept: a child whose output nobody reads stops.
+  readable?.on("data", (chunk: Buffer) => {
+    if (size < kept) chunks.push(chunk.subarray(0, kept - size))
+    size += chunk.length
+    if (last > 0) tail = Buffer.concat([tail, chunk]).subarray(-last)
+  })
+  return { all: () => Buffer.concat(chunks), tail: () => tail.toString("utf8") }
+}
+
 /** The next piece; an async iterator of Node's could not be left while it waits. */
 const piece = (readable: Readable): Effect.Effect<Uint8Array, Option.Option<never>> =>
   Effect.async((resume) => {
@@ -139,13 +153,23 @@ const piece = (readable: Readable): Effect.Effect<Uint8Array, Option.Option<neve
     return Effect.sync(leave)
   })
 
-/**
- * Starts a command that reads `input`, and then the end of its stdin unless that is to be `held` open; it ends with the
- * scope.
- */
+/** What a command reads from its stdin, and then the end of it unless that is to be `held` open. */
+interface Input {
+  readonly input: string
+  readonly held: boolean
+}
+
+const give = ({ stdin }: ChildProcess, { held, input }: Input) => {
+  // One that ends without reading it all tells by its exit code what it thinks of it.
+  stdin?.on("error", () => undefined)
+  stdin?.write(input)
+  if (!held) stdin?.end()
+}
+
+/** Starts a command that reads `input`; it ends with the scope. */
 export const piped = (
   command: ProcessCommand,
-  options: { readonly input: string; readonly held: boolean }
+  options: Input
 ): Effect.Effect<PipedProcess, ProcessError, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
@@ -153,18 +177,8 @@ export const piped = (
         command,
         { detached: true, stdio: ["pipe", "pipe", "pipe"] },
         (child, resume) => {
-          const chunks: Array<Buffer> = []
-          let size = 0
-          let tail = Buffer.alloc(0)
-          child.stderr?.on("data", (chunk: Buffer) => {
-            if (size < kept) chunks.push(chunk.subarray(0, kept - size))
-            size += chunk.length
-            tail = Buffer.concat([tail, chunk]).subarray(-tailLength)
-          })
-          // One that ends without reading it all tells by its exit code what it thinks of it.
-          child.stdin?.on("error", () => undefined)
-          child.stdin?.write(options.input)
-          if (!options.held) child.stdin?.end()
+          const stderr = collect(child.stderr, tailLength)
+          give(child, options)
           const closed = new Promise<number>((resolve) =>
             child.once("close", (code, by) => resolve(exitCodeOf(code, by)))
           )
@@ -172,8 +186,8 @@ export const piped = (
             Effect.promise(() => closed),
             (exitCode) => ({
               exitCode,
-              stderr: Buffer.concat(chunks).toString("utf8"),
-              tail: tail.toString("utf8")
+              stderr: stderr.all().toString("utf8"),
+              tail: stderr.tail()
             })
           )
           child.once("spawn", () => resume(Effect.succeed({ child, ended })))
@@ -189,6 +203,34 @@ export const piped = (
   )
 
 /**
+ * Runs a command that reads `input` to its end, and keeps the first MiB of each output. Interruption ends the process and
+ * what it started.
+ */
+export const converse = (
+  command: ProcessCommand,
+  options: Input
+): Effect.Effect<
+  Omit<ProcessResult, "stdout"> & { readonly stdout: Buffer; readonly tail: string },
+  ProcessError
+> =>
+  started(command, { detached: true, stdio: ["pipe", "pipe", "pipe"] }, (child, resume) => {
+    const stdout = collect(child.stdout)
+    const stderr = collect(child.stderr, tailLength)
+    give(child, options)
+    child.once("close", (code, by) =>
+      resume(
+        Effect.succeed({
+          exitCode: exitCodeOf(code, by),
+          stdout: stdout.all(),
+          stderr: stderr.all().toString("utf8"),
+          tail: stderr.tail()
+        })
+      )
+    )
+    return end(child)
+  })
+
+/**
  * Runs a command to its end with stdin closed and keeps the first MiB of each output. Interruption and the timeout
  * end the process and what it started.
  */
@@ -200,20 +242,16 @@ export const run = (
     command,
     { detached: true, stdio: ["ignore", "pipe", "pipe"] },
     (child, resume) => {
-      const collect = (name: "stdout" | "stderr") => {
-        const chunks: Array<Buffer> = []
-        let size = 0
-        // Read to the end whatever is kept: a child whose output nobody reads stops.
-        child[name]?.on("data", (chunk: Buffer) => {
-          if (size < kept) chunks.push(chunk.subarray(0, kept - size))
-          size += chunk.length
-        })
-        return () => Buffer.concat(chunks).toString("utf8")
-      }
-      const stdout = collect("stdout")
-      const stderr = collect("stderr")
+      const stdout = collect(child.stdout)
+      const stderr = collect(child.stderr)
       child.once("close", (code, by) =>
-        resume(Effect.succeed({ exitCode: exitCodeOf(code, by), stdout: stdout(), stderr: stderr() }))
+        resume(
+          Effect.succeed({
+            exitCode: exitCodeOf(code, by),
+            stdout: stdout.all().toString("utf8"),
+            stderr: stderr.all().toString("utf8")
+          })
+        )
       )
       return end(child)
     }

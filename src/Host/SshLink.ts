@@ -64,8 +64,6 @@ export interface Dialogue {
   readonly ended: Effect.Effect<{ readonly exitCode: number | undefined; readonly stderr: string }>
 }
 
-const largestAnswer = 1024 * 1024
-
 /** A folder that nobody else can write to, or a defect of the machine. */
 const privateFolder = (name: string, folder: string) =>
   Effect.try({
@@ -193,46 +191,31 @@ export const make = (name: string, home: string, connection: Connection): Link =
     return Effect.sync(() => void socket.destroy())
   })
 
+  const input = ({ args, held = false, input = "", program }: Question) => ({
+    input: `${Shell.program(program, args)}${input}`,
+    held
+  })
+
   const dialogue = (options: ReadonlyArray<string>, question: Question) =>
-    Effect.map(
-      fail(
-        Processes.piped(ssh(words(options)), {
-          input: `${Shell.program(question.program, question.args)}${question.input ?? ""}`,
-          held: question.held ?? false
-        })
-      ),
-      ({ ended, stdout }) => {
-        const start = Shell.afterBegin()
-        return {
-          begun: start.begun,
-          stdout: Stream.filterMap(stdout, (piece) => {
-            const bytes = start.take(piece)
-            return bytes.length === 0 ? Option.none() : Option.some(bytes)
-          }),
-          ended: Effect.map(ended, (result) => ({
-            ...Shell.parseEnd(result.stderr, result.tail),
-            said: result.stderr
-          }))
-        }
+    Effect.map(fail(Processes.piped(ssh(words(options)), input(question))), ({ ended, stdout }) => {
+      const start = Shell.afterBegin()
+      return {
+        begun: start.begun,
+        stdout: Stream.filterMap(stdout, (piece) => {
+          const bytes = start.take(piece)
+          return bytes.length === 0 ? Option.none() : Option.some(bytes)
+        }),
+        ended: Effect.map(ended, (result) => Shell.parseEnd(result.stderr, result.tail))
       }
-    )
+    })
 
   const answer = (options: ReadonlyArray<string>, question: Question) =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const { begun, ended, stdout } = yield* dialogue(options, question)
-        const pieces: Array<Uint8Array> = []
-        let size = 0
-        yield* Stream.runForEach(stdout, (piece) =>
-          Effect.sync(() => {
-            if (size < largestAnswer) pieces.push(piece.subarray(0, largestAnswer - size))
-            size += piece.length
-          })
-        )
-        const { exitCode, said, stderr } = yield* ended
-        return { begun: begun(), exitCode, stdout: Buffer.concat(pieces), stderr, said }
-      })
-    )
+    Effect.map(fail(Processes.converse(ssh(words(options)), input(question))), (result) => {
+      const start = Shell.afterBegin()
+      const stdout = Buffer.from(start.take(result.stdout))
+      const { exitCode, stderr } = Shell.parseEnd(result.stderr, result.tail)
+      return { begun: start.begun(), exitCode, stdout, stderr, said: result.stderr }
+    })
 
   const connectNow = Effect.gen(function* () {
     yield* privateFolder(name, dirname(target.socket))
