@@ -1,8 +1,10 @@
 /** Files of this machine that are not as they are recorded, or that are no sandbox's any more. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { Sandbox } from "./domain/Sandbox.js"
+import * as Option from "effect/Option"
+import { hasEnded, type Sandbox } from "./domain/Sandbox.js"
 import type { Holders } from "./Holders.js"
 import type { HostError, Hosts } from "./Host.js"
 import { type SandboxStore, StoreError } from "./SandboxStore.js"
@@ -15,7 +17,8 @@ import type { Supervisors } from "./Supervisors.js"
  * - `unsupervised`: a provision that nobody carries through
  * - `lease`: of a supervisor that is dead, on a provision that has ended
  * - `process`: runs for a sandbox that has ended, or that nobody knows
- * - `job-folder`, `secrets`: of such a sandbox
+ * - `job-folder`: of such a sandbox
+ * - `secrets`: put aside for such a sandbox, for a provision that was never recorded
  * - `staging`: files on their way to their place, of such a sandbox
  * - `log`, `kept`: of a sandbox that nobody knows
  * - `artifact-missing`: recorded, and not there
@@ -63,13 +66,29 @@ export interface Known {
   readonly standing: (id: string) => Standing
 }
 
+export const knownOf = (sandboxes: ReadonlyArray<Sandbox>): Known => {
+  const byId = new Map<string, Sandbox>(sandboxes.map((sandbox) => [sandbox.id, sandbox]))
+  return {
+    sandboxes,
+    standing: (id) => {
+      const sandbox = byId.get(id)
+      return sandbox === undefined ? "unknown" : hasEnded(sandbox.state) ? "ended" : "living"
+    }
+  }
+}
+
+export const isId = (name: string): boolean => /^[0-9a-f]{12}$/.test(name)
+
+/** Secrets are put aside before there is a record: of what is so young it may still come, in milliseconds. */
+const youth = 60_000
+
 /** Names in a folder of this machine; none where it is not there. */
 const namesIn = (folder: string) =>
   Effect.flatMap(FileSystem.FileSystem, (fs) =>
     Effect.orElseSucceed(fs.readDirectory(folder), (): ReadonlyArray<string> => [])
   )
 
-const remove = (file: string): Mismatch["mend"] =>
+const remove = (file: string) =>
   Effect.flatMap(FileSystem.FileSystem, (fs) =>
     Effect.mapError(
       fs.remove(file, { recursive: true, force: true }),
@@ -77,12 +96,8 @@ const remove = (file: string): Mismatch["mend"] =>
     )
   )
 
-const removing = (kind: MismatchKind, file: string): Mismatch => ({
-  kind,
-  what: file,
-  action: "remove it",
-  mend: remove(file)
-})
+const removing = (kind: MismatchKind, file: string) =>
+  ({ kind, what: file, action: "remove it", mend: remove(file) }) satisfies Mismatch
 
 /** For a person to decide. */
 export const telling = (kind: MismatchKind, what: string): Mismatch => ({
@@ -100,6 +115,56 @@ export const unknown = (kind: MismatchKind, folder: string, idOf: RegExp, { stan
     return names
       .filter((name) => standing(idOf.exec(name)?.[1] ?? "") === "unknown" && idOf.test(name))
       .map((name) => removing(kind, path.join(folder, name)))
+  })
+
+/** Whether one of these was changed so lately that a record may yet come. */
+export const isYoung = (...files: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const now = yield* Clock.currentTimeMillis
+    return yield* Effect.exists(files, (file) =>
+      Effect.map(Effect.option(fs.stat(file)), (info) => {
+        const modified = Option.getOrUndefined(Option.flatMap(info, ({ mtime }) => mtime))
+        return modified !== undefined && now - modified.getTime() < youth
+      })
+    )
+  })
+
+/** The secrets in a sandbox's folder, where nothing else is in it: none yet, where they are about to be put there. */
+export const secretsAlone = (folder: string) =>
+  Effect.map(namesIn(folder), (names) =>
+    names.every((name) => /^secrets(\.\d+)?\.json$/.test(name)) ? names : undefined
+  )
+
+/** Whether it is for good that nothing else is in a sandbox's folder: nobody just put them there. */
+const isAbandoned = (folder: string) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const names = yield* secretsAlone(folder)
+    return names !== undefined && !(yield* isYoung(folder, ...names.map((name) => path.join(folder, name))))
+  })
+
+/**
+ * Secrets that were put aside on this machine by who was killed before there was a record of what they were for. Records
+ * are read behind the folders, and only where there is something to look up.
+ */
+export const secrets = <E, R>(jobs: string, records: Effect.Effect<Known, E, R>) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const folders = (yield* namesIn(jobs))
+      .filter(isId)
+      .toSorted()
+      .map((name) => path.join(jobs, name))
+    const abandoned = yield* Effect.filter(folders, isAbandoned)
+    if (abandoned.length === 0) return []
+    const { standing } = yield* records
+    return abandoned
+      .filter((folder) => standing(path.basename(folder)) !== "living")
+      .map((folder) => {
+        const { mend, ...found } = removing("secrets", folder)
+        // `retry` may have put others there since.
+        return { ...found, mend: Effect.asVoid(Effect.whenEffect(mend, isAbandoned(folder))) }
+      })
   })
 
 /** Images: those that are recorded and not there, those that are there and not recorded, and halves of some. */

@@ -1,20 +1,23 @@
 /** Comparing what is recorded with what is there, and mending what differs: what was left by whoever was killed in between. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import { type HostPath, join } from "./domain/HostPath.js"
-import { hasEnded, type Sandbox } from "./domain/Sandbox.js"
+import { hasEnded } from "./domain/Sandbox.js"
 import { Holders } from "./Holders.js"
 import { type HostError, type HostShape, Hosts } from "./Host.js"
 import {
   artifacts,
+  isId,
+  isYoung,
   type Known,
+  knownOf,
   type Mismatch,
   type ReconcileServices,
+  secrets,
+  secretsAlone,
   telling,
   unknown
 } from "./Leftovers.js"
@@ -24,25 +27,8 @@ import { Supervisors } from "./Supervisors.js"
 
 export type { Mismatch, MismatchKind, ReconcileServices } from "./Leftovers.js"
 
-/** `create` puts secrets aside before there is a record: of what is so young it may still come, in milliseconds. */
-const youth = 60_000
 /** How long a supervisor may take to begin, in seconds. */
 const toBegin = 15
-
-const isId = (name: string): boolean => /^[0-9a-f]{12}$/.test(name)
-
-const known: Effect.Effect<Known, StoreError, SandboxStore> = Effect.flatMap(SandboxStore, ({ list }) =>
-  Effect.map(list, (sandboxes) => {
-    const byId = new Map<string, Sandbox>(sandboxes.map((sandbox) => [sandbox.id, sandbox]))
-    return {
-      sandboxes,
-      standing: (id) => {
-        const sandbox = byId.get(id)
-        return sandbox === undefined ? "unknown" : hasEnded(sandbox.state) ? "ended" : "living"
-      }
-    }
-  })
-)
 
 /** Provisions that nobody carries through, and leases that nobody holds. */
 const supervision = Effect.fn(function* ({ sandboxes }: Known) {
@@ -110,16 +96,6 @@ const look = (host: HostShape): Effect.Effect<Seen, HostError> =>
     return { host, living: yield* host.livingJobs, folders: yield* listed(host, jobsFolder(host)) }
   })
 
-/** Whether `create` may yet record the sandbox whose folder this is. */
-const isYoung = (folder: string) =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const now = yield* Clock.currentTimeMillis
-    const info = yield* Effect.option(fs.stat(folder))
-    const modified = info._tag === "Some" ? Option.getOrUndefined(info.value.mtime) : undefined
-    return modified !== undefined && now - modified.getTime() < youth
-  })
-
 /** Jobs of a host, of sandboxes that have ended or that nobody knows. */
 const jobs = Effect.fn(function* ({ folders, host, living }: Seen, { standing }: Known) {
   const isLocal = host.name === "local"
@@ -135,13 +111,10 @@ const jobs = Effect.fn(function* ({ folders, host, living }: Seen, { standing }:
   const left = yield* Effect.forEach(folders.filter(isOurs), (id) =>
     Effect.gen(function* () {
       const folder = join(jobsFolder(host), id)
+      if (isLocal && (yield* secretsAlone(folder)) !== undefined) return []
       if (isLocal && standing(id) === "unknown" && (yield* isYoung(folder))) return []
-      const inside = yield* listed(host, folder)
-      const kind =
-        inside.length > 0 && inside.every((name) => /^secrets(\.\d+)?\.json$/.test(name))
-          ? "secrets"
-          : "job-folder"
-      return [{ kind, what: folder, action: "remove it", mend: clear(host, folder) } satisfies Mismatch]
+      const mend = clear(host, folder)
+      return [{ kind: "job-folder", what: folder, action: "remove it", mend } satisfies Mismatch]
     })
   )
   return [...processes, ...left.flat()]
@@ -173,7 +146,7 @@ export const examine: Effect.Effect<
   )
   const lost = reached.flatMap((one) => (one._tag === "Left" ? [telling("host", one.left.message)] : []))
   // Read after the folders were: what was created in between is known.
-  const records = yield* known
+  const records = knownOf(yield* store.list)
   const found = yield* Effect.all([
     supervision(records),
     Effect.map(
@@ -184,7 +157,8 @@ export const examine: Effect.Effect<
     ),
     unknown("log", path.join(home, "logs"), /^([0-9a-f]{12})\.(?:\d+|crash)\.log$/, records),
     unknown("kept", path.join(home, "kept"), /^([0-9a-f]{12})(?:\.\d+)?$/, records),
-    artifacts(path.join(home, "artifacts"), records)
+    artifacts(path.join(home, "artifacts"), records),
+    secrets(path.join(home, "jobs"), Effect.succeed(records))
   ])
   return [...found.flat(), ...lost]
 })

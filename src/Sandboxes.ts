@@ -18,7 +18,7 @@ import type { Extensions, PlanServices } from "./Extension.js"
 import type { HostError, Hosts } from "./Host.js"
 import type { Profiles } from "./Profiles.js"
 import { planOf } from "./Sandboxes/Planning.js"
-import { type Reaped, reap } from "./Sandboxes/Reap.js"
+import { type Reaped, reap, type Swept, sweep } from "./Sandboxes/Reap.js"
 import { record, recordFree } from "./Sandboxes/Record.js"
 import { removeArtifact } from "./Sandboxes/RemoveArtifact.js"
 import type { CreateRequest, RetryRequest } from "./Sandboxes/Request.js"
@@ -83,6 +83,11 @@ export interface SandboxesShape {
    * destroyed the record and the logs go, unless it has artifacts. With `dryRun` says what would be done.
    */
   readonly reap: (options: { readonly dryRun: boolean }) => Effect.Effect<ReadonlyArray<Reaped>, StoreError>
+  /**
+   * Removes secrets of a provision that was never recorded, as whoever asked for it was killed in between: those that are
+   * older than a minute. With `dryRun` says which.
+   */
+  readonly sweep: (options: { readonly dryRun: boolean }) => Effect.Effect<ReadonlyArray<Swept>, StoreError>
   /**
    * Ends a sandbox; its artifacts stay, and the workspace that it shares with others of its project, unless told
    * otherwise. One that is being provisioned is a `Conflict`, with `force` it is cancelled first. A machine that is gone
@@ -327,6 +332,7 @@ export const layer = Layer.effect(
           reap((id) => destroy(id, { force: false, deleteArtifacts: false }), options),
           services
         ),
+      sweep: (options) => Effect.provide(sweep(options), services),
       destroy
     }
   })

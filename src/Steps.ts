@@ -2,6 +2,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { type HostPath, join } from "./domain/HostPath.js"
 import { attemptHasEnded } from "./domain/Sandbox.js"
@@ -27,6 +28,8 @@ export interface StepsShape {
     schema: Schema.Schema<A, I>,
     effect: Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | StoreError, R>
+  /** The result of a step that a supervisor before this one journaled. */
+  readonly kept: <A, I>(key: string, schema: Schema.Schema<A, I>) => Effect.Effect<Option.Option<A>>
   /**
    * As `step`, for something long: `run` starts a Job in the given folder, or follows the one that is there. When
    * the provision is cancelled, the job is stopped as `stop` says.
@@ -113,7 +116,7 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
           yield* journal({ attempt, key, job: job ?? null, result: { value: encoded } })
           return result
         })
-      const kept = <A, I>(key: string, schema: Schema.Schema<A, I>) => {
+      const kept = <A, I>(key: string, schema: Schema.Schema<A, I>): Effect.Effect<Option.Option<A>> => {
         const result = done.get(key)?.result
         return result === null || result === undefined
           ? Effect.succeedNone
@@ -128,6 +131,7 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
             const result = yield* effect
             return quick ? result : yield* keep(key, schema, result)
           }),
+        kept,
         job: (key, { schema, stop }, run) =>
           Effect.gen(function* () {
             const before = yield* kept(key, schema)

@@ -39,8 +39,16 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   })
 }
 
-fiber.addObserver((exit) => {
+const written = (stream: NodeJS.WriteStream) =>
+  new Promise<void>((resolve) => {
+    if (stream.writableLength === 0) resolve()
+    else stream.write("", () => resolve())
+  })
+
+fiber.addObserver(async (exit) => {
   process.exitCode = Exit.isSuccess(exit) ? exit.value : 130
-  // Where all that was printed is out, nothing is left to do but for Node to take itself down, which takes it a while.
-  if (process.stdout.writableLength + process.stderr.writableLength === 0) process.exit()
+  await Promise.all([process.stdout, process.stderr].map(written))
+  // Where Node comes to its end by itself, it takes its handlers down some time before: a signal would end it as if
+  // nothing had been done.
+  process.exit()
 })

@@ -5,6 +5,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { hasEnded, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
+import { knownOf, secrets } from "../Leftovers.js"
 import { SandboxStore, StoreError } from "../SandboxStore.js"
 import { Settings } from "../Settings.js"
 import { StateHub } from "../StateHub.js"
@@ -16,6 +17,28 @@ export interface Reaped {
   readonly action: "destroy" | "forget"
   readonly problem: string | null
 }
+
+/** Secrets that `sweep` removes, and why it could not: null where it could. */
+export interface Swept {
+  /** The folder that they are in. */
+  readonly folder: string
+  readonly problem: string | null
+}
+
+/** See `Sandboxes.sweep`. */
+export const sweep = ({ dryRun }: { readonly dryRun: boolean }) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const store = yield* SandboxStore
+    const { home } = yield* Settings
+    const found = yield* secrets(path.join(home, "jobs"), Effect.map(store.list, knownOf))
+    return yield* Effect.forEach(found, ({ mend, what: folder }) =>
+      Effect.match(dryRun ? Effect.void : mend, {
+        onSuccess: (): Swept => ({ folder, problem: null }),
+        onFailure: ({ message }): Swept => ({ folder, problem: message })
+      })
+    )
+  })
 
 /** Its logs, and what `on_error=keep` kept. The record is gone by then: what nobody knows of can be swept up. */
 const removeLeftovers = (id: SandboxId) =>

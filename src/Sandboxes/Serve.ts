@@ -92,20 +92,25 @@ const ended: Readonly<Record<Reaped["action"], string>> = {
   forget: "its time is over: forgotten, and its logs"
 }
 
-/** Each time it is run, ends what is past its time. */
+const swept = "secrets of a provision that was never recorded: removed"
+
+/** Each time it is run, ends what is past its time, and removes what was never begun. */
 const makeReaping = (say: Say) =>
   Effect.map(Sandboxes, (sandboxes) => {
     const troubles = makeTroubles(say)
-    return Effect.flatMap(sandboxes.reap({ dryRun: false }), (reaped) =>
-      Effect.forEach(
-        reaped,
-        ({ action, problem, sandbox: { id } }) =>
-          problem === null
-            ? Effect.zipRight(troubles.over(id), say(`${id}: ${ended[action]}`))
-            : troubles.of(id, `its time is over, and it cannot be ended yet: ${problem}`),
-        { discard: true }
-      )
-    )
+    return Effect.gen(function* () {
+      for (const { action, problem, sandbox } of yield* sandboxes.reap({ dryRun: false })) {
+        const { id } = sandbox
+        yield* problem === null
+          ? Effect.zipRight(troubles.over(id), say(`${id}: ${ended[action]}`))
+          : troubles.of(id, `its time is over, and it cannot be ended yet: ${problem}`)
+      }
+      for (const { folder, problem } of yield* sandboxes.sweep({ dryRun: false })) {
+        yield* problem === null
+          ? Effect.zipRight(troubles.over(folder), say(`${folder}: ${swept}`))
+          : troubles.of(folder, `secrets that nobody needs cannot be removed: ${problem}`)
+      }
+    })
   })
 
 /**

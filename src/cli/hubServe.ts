@@ -3,17 +3,15 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Console from "effect/Console"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
-import * as Runtime from "effect/Runtime"
 import { UsageError } from "../domain/Errors.js"
 import { HubServer } from "../HubServer.js"
 import { layerHubServer } from "../node.js"
 import { Settings } from "../Settings.js"
 import * as options from "./options.js"
-import { handling } from "./progress.js"
+import { untilSignal } from "./progress.js"
 import { say } from "./say.js"
 
 const usage = (message: string, hint: string) => new UsageError({ reason: "usage", message, hint })
@@ -42,15 +40,6 @@ const checkedPort = (port: number) =>
   port >= 0 && port <= 65_535
     ? Effect.succeed(port)
     : usage(`--port: got ${port}`, "it takes a number from 0 (any that is free) to 65535")
-
-/** Until Ctrl-C, or SIGTERM. */
-const untilAsked = Effect.gen(function* () {
-  const asked = yield* Deferred.make<void>()
-  const runtime = yield* Effect.runtime()
-  yield* handling(Deferred.await(asked), ["SIGINT", "SIGTERM"], () =>
-    Runtime.runSync(runtime)(Deferred.succeed(asked, undefined))
-  )
-})
 
 export const serve = Command.make(
   "serve",
@@ -84,7 +73,7 @@ export const serve = Command.make(
         const { url } = yield* HubServer
         yield* Console.log(url)
         yield* say(`serving the State Hub at ${url}; Ctrl-C ends it`)
-        yield* untilAsked
+        yield* untilSignal(Effect.never)
       })
       yield* Effect.provide(serving, server)
     }).pipe(

@@ -166,6 +166,14 @@ export const handling = <A, E, R>(
     () => Effect.sync(() => signals.forEach((name) => void process.off(name, onSignal)))
   )
 
+/** Runs `effect` until it has ended, or Ctrl-C or SIGTERM ends it, which is no failure. */
+export const untilSignal = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(Deferred.make<void>(), (told) =>
+    handling(Effect.raceFirst(effect, Deferred.await(told)), ["SIGINT", "SIGTERM"], () =>
+      Deferred.unsafeDone(told, Effect.void)
+    )
+  )
+
 /** Reads single keys of the terminal while `effect` runs. */
 const withKeys = <A, E, R>(effect: Effect.Effect<A, E, R>, onKey: (key: string) => void) => {
   const listen = (data: Buffer) => onKey(data.toString("latin1"))

@@ -31,10 +31,22 @@ export const reap = Command.make(
     Effect.gen(function* () {
       const manager = yield* Sandboxes
       const reaped = yield* manager.reap({ dryRun })
+      const swept = yield* manager.sweep({ dryRun })
       yield* printList(output, kind, reaped)
-      const problems = reaped.flatMap(({ problem, sandbox }) =>
-        problem === null ? [] : [`error: ${sandbox.name}: ${problem}`]
+      // They are no sandbox's.
+      yield* sayAll(
+        swept.flatMap(({ folder, problem }) =>
+          problem === null
+            ? [
+                `${dryRun ? "would remove" : "removed"} secrets of a provision that was never recorded: ${folder}`
+              ]
+            : []
+        )
       )
+      const problems = [
+        ...reaped.map(({ problem, sandbox }) => ({ of: sandbox.name, problem })),
+        ...swept.map(({ folder, problem }) => ({ of: folder, problem }))
+      ].flatMap(({ of, problem }) => (problem === null ? [] : [`error: ${of}: ${problem}`]))
       if (problems.length === 0) return
       yield* sayAll([...problems, "hint: it is tried again the next time"])
       return yield* new Ended({ exitCode: 1 })

@@ -1,18 +1,14 @@
 import * as Command from "@effect/cli/Command"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { serve as run } from "../Sandboxes/Serve.js"
-import { handling } from "./progress.js"
+import { untilSignal } from "./progress.js"
 import { say } from "./say.js"
 import { warnOfHub } from "./told.js"
 
 export const serve = Command.make("serve", {}, () =>
   Effect.gen(function* () {
     yield* warnOfHub
-    const told = yield* Deferred.make<void>()
-    yield* handling(Effect.raceFirst(run(say), Deferred.await(told)), ["SIGINT", "SIGTERM"], () =>
-      Deferred.unsafeDone(told, Effect.void)
-    )
+    yield* untilSignal(run(say))
     yield* say("no longer served; what is being provisioned goes on")
   })
 ).pipe(

@@ -3,19 +3,26 @@ import * as Effect from "effect/Effect"
 import type { Sandbox } from "../domain/Sandbox.js"
 import type { Format } from "./options.js"
 import { printOne, sandboxes, sandboxInFull } from "./output.js"
-import { conclude, follow, type ProgressMode } from "./progress.js"
+import { conclude, follow, handling, type ProgressMode } from "./progress.js"
 import { told } from "./told.js"
 
-/** Follows it, prints the record as it ended, and ends as it did; the State Hub is told. */
+/**
+ * Follows it, prints the record as it ended, and ends as it did; the State Hub is told. A signal is for who follows, or
+ * for who tells: in between it changes nothing.
+ */
 export const toTheEnd = (
   sandbox: Sandbox,
   options: { readonly output: Format; readonly progress: ProgressMode; readonly after?: number }
 ) =>
-  told(
-    Effect.gen(function* () {
-      const { output, progress, ...from } = options
-      const ended = yield* follow(sandbox, { mode: progress, cancels: true, ...from })
-      yield* printOne(output, output === "table" ? sandboxInFull : sandboxes, ended)
-      yield* conclude(ended)
-    })
+  handling(
+    told(
+      Effect.gen(function* () {
+        const { output, progress, ...from } = options
+        const ended = yield* follow(sandbox, { mode: progress, cancels: true, ...from })
+        yield* printOne(output, output === "table" ? sandboxInFull : sandboxes, ended)
+        yield* conclude(ended)
+      })
+    ),
+    ["SIGINT", "SIGTERM"],
+    () => {}
   )

@@ -4,6 +4,7 @@ import { deliverBriefly } from "../Delivery.js"
 import type { Holders } from "../Holders.js"
 import { SandboxStore } from "../SandboxStore.js"
 import { StateHub } from "../StateHub.js"
+import { untilSignal } from "./progress.js"
 import { say } from "./say.js"
 
 const tell = Effect.gen(function* () {
@@ -25,8 +26,11 @@ export const warnOfHub: Effect.Effect<void, never, StateHub> = Effect.flatMap(St
   warning === undefined ? Effect.void : say(`warning: ${warning}`)
 )
 
-/** Runs a command's work, then tells the hub for 5 s at most, however the work ended; it ends as the work did. */
+/**
+ * Runs a command's work, then tells the hub for 5 s at most, however the work ended; it ends as the work did. Ctrl-C and
+ * SIGTERM end the telling alone.
+ */
 export const told = <A, E, R>(
   work: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R | Holders | SandboxStore | StateHub> =>
-  Effect.ensuring(work, Effect.interruptible(Effect.ignore(tell)))
+  Effect.ensuring(work, Effect.interruptible(Effect.ignore(untilSignal(tell))))

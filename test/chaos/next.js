@@ -44,8 +44,8 @@ export const next = {
 }
 
 /**
- * Where nothing was recorded, `create` may have been killed between a secret and its record: then `doctor --fix` removes
- * it, as soon as it is older than a minute.
+ * Where nothing was recorded, `create` may have been killed between a secret and its record: then `reap` removes it, as
+ * soon as it is older than a minute.
  * @param {import("./lab.js").Lab} lab
  * @returns {Promise<Came>}
  */
@@ -54,6 +54,9 @@ export const nothingRecorded = async (lab) => {
   const folders = existsSync(jobs) ? readdirSync(jobs).map((name) => join(jobs, name)) : []
   if (folders.length === 0) return {}
   const earlier = new Date(Date.now() - 120_000)
-  for (const folder of folders) utimesSync(folder, earlier, earlier)
-  return { broken: await mustEnd(lab, "doctor", "--fix") }
+  for (const folder of folders) {
+    for (const name of readdirSync(folder)) utimesSync(join(folder, name), earlier, earlier)
+    utimesSync(folder, earlier, earlier)
+  }
+  return { broken: await mustEnd(lab, "reap") }
 }

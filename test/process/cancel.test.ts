@@ -117,6 +117,32 @@ describe.concurrent("signals", () => {
     await expectCancelled(lab, create)
   })
 
+  it.for([
+    ["ready", 0],
+    ["failed", 10],
+    ["cancelled", 130]
+  ] as const)(
+    "behind the end change nothing: what is %s ends create with %i",
+    async ([state, code], { lab }) => {
+      if (state === "failed") lab.speak({ version: "1.6.6", says: { build: { text: "no", exitCode: 1 } } })
+      if (state === "cancelled") lab.hold(place)
+      const create = lab.create("demo")
+      if (state === "cancelled") {
+        await lab.held(place)
+        lab.signal(create.pid, "SIGINT")
+      }
+      await create.printed('"apiVersion"')
+      // As fast as one can: until its very end.
+      while (lives(create.pid)) {
+        lab.signal(create.pid, "SIGINT")
+        await new Promise(setImmediate)
+      }
+      const { exitCode, sandbox } = await create.outcome()
+      expect({ exitCode, signal: (await create.ended).signal }).toEqual({ exitCode: code, signal: null })
+      expect(sandbox.state).toBe(state)
+    }
+  )
+
   it("SIGHUP to create ends the view alone", async ({ lab }) => {
     const create = await building(lab)
     lab.signal(create.pid, "SIGHUP")

@@ -10,7 +10,7 @@ import { layerStore } from "../../src/node.js"
 import { SandboxStore } from "../../src/SandboxStore.js"
 import { layerHome } from "../../src/Settings.js"
 import { id, plan, platform, sandbox } from "../inMemory.js"
-import { it, type Lab, type Outcome, type SandboxJson } from "./harness.js"
+import { it, type Lab, type Outcome, type SandboxJson, waitFor } from "./harness.js"
 import { type Behaviour, behaviours, HubServer } from "./hubServer.js"
 
 interface StatusJson {
@@ -288,6 +288,30 @@ describe.concurrent("a hub that", () => {
     expect((await told(lab, hub, "flush")).exitCode).toBe(0)
     expect(hub.sequences(made.id)).toEqual(await expected(lab, made))
   })
+
+  hubTest(
+    "gives no answer keeps no command that is told to end, which ends as its work did",
+    async ({ hub, lab }) => {
+      for (const [name, signal] of [
+        ["one", "SIGINT"],
+        ["two", "SIGTERM"]
+      ] as const) {
+        hub.behaviour = behaviours.well
+        await lab.creating(hub.env, "-i", `vm_name=${name}`).outcome()
+        await lab.quiet()
+        expect((await told(lab, hub, "flush")).exitCode).toBe(0)
+        hub.behaviour = behaviours.silent
+        const asked = hub.requests
+        const destroy = lab.start(["destroy", name], hub.env)
+        await waitFor("a hub that is told", () => hub.requests > asked)
+        const begun = Date.now()
+        lab.signal(destroy.pid, signal)
+        expect(await destroy.ended).toMatchObject({ exitCode: 0, signal: null })
+        expect(Date.now() - begun).toBeLessThan(2500)
+        expect((await lab.show(name)).state).toBe("destroyed")
+      }
+    }
+  )
 
   hubTest("was switched off holds no record back; one that is away does", async ({ hub, lab }) => {
     lab.profile({ ttl: "1 ms" })

@@ -40,6 +40,12 @@ describe.concurrent("what a guest prints", () => {
     expect(stderr).toMatch(/^red$/m)
     expect(stderr).not.toMatch(/(?![\t\n])\p{Cc}/u)
     expect(lab.calls("packer", "build")).toHaveLength(1)
+    // A reader that is slow gets all of it, by a socket or by a pipe.
+    const slow = lab.startBy(["sh", "-c", '"$@" | { sleep 0.5; cat; }', "sh"], ["logs", "demo"])
+    const [bySocket, byPipe] = [await lab.run(["logs", "demo"]), await slow.ended]
+    expect(bySocket.stdout.length).toBeGreaterThan(long)
+    expect(byPipe.stdout === bySocket.stdout).toBe(true)
+    expect(byPipe.stdout.trimEnd().endsWith(log.trimEnd().slice(-20))).toBe(true)
   })
 
   it("does nothing to a terminal", async ({ lab }) => {

@@ -38,6 +38,7 @@ const put = (lab: Lab, name: string) => {
 /** As if it were there for an hour. */
 const age = (lab: Lab, name: string) => {
   const then = new Date(Date.now() - 3_600_000)
+  for (const file of lab.files(join(lab.home, name))) utimesSync(join(lab.home, name, file), then, then)
   utimesSync(join(lab.home, name), then, then)
 }
 
@@ -68,7 +69,10 @@ describe.concurrent("doctor --fix", () => {
     put(lab, `kept/${unknown}/disk`)
     put(lab, `artifacts/made/${made.id}/.staging-${made.id}.1/made`)
     put(lab, `artifacts/made/${made.id}/stranger`)
+    // What `retry` puts aside lies there before the next attempt is begun.
+    put(lab, `jobs/${gone.id}/secrets.2.json`)
     const foreign = [
+      join(lab.home, "jobs", gone.id),
       put(lab, `jobs/${young}/secrets.json`),
       put(lab, "jobs/notes.txt"),
       put(lab, "logs/notes.log"),
@@ -103,6 +107,47 @@ describe.concurrent("doctor --fix", () => {
     expect(existsSync(made.artifacts[0]!.path)).toBe(true)
     expect(await fix(lab)).toEqual(left.sort())
     rmSync(join(lab.home, "artifacts/made", made.id, "stranger"))
+  })
+
+  it("is not needed for secrets that nobody recorded: reap removes them, too, and serve", async ({ lab }) => {
+    const made = await lab.created("made")
+    await lab.quiet()
+    const folders = [unknown, made.id].sort().map((id) => join(lab.home, "jobs", id))
+    const abandon = () => {
+      put(lab, `jobs/${unknown}/secrets.json`)
+      put(lab, `jobs/${made.id}/secrets.2.json`)
+      for (const id of [unknown, made.id]) age(lab, `jobs/${id}`)
+    }
+    const stay = [
+      put(lab, `jobs/${young}/secrets.json`),
+      put(lab, "jobs/0123456789ad/1/build/raw.log"),
+      put(lab, "jobs/mine/secrets.json")
+    ]
+    for (const name of ["0123456789ad", "mine"]) age(lab, `jobs/${name}`)
+    const there = () => folders.filter(existsSync)
+
+    abandon()
+    const lines = (verb: string) =>
+      folders.map((folder) => `${verb} secrets of a provision that was never recorded: ${folder}\n`).join("")
+    expect(await lab.run(["reap", "--dry-run", "-q"])).toMatchObject({
+      exitCode: 0,
+      stdout: "",
+      stderr: lines("would remove")
+    })
+    expect(there()).toEqual(folders)
+    expect(await lab.run(["reap", "-q"])).toMatchObject({ exitCode: 0, stdout: "", stderr: lines("removed") })
+    expect(there()).toEqual([])
+    expect(await lab.run(["reap", "-q"])).toMatchObject({ exitCode: 0, stdout: "", stderr: "" })
+
+    abandon()
+    const serve = lab.start(["serve"])
+    for (const folder of folders) {
+      await serve.printed(`${folder}: secrets of a provision that was never recorded: removed`)
+    }
+    lab.signal(serve.pid, "SIGTERM")
+    await serve.ended
+    expect(there()).toEqual([])
+    expect(stay.filter((file) => !existsSync(file))).toEqual([])
   })
 
   it("starts a supervisor where a provision has none, which goes on", async ({ lab }) => {

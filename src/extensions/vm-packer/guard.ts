@@ -20,6 +20,7 @@ import { type JobRef, Steps } from "../../Steps.js"
 import * as blame from "./blame.js"
 import { space } from "./space.js"
 
+const verdictKey = "verdict"
 const lookEvery = Duration.seconds(2)
 const repeatedly = Schedule.spaced(lookEvery)
 /** How long Packer may take to end by itself, in seconds: it deletes what it made. */
@@ -58,7 +59,8 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
   const steps = yield* Steps
   const phases = new Map<string, PhaseName | undefined>()
   const told = { at: yield* now, end: 0, here: false }
-  let verdict: ProvisionError | undefined
+  let verdict = Option.getOrUndefined(yield* steps.kept(verdictKey, ProvisionError))
+  const isDecided = verdict !== undefined
   const oomKills = yield* steps.step("oom-kills", Schema.Number, blame.oomKills(host))
 
   const saw = (records: Iterable<BuildRecord>) =>
@@ -82,11 +84,32 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
   // It cleans up, and its last words are read, before it is said what was wrong; one that hears nothing is killed, also
   // where it was told to stop already.
   const stop = (error: ProvisionError, graceSeconds = grace) =>
-    Effect.suspend(() => {
-      if (verdict !== undefined && graceSeconds > 0) return Effect.void
-      verdict ??= error
-      return Effect.asVoid(host.stopJob(job.folder, { stop: "leader", graceSeconds }))
+    Effect.gen(function* () {
+      if (verdict !== undefined && graceSeconds > 0) return
+      verdict ??= new ProvisionError({
+        reason: error.reason,
+        message: reporter.redact(error.message),
+        hint: error.hint,
+        logTail: error.logTail.map(reporter.redact)
+      })
+      yield* decide(verdict)
+      yield* end(graceSeconds)
     })
+
+  const end = (graceSeconds: number) =>
+    Effect.asVoid(host.stopJob(job.folder, { stop: "leader", graceSeconds }))
+
+  // Whoever lost the lease decides nothing. What is decided stays so: whoever takes over carries it out, and it is no
+  // matter that the one before does so late.
+  const decide = (error: ProvisionError) =>
+    steps.step(verdictKey, ProvisionError, Effect.succeed(error)).pipe(
+      Effect.retry({ schedule: repeatedly, while: ({ reason }) => reason === "busy" }),
+      // The disk may be what is wrong; that the lease is held was read before it was to be written.
+      Effect.catchIf(
+        ({ reason }) => reason === "not-writable",
+        () => Effect.void
+      )
+    )
 
   const hypervisors = Effect.map(host.jobProcesses(job.folder), (all) => all.filter(isHypervisor).length)
   const packers = Effect.map(host.jobProcesses(job.folder), (all) => {
@@ -221,7 +244,11 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
 
   const disk = space({ host, reporter, folders, freeDisk, saidAt: () => told.at, stop })
 
-  const looks = [...(machines.length > 0 ? [machine] : []), port, broken, alone, disk.watch]
+  const looks = [
+    ...(isDecided ? [end(grace)] : []),
+    ...(machines.length > 0 ? [machine] : []),
+    ...[port, broken, alone, disk.watch]
+  ]
   return {
     saw,
     /** Never ends; what cannot be looked at is looked at again. */

@@ -29,7 +29,7 @@ export interface SpaceOptions {
   readonly freeDisk: number | null
   /** When Packer printed something last, in monotonic seconds. */
   readonly saidAt: () => number
-  readonly stop: (error: ProvisionError) => Effect.Effect<void, HostError>
+  readonly stop: (error: ProvisionError) => Effect.Effect<void, HostError | StoreError>
 }
 
 export interface Space {

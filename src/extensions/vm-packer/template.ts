@@ -235,10 +235,14 @@ const crashLog = Effect.fn(function* (folder: HostPath) {
   )
   return (error: ProvisionError): Effect.Effect<never, ProvisionError | StoreError> =>
     Effect.gen(function* () {
-      const read = yield* Effect.option(host.run({ program: "cat", args: ["--", file] }))
+      // In a folder that the next build may have by now.
+      const fence = yield* Effect.catchTag(steps.fence, "HostError", () => error)
+      const read = yield* Effect.option(host.run({ program: "cat", args: ["--", file] }, { fence }))
       if (read._tag === "None" || read.value.exitCode !== 0) return yield* error
       const kept = yield* reporter.keep("crash.log", read.value.stdout)
-      if (!before) yield* Effect.ignore(host.remove(file))
+      if (!before) {
+        yield* Effect.ignore(host.run({ program: "rm", args: ["-f", "--", file] }, { fence }))
+      }
       return yield* new ProvisionError({
         reason: error.reason,
         message: error.message,

@@ -1,9 +1,12 @@
 /** A world that has build mode in it, and a template to build from. */
 import * as FileSystem from "@effect/platform/FileSystem"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { basename, HostPath } from "../../../src/domain/HostPath.js"
 import type { PlanRequest } from "../../../src/Extension.js"
 import { vmPacker } from "../../../src/extensions/vm-packer/index.js"
+import { Packer } from "../../../src/Packer.js"
 import type { SecretValues } from "../../../src/Secrets.js"
 import { layerHome } from "../../../src/Settings.js"
 import { HostMemory, PackerScripted } from "../../../src/testing.js"
@@ -13,6 +16,8 @@ export interface BuildOptions extends Partial<Omit<PlanRequest, "inputs">> {
   readonly script: PackerScripted.Script
   /** The template's name and text. */
   readonly template?: readonly [name: string, text: string]
+  /** The port that Packer waits for in vain. */
+  readonly waitsFor?: () => string | undefined
   readonly inputs?: Readonly<Record<string, unknown>>
   readonly values?: SecretValues
   /** Formats that qemu-img tells, by the last segment of a file's path; it knows no other file. */
@@ -48,7 +53,12 @@ export const buildWorld = (options: BuildOptions) =>
     const other = qemuImg(options.formats ?? {})
     const made: World = yield* world({
       extensions: [vmPacker],
-      packer: PackerScripted.layer({ ...options.script, when }),
+      packer: Layer.map(PackerScripted.layer({ ...options.script, when }), (context) =>
+        Context.make(Packer, {
+          ...Context.get(context, Packer),
+          portWaitedFor: () => Effect.sync(() => options.waitsFor?.())
+        })
+      ),
       program: (command, process) =>
         options.program?.(command, process) ??
         (command.program === "qemu-img" ? other(command, process) : Effect.succeed(0))

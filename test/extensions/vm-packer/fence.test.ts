@@ -5,10 +5,12 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import * as NodePath from "@effect/platform-node/NodePath"
 import { describe, expect, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import { ProvisionError } from "../../../src/domain/Failure.js"
 import { HostPath, join } from "../../../src/domain/HostPath.js"
 import { receiptName } from "../../../src/domain/Receipt.js"
@@ -76,7 +78,11 @@ const ending = ({ also, folders, made }: Scene) =>
     return {
       state: record.state,
       phase: record.phase?.name,
-      failure: record.failure && { ...record.failure, message: told(record.failure.message) },
+      failure: record.failure && {
+        ...record.failure,
+        message: told(record.failure.message),
+        hint: told(record.failure.hint)
+      },
       endpoint: told(JSON.stringify(record.endpoint)),
       artifacts: record.artifacts.map(({ id: _, path, sha256, ...artifact }) => ({
         ...artifact,
@@ -167,6 +173,8 @@ const failure = new ProvisionError({
 })
 
 interface BuildSceneOptions extends Partial<Parameters<typeof buildWorld>[0]> {
+  /** What the next build writes in the template's folder; else it is another template. */
+  readonly nextInTemplate?: string
   /** What is in the folder for images before. */
   readonly there?: Readonly<Record<string, string>>
   /** What happens as the first image is converted. */
@@ -176,7 +184,13 @@ interface BuildSceneOptions extends Partial<Parameters<typeof buildWorld>[0]> {
 }
 
 /** A world of build mode, whose images go to a folder of the user's. */
-const buildScene = ({ converting, next = {}, there = {}, ...options }: BuildSceneOptions): SceneOf =>
+const buildScene = ({
+  converting,
+  next = {},
+  nextInTemplate,
+  there = {},
+  ...options
+}: BuildSceneOptions): SceneOf =>
   Effect.gen(function* () {
     const output_directory = yield* temporaryFolder
     const write = (files: Readonly<Record<string, string>>) => {
@@ -212,7 +226,7 @@ const buildScene = ({ converting, next = {}, there = {}, ...options }: BuildScen
         write(next)
         const [template = "demo.pkr.hcl"] = options.template ?? []
         const placed = join(made.host.home, `placed${made.folder}`)
-        return made.host.write(join(placed, template), "as it is now")
+        return made.host.write(join(placed, nextInTemplate ?? template), "as it is now")
       }),
       also: () => ({
         built: made.asked.filter(({ _tag }) => _tag === "Build").length,
@@ -286,7 +300,65 @@ const failing: PackerScripted.Script = {
   when: ({ _tag }) => (_tag === "Ends" ? failure : Effect.void)
 }
 
+const panic = new ProvisionError({ reason: "packer-crashed", message: "it panicked", hint: "" })
+
 const noSecret = { secrets: [], variables: [], values: {} }
+
+/**
+ * A build whose Packer waits for a port, which is free once the first supervisor was stopped before so many writes. That
+ * one goes on while the second one follows the build: how it ended, and whether its end was decided when it stopped.
+ */
+const withoutPort = (writes: number) =>
+  Effect.gen(function* () {
+    let port: string | undefined = "5900"
+    let made: World
+    const free = yield* Deferred.make<void>()
+    const folder = HostPath(`/elsewhere/home/jobs/${id(1)}/1/build`)
+    const isEnded = Effect.suspend(() =>
+      Effect.map(made.host.jobStatus(folder), ({ _tag }) => _tag === "Interrupted")
+    )
+    const ended = Effect.repeat(isEnded, { until: (yes) => yes, schedule: Schedule.spaced("1 second") })
+    made = yield* buildWorld({
+      script: {
+        ...script,
+        when: ({ _tag }) =>
+          _tag === "Said"
+            ? Effect.raceFirst(Deferred.await(free), Effect.zipRight(Effect.orDie(ended), failure))
+            : Effect.void
+      },
+      waitsFor: () => port
+    })
+    const stop = yield* stopBehind(writes)
+    const first = yield* Effect.fork(made.superviseAndStop(1, 1, stop))
+    yield* Effect.raceFirst(Fiber.await(first), stop.reached)
+    const decided = (yield* made.store.steps(id(1), 1)).some(({ key }) => key === "verdict")
+    port = undefined
+    made.dead.add(1)
+    const second = yield* Effect.fork(made.supervise(1, 2))
+    yield* Effect.sleep("5 seconds")
+    yield* stop.goOn
+    yield* Fiber.await(first)
+    yield* Effect.sleep("5 seconds")
+    yield* Deferred.succeed(free, undefined)
+    yield* Fiber.join(second)
+    const { failure: why, state } = yield* made.get(1)
+    return { through: stop.at() === "nothing", decided, state, reason: why?.reason }
+  }).pipe(Effect.scoped)
+
+it.live(
+  "a supervisor that was stopped goes on while another one follows the build, and ends it only where that was decided",
+  () =>
+    Effect.gen(function* () {
+      const all: Array<Effect.Effect.Success<ReturnType<typeof withoutPort>>> = []
+      while (all.at(-1)?.through !== true) all.push(yield* withoutPort(all.length))
+      expect(all.map(({ reason, state }) => [state, reason])).toEqual(
+        all.map(({ decided }) => (decided ? ["failed", "port-taken"] : ["ready", undefined]))
+      )
+      expect(all.filter(({ decided }) => decided).length).toBeGreaterThan(1)
+      expect(all.filter(({ decided }) => !decided).length).toBeGreaterThan(10)
+    }).pipe(inVirtualTime, Effect.provide(platform)),
+  120_000
+)
 
 describe("a supervisor that was stopped before a write, and goes on behind another's end", () => {
   stays("changes nothing of a build", buildScene({}), { state: "ready", also: { built: 1, ran: 1 } }, 60)
@@ -329,6 +401,36 @@ describe("a supervisor that was stopped before a write, and goes on behind anoth
       inputs: { on_error: "keep", format: "as-built" }
     }),
     { state: "failed", failure: { reason: "provisioner-failed" } },
+    30
+  )
+
+  stays(
+    "changes nothing of a build whose crash.log is kept",
+    buildScene({
+      ...noSecret,
+      script: {
+        ...PackerScripted.building({ qemu: {} }),
+        files: { "crash.log": "panic: it went wrong" },
+        when: ({ _tag }) => (_tag === "Ends" ? panic : Effect.void)
+      },
+      program: ({ args, program }, { host, print }) => {
+        const file = HostPath(args.at(-1) ?? "")
+        return program === "cat"
+          ? Effect.flatMap(host.info(file), (info) =>
+              info === undefined ? Effect.succeed(1) : Effect.as(print("panic: it went wrong"), 0)
+            )
+          : program === "rm"
+            ? Effect.as(host.remove(file), 0)
+            : undefined
+      },
+      inputs: { format: "as-built" },
+      // The next build may panic, too.
+      nextInTemplate: "crash.log"
+    }),
+    {
+      state: "failed",
+      failure: { reason: "packer-crashed", hint: expect.stringContaining("is kept, redacted") }
+    },
     30
   )
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
@@ -12,6 +13,7 @@ import { guard } from "../../../src/extensions/vm-packer/guard.js"
 import { Host } from "../../../src/Host.js"
 import { Packer, type PackerEvent } from "../../../src/Packer.js"
 import { Reporter } from "../../../src/Reporter.js"
+import { StoreError } from "../../../src/SandboxStore.js"
 import { Steps } from "../../../src/Steps.js"
 
 const folder = HostPath("/jobs/build")
@@ -30,7 +32,9 @@ const guarding = (machines: ReadonlyArray<string>, freeDisk: number | null = nul
       stopped: 0,
       /** The grace of each stop, in seconds. */
       graces: [] as Array<number>,
-      warnings: [] as Array<string>
+      warnings: [] as Array<string>,
+      /** Why nothing can be journaled any more. */
+      store: undefined as StoreError["reason"] | undefined
     }
     const journal = new Map<string, unknown>()
     const services = Layer.mergeAll(
@@ -67,7 +71,13 @@ const guarding = (machines: ReadonlyArray<string>, freeDisk: number | null = nul
         step: <A, I, E, R>(key: string, _: Schema.Schema<A, I>, effect: Effect.Effect<A, E, R>) =>
           journal.has(key)
             ? Effect.succeed(journal.get(key) as A)
-            : Effect.tap(effect, (value) => Effect.sync(() => journal.set(key, value)))
+            : Effect.tap(effect, (value) =>
+                world.store === undefined
+                  ? Effect.sync(() => journal.set(key, value))
+                  : new StoreError({ reason: world.store, message: "no", hint: "" })
+              ),
+        kept: <A, I>(key: string, _: Schema.Schema<A, I>) =>
+          Effect.sync(() => Option.fromNullable(journal.get(key) as A | undefined))
       })
     )
     const start = Effect.provide(
@@ -75,13 +85,14 @@ const guarding = (machines: ReadonlyArray<string>, freeDisk: number | null = nul
       services
     )
     const made = yield* start
-    yield* Effect.fork(made.watch)
+    const watching = yield* Effect.fork(made.watch)
     const saw = (...events: ReadonlyArray<PackerEvent>) =>
       made.saw([{ end: 0, complete: true, events, overall: undefined }])
     const error = new ProvisionError({ reason: "build-failed", message: "told to stop", hint: "" })
     return {
       world,
       start,
+      watching,
       enters: (build: string, phase: PhaseName) => saw({ _tag: "Phase", time: 0, build, phase }),
       prints: (build: string, text: string) => saw({ _tag: "Line", time: 0, build, stream: "say", text }),
       ends: (build: string) => saw({ _tag: "BuildFinished", time: 0, build }),
@@ -429,3 +440,48 @@ it.effect("whoever takes over knows that the machine was seen", () =>
     yield* Fiber.interrupt(fiber)
   })
 )
+
+describe("what is decided", () => {
+  it.effect("is decided by who holds the lease: another one stops nothing", () =>
+    Effect.gen(function* () {
+      const { passes, watching, world } = yield* guarding(["qemu"])
+      world.port = "5900"
+      yield* passes(10)
+      world.store = "lease-lost"
+      yield* passes(60)
+      expect(world.stopped).toBe(0)
+      expect(yield* Effect.flip(Fiber.join(watching))).toMatchObject({ reason: "lease-lost" })
+    })
+  )
+
+  it.effect("is carried out by whoever takes over, also where all is well by then", () =>
+    Effect.gen(function* () {
+      const { error, explained, passes, start, world } = yield* guarding(["qemu"])
+      world.port = "5900"
+      yield* passes(60)
+      expect(world.stopped).toBe(1)
+      world.port = undefined
+      const next = yield* start
+      yield* Effect.fork(next.watch)
+      yield* passes(60)
+      expect(world.stopped).toBe(2)
+      expect(yield* Effect.flip(next.explain(error))).toEqual(yield* explained())
+      expect(yield* explained()).toMatchObject({ reason: "port-taken" })
+    })
+  )
+
+  it.effect("waits for a database that is locked, and not for a disk that is full", () =>
+    Effect.gen(function* () {
+      const { explained, passes, world } = yield* guarding(["qemu"])
+      yield* passes(10)
+      world.port = "5900"
+      world.store = "busy"
+      yield* passes(60)
+      expect(world.stopped).toBe(0)
+      world.store = "not-writable"
+      yield* passes(4)
+      expect(world.stopped).toBe(1)
+      expect(yield* explained()).toMatchObject({ reason: "port-taken" })
+    })
+  )
+})
