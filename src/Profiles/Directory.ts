@@ -20,9 +20,13 @@ interface Found {
   readonly origin: string
   readonly raw: () => Raw
   readonly id: () => string
-  /** False only of an id that it hardly has: one that is not written in it as it is. */
+  /** False only of an id that it hardly has: one that it does not say on one line, as it is. */
   readonly mayBe: (id: string) => boolean
 }
+
+/** Whether a line of a document looks as if it said its id. */
+const isCalled = (text: string, id: string): boolean =>
+  text.split("\n").some((line) => line.includes(id) && /\bid\b/.test(line))
 
 /** Those that have the id, the first that was found first. */
 const called = (found: ReadonlyArray<Found>, id: string): ReadonlyArray<Found> => {
@@ -61,7 +65,7 @@ export const layer = Layer.effect(
             const written = Either.getOrUndefined(raw())?.keys.id
             return typeof written === "string" ? written : byName
           },
-          mayBe: (id) => id === byName || (Either.isRight(text) && text.right.includes(id))
+          mayBe: (id) => id === byName || (Either.isRight(text) && isCalled(text.right, id))
         }
       }).pipe(Effect.provideService(FileSystem.FileSystem, fs))
 
@@ -79,12 +83,14 @@ export const layer = Layer.effect(
                 (there) => (there ? [inner] : [])
               )
         })
-        return yield* Effect.forEach(files.flat(), (file) => find(file, origin))
+        return yield* Effect.forEach(files.flat(), (file) => find(file, origin), { concurrency: "unbounded" })
       })
 
     // Read when it is asked for: most commands have no use for profiles.
     const findAll = Effect.map(
-      Effect.forEach(profileFolders, ({ origin, path: folder }) => inFolder(folder, origin)),
+      Effect.forEach(profileFolders, ({ origin, path: folder }) => inFolder(folder, origin), {
+        concurrency: "unbounded"
+      }),
       (found) => found.flat()
     )
 

@@ -48,7 +48,7 @@ export const planOf = Effect.fn("Sandboxes.plan")(function* (request: CreateRequ
   const profiles = yield* Profiles
   const { hosts } = yield* Settings
   const { tells } = yield* StateHub
-  const profile = yield* profiles.get(request.profile)
+  const profile = typeof request.profile === "string" ? yield* profiles.get(request.profile) : request.profile
   const { document } = profile
   const { elsewhere, extension, inputs, mode, name, problems } = yield* ProfileMode.find(
     profile,

@@ -3,10 +3,12 @@ import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type { UsageError } from "../domain/Errors.js"
 import type { GivenInputs } from "../domain/Input.js"
+import type { Profile } from "../domain/Profile.js"
 
 /** What is asked for. `environment` is where `env:NAME` and inputs with `env` are read from. */
 export interface CreateRequest {
-  readonly profile: string
+  /** Its id, or the profile itself. */
+  readonly profile: string | Profile
   readonly inputs: GivenInputs
   readonly mode?: string
   readonly name?: string

@@ -102,9 +102,11 @@ export const create = Command.make(
       const inFile = inputsFile === undefined ? {} : yield* readInputsFile(inputsFile)
       // It says the same as -i mode=…, which would win over the file, too.
       const { mode: _, ...withoutMode } = inFile
+      const given = over(mode === undefined ? inFile : withoutMode, yield* parseInputs(inputs))
+      const found = yield* profiles.get(profile)
       const request = {
-        profile,
-        inputs: over(mode === undefined ? inFile : withoutMode, yield* parseInputs(inputs)),
+        profile: found,
+        inputs: given,
         environment: process.env,
         workingDirectory: process.cwd(),
         detach,
@@ -117,7 +119,7 @@ export const create = Command.make(
         ...(task === undefined ? {} : { task }),
         ...(lockTimeoutSeconds === undefined ? {} : { lockTimeoutSeconds })
       }
-      yield* warnOfShadows(yield* profiles.get(profile))
+      yield* warnOfShadows(found)
       if (dryRun) return yield* printOne(output, plans, yield* manager.plan(request))
       yield* warnOfHub
       const sandbox = yield* manager.create(request)
