@@ -5,20 +5,26 @@ import { type HostError, Hosts } from "./Host.js"
 
 const local = Effect.flatMap(Hosts, (hosts) => hosts.get({ host: "local" }))
 
-/** Runs a shell program with the project's folder as its first argument; nothing where it fails or cannot be run. */
-const ask = (program: string, folder: string): Effect.Effect<string, HostError, Hosts> =>
+/** What a program prints of the project's folder; nothing where it fails or cannot be run. */
+const said = (
+  folder: string,
+  program: string,
+  args: (folder: string) => ReadonlyArray<string>
+): Effect.Effect<string, HostError, Hosts> =>
   Effect.gen(function* () {
     const host = yield* local
-    const { exitCode, stdout } = yield* host
-      .run({ program: "sh", args: ["-c", program, "sandboxer-project", yield* host.place(folder)] })
-      .pipe(
-        Effect.catchIf(
-          ({ reason }) => reason === "program-missing",
-          () => Effect.succeed({ exitCode: 127, stdout: "", stderr: "" })
-        )
+    const { exitCode, stdout } = yield* host.run({ program, args: args(yield* host.place(folder)) }).pipe(
+      Effect.catchIf(
+        ({ reason }) => reason === "program-missing",
+        () => Effect.succeed({ exitCode: 127, stdout: "", stderr: "" })
       )
+    )
     return exitCode === 0 ? stdout : ""
   })
+
+/** The same of a shell program, which has the folder as its first argument. */
+const ask = (program: string, folder: string) =>
+  said(folder, "sh", (placed) => ["-c", program, "sandboxer-project", placed])
 
 // Of this folder alone, where the repository is a larger one. A pager, a driver for differences or a prompt would be
 // somebody's program, and make the digest another one.
@@ -35,8 +41,8 @@ const sha256OfNothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991
 
 /** What git says of a project; null without git, or where the folder is in no repository. */
 export const revision = (folder: string): Effect.Effect<Revision | null, HostError, Hosts> =>
-  Effect.map(ask(revisionProgram, folder), (said) => {
-    const [, commit, digest] = /^([0-9a-f]{40,64})\n([0-9a-f]{64}) /.exec(said) ?? []
+  Effect.map(ask(revisionProgram, folder), (printed) => {
+    const [, commit, digest] = /^([0-9a-f]{40,64})\n([0-9a-f]{64}) /.exec(printed) ?? []
     if (commit === undefined || digest === undefined) return null
     const dirty = digest !== sha256OfNothing
     return { commit, dirty, differenceSha256: dirty ? digest : null }
@@ -53,8 +59,14 @@ find . -name .git -prune -o -type l -exec realpath -mz -- {} +
 
 /** Symbolic links of a project that lead out of it, by their names relative to it. */
 export const linksOut = (folder: string): Effect.Effect<ReadonlyArray<string>, HostError, Hosts> =>
-  Effect.map(ask(linksProgram, folder), (said) => {
-    const [root = "", ...items] = said.split("\0")
+  Effect.gen(function* () {
+    // Most have none, which one program tells.
+    const any = yield* said(folder, "find", (placed) => [
+      `${placed}/`,
+      ...["-name", ".git", "-prune", "-o", "-type", "l", "-print", "-quit"]
+    ])
+    if (any === "") return []
+    const [root = "", ...items] = (yield* ask(linksProgram, folder)).split("\0")
     const end = items.indexOf("")
     const names = items.slice(0, Math.max(0, end))
     const targets = items.slice(end + 1)
