@@ -2,12 +2,12 @@
  * The same faults against `packer build` alone, as people run it: what is left running, what is left lying, and whether
  * the image comes all the same.
  */
-import { spawn } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { secret, template } from "./builds.js"
-import { pause } from "./lab.js"
+import { pause, root } from "./lab.js"
 import { kill, processesWith } from "./processes.js"
 
 /**
@@ -24,7 +24,7 @@ export const bareFaults = {
   "kill -9 of the group": ({ pid }) => kill(-pid, "SIGKILL"),
   "kill -9 of the machine, or of what Packer runs": ({ processes }) => {
     for (const { command, pid } of processes()) {
-      if (/packer-shell|plugin/.test(command)) kill(pid, "SIGKILL")
+      if (/packer-shell|plugin|^qemu-system/.test(command)) kill(pid, "SIGKILL")
     }
   },
   "SIGTERM to the command": ({ pid }) => kill(pid, "SIGTERM"),
@@ -34,24 +34,68 @@ export const bareFaults = {
   }
 }
 
+const tinyLinux = join(root, "profiles/tiny-linux")
+
+/**
+ * The disk that the machine begins with, made once.
+ * @type {string | undefined}
+ */
+let base
+const baseImage = () => {
+  if (base === undefined) {
+    const folder = mkdtempSync(join(tmpdir(), "sandboxer-chaos-base-"))
+    process.once("exit", () => rmSync(folder, { recursive: true, force: true }))
+    execFileSync(join(tinyLinux, "make-base.sh"), { cwd: folder, stdio: "ignore" })
+    base = join(folder, "base.qcow2")
+  }
+  return base
+}
+
+/**
+ * What Packer is to build, in a folder of its own, and when it is hit: seconds behind its start.
+ * @typedef {object} BareBuild
+ * @property {readonly [from: number, to: number]} between
+ * @property {(folder: string) => { readonly file: string, readonly variables: Readonly<Record<string, string>> }} of
+ */
+
+/** @type {Readonly<Partial<Record<import("./builds.js").Kind, BareBuild>>>} */
+export const bareBuilds = {
+  quick: {
+    between: [0.3, 2.3],
+    of: (folder) => {
+      const file = join(folder, "quick.json")
+      writeFileSync(file, JSON.stringify(template(join(folder, "runs"))))
+      return { file, variables: { vm_name: "quick", token: secret } }
+    }
+  },
+  machine: {
+    between: [1, 12],
+    of: () => ({
+      file: join(tinyLinux, "tiny-linux.json"),
+      variables: { vm_name: "machine", base_image: baseImage() }
+    })
+  }
+}
+
 /**
  * @param {(bare: Bare) => void} strike
+ * @param {BareBuild} build
  * @param {number} at seconds behind its start
  * @returns {Promise<{ readonly made: boolean, readonly orphans: number, readonly left: number }>}
  */
-export const playBare = async (strike, at) => {
+export const playBare = async (strike, build, at) => {
   const folder = mkdtempSync(join(tmpdir(), "sandboxer-chaos-bare-"))
   const tmp = join(folder, "tmp")
   mkdirSync(tmp)
-  const file = join(folder, "quick.json")
-  writeFileSync(file, JSON.stringify(template(join(folder, "runs"))))
+  const output = join(folder, "output")
+  const { file, variables } = build.of(folder)
   const cookie = `CHAOS_BARE=${folder}`
   const processes = () => processesWith(cookie)
   try {
-    const variables = { vm_name: "quick", output_directory: join(folder, "output"), token: secret }
+    const given = Object.entries({ ...variables, output_directory: output })
     const child = spawn(
       "packer",
-      ["build", ...Object.entries(variables).flatMap(([name, value]) => ["-var", `${name}=${value}`]), file],
+      ["build", ...given.flatMap(([name, value]) => ["-var", `${name}=${value}`]), file],
       {
         cwd: folder,
         detached: true,
@@ -64,7 +108,6 @@ export const playBare = async (strike, at) => {
     strike({ pid: child.pid ?? 0, processes })
     const exitCode = await ended
     await pause(0.5)
-    const output = join(folder, "output")
     const images = existsSync(output) ? readdirSync(output).length : 0
     const made = exitCode === 0 && images > 0
     return {

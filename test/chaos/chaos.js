@@ -6,7 +6,7 @@
  *   make chaos N=20 SEED=7  others; a round says its own seed, and `ROUND=N` runs that one alone
  */
 import { parseArgs } from "node:util"
-import { bareFaults, playBare } from "./bare.js"
+import { bareBuilds, bareFaults, playBare } from "./bare.js"
 import { builds } from "./builds.js"
 import { faults } from "./faults.js"
 import { check } from "./invariants.js"
@@ -65,7 +65,7 @@ const faultOf = (round) => {
   return fault
 }
 
-/** @type {Map<string, { kind: string, name: string, rounds: number, states: Map<string, number>, broken: number }>} */
+/** @type {Map<string, { kind: import("./builds.js").Kind, name: string, rounds: number, states: Map<string, number>, broken: number }>} */
 const table = new Map()
 let failures = 0
 
@@ -118,32 +118,33 @@ const play = async (number) => {
 if (values.round !== "") await play(Number(values.round))
 else for (let number = 1; number <= rounds; number++) await play(number)
 
+/** @param {{ readonly name: string, readonly kind: string, readonly times: number }} row */
+const label = ({ kind, name, times }) => `${name.padEnd(58)} ${kind.padEnd(7)} ${String(times).padStart(3)}`
+
 process.stdout.write("\n")
 const order = faults.map(({ name }) => name)
 const rows = [...table.values()].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
 for (const { broken, kind, name, rounds: times, states } of rows) {
   const all = [...states].map(([state, count]) => `${state} ${count}`).join(", ")
-  process.stdout.write(
-    `${name.padEnd(58)} ${kind.padEnd(7)} ${String(times).padStart(3)}  ${all}; ${broken} broken\n`
-  )
+  process.stdout.write(`${label({ name, kind, times })}  ${all}; ${broken} broken\n`)
 }
 
 if (values.bare) {
   process.stdout.write("\nthe same against packer build alone\n")
-  for (const [name, strike] of Object.entries(bareFaults)) {
-    const times = rows.reduce((sum, row) => sum + (row.name === name ? row.rounds : 0), 0)
+  for (const { kind, name, rounds: times } of rows) {
+    const strike = bareFaults[name]
+    const build = bareBuilds[kind]
+    if (strike === undefined || build === undefined) continue
     const sums = { made: 0, orphans: 0, left: 0 }
     for (let number = 1; number <= times; number++) {
-      const { left, made, orphans } = await playBare(
-        strike,
-        randomFrom(seed * 1_000_003 + number).between(0.3, 2.3)
-      )
+      const at = randomFrom(seed * 1_000_003 + number).between(...build.between)
+      const { left, made, orphans } = await playBare(strike, build, at)
       sums.made += made ? 1 : 0
       sums.orphans += orphans
       sums.left += left
     }
     process.stdout.write(
-      `${name.padEnd(60)} ${String(times).padStart(3)}  image made ${sums.made}, processes left ${sums.orphans}, files left ${sums.left}\n`
+      `${label({ name, kind, times })}  image made ${sums.made}, processes left ${sums.orphans}, files left ${sums.left}\n`
     )
   }
 }
