@@ -104,15 +104,18 @@ const patience = Schedule.exponential("2 millis", 1.5).pipe(
   Schedule.upTo("30 seconds")
 )
 
+const mostPrepared = 200
+
 /**
  * The connection of a database that is open; it waits for the lock in its fiber. To run a statement again is safe in a
  * transaction too: there only its `BEGIN IMMEDIATE` meets the lock of another.
  */
 const connect = (database: BetterSqlite3.Database): Connection => {
-  // As many as the program has statements.
   const prepared = new Map<string, BetterSqlite3.Statement>()
   const prepare = (text: string) => {
     const known = prepared.get(text) ?? database.prepare(text)
+    // One that lists values is another one for each number of them.
+    if (prepared.size >= mostPrepared) prepared.clear()
     prepared.set(text, known)
     return known
   }
