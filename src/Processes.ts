@@ -1,6 +1,7 @@
 /** Child processes: the one module that starts any. */
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process"
 import { existsSync } from "node:fs"
+import { Socket } from "node:net"
 import { constants } from "node:os"
 import type { Readable } from "node:stream"
 import * as Duration from "effect/Duration"
@@ -121,18 +122,26 @@ export interface PipedProcess {
 
 const tailLength = 4096
 
-/** What a child prints, to its end, of which the first MiB is kept; the last bytes too, where they are asked for. */
-const collect = (readable: Readable | null, last = 0) => {
+/** What a child prints, of which the first MiB is kept; the last bytes too, where they are asked for. */
+const collect = (readable: Readable | null, last = 0, look = (_: Buffer) => {}) => {
   const chunks: Array<Buffer> = []
   let size = 0
   let tail = Buffer.alloc(0)
   // Read to the end whatever is kept: a child whose output nobody reads stops.
-  readable?.on("data", (chunk: Buffer) => {
+  const take = (chunk: Buffer) => {
     if (size < kept) chunks.push(chunk.subarray(0, kept - size))
     size += chunk.length
-    if (last > 0) tail = Buffer.concat([tail, chunk]).subarray(-last)
-  })
-  return { all: () => Buffer.concat(chunks), tail: () => tail.toString("utf8") }
+    if (last === 0) return
+    tail = Buffer.concat([tail, chunk])
+    look(tail)
+    tail = tail.subarray(-last)
+  }
+  readable?.on("data", take)
+  return {
+    all: () => Buffer.concat(chunks),
+    tail: () => tail.toString("utf8"),
+    leave: () => readable?.off("data", take)
+  }
 }
 
 /** The next piece; an async iterator of Node's could not be left while it waits. */
@@ -228,6 +237,79 @@ export const converse = (
       )
     )
     return end(child)
+  })
+
+/** What was printed up to the mark; where it was not found, because the child ended, `isWhole` is false. */
+export interface Exchange {
+  readonly isWhole: boolean
+  readonly stdout: Buffer
+  readonly stderr: string
+  /** The last characters of stderr. */
+  readonly tail: string
+}
+
+/** A child that is asked one thing after the other. While it is asked nothing it keeps no program from ending. */
+export interface Answering {
+  readonly lives: () => boolean
+  /** Writes `input`, and gives what is printed until both outputs have shown the mark. Interruption ends the child. */
+  readonly exchange: (input: string, mark: string) => Effect.Effect<Exchange>
+  /** Has it end, which it does by the end of its stdin. */
+  readonly leave: () => void
+}
+
+/** Starts a command that answers what it reads. */
+export const answering = (command: ProcessCommand): Effect.Effect<Answering, ProcessError> =>
+  started(command, { detached: true, stdio: ["pipe", "pipe", "pipe"] }, (child, resume) => {
+    let isClosed = false
+    child.once("close", () => {
+      isClosed = true
+    })
+    // What it thinks of its end it says by that.
+    child.stdin?.on("error", () => undefined)
+    const handles = [child, child.stdin, child.stdout, child.stderr].filter(
+      (one): one is ChildProcess | Socket => one === child || one instanceof Socket
+    )
+    const exchange: Answering["exchange"] = (input, mark) =>
+      Effect.async((answer) => {
+        const missing = new Set(["stdout", "stderr"])
+        const watched = (name: "stdout" | "stderr") =>
+          collect(child[name], tailLength, (tail) => {
+            if (!tail.includes(`\n${mark}\n`)) return
+            missing.delete(name)
+            if (missing.size === 0) finish()
+          })
+        const finish = () => {
+          child.off("close", finish)
+          stdout.leave()
+          stderr.leave()
+          for (const handle of handles) handle.unref()
+          answer(
+            Effect.succeed({
+              isWhole: missing.size === 0,
+              stdout: stdout.all(),
+              stderr: stderr.all().toString("utf8"),
+              tail: stderr.tail()
+            })
+          )
+        }
+        const stdout = watched("stdout")
+        const stderr = watched("stderr")
+        if (isClosed) return finish()
+        for (const handle of handles) handle.ref()
+        child.once("close", finish)
+        child.stdin?.write(input)
+        return end(child)
+      })
+    child.once("spawn", () =>
+      resume(
+        Effect.succeed({
+          lives: () => child.exitCode === null && child.signalCode === null,
+          exchange,
+          leave: () => void child.stdin?.end()
+        })
+      )
+    )
+    return undefined
   })
 
 /**

@@ -16,6 +16,7 @@ import { installHint } from "../domain/Programs.js"
 import { HostError } from "../Host.js"
 import * as Processes from "../Processes.js"
 import { connectError, fileError, linkLost } from "./SshErrors.js"
+import * as Loop from "./SshLoop.js"
 import { connecting, parseConfiguration, type SshTarget, sharing, where } from "./SshOptions.js"
 import * as Shell from "./SshShell.js"
 
@@ -55,6 +56,8 @@ export interface Question {
   readonly input?: string
   /** Whether its stdin stays open for as long as we are there, so that it can tell when we are not. */
   readonly held?: boolean
+  /** Whether it has a shell of its own: what it leaves behind may print into the next one's answer. */
+  readonly lone?: boolean
 }
 
 /** A program that runs there, to be read while it does. */
@@ -146,7 +149,10 @@ export const make = (name: string, home: string, connection: Connection): Link =
   const knownFile = `${target.socket}.json`
   const fail = Effect.mapError(processError(name))
   const ssh = (args: ReadonlyArray<string>): Processes.ProcessCommand => ({ program: "ssh", args })
-  const words = (options: ReadonlyArray<string>) => [...options, "-T", "--", connection.host, Shell.bootstrap]
+  const words = (options: ReadonlyArray<string>, line = Shell.bootstrap) => [
+    ...options,
+    ...["-T", "--", connection.host, line]
+  ]
   // One that was made already, by whichever process.
   let known: Known | undefined
   let reached = false
@@ -209,13 +215,16 @@ export const make = (name: string, home: string, connection: Connection): Link =
       }
     })
 
+  const answered = (printed: { readonly stdout: Buffer; readonly stderr: string; readonly tail: string }) => {
+    const start = Shell.afterBegin()
+    const stdout = Buffer.from(start.take(printed.stdout))
+    const { exitCode, stderr } = Shell.parseEnd(printed.stderr, printed.tail)
+    return { begun: start.begun(), exitCode, stdout, stderr, said: printed.stderr }
+  }
   const answer = (options: ReadonlyArray<string>, question: Question) =>
-    Effect.map(fail(Processes.converse(ssh(words(options)), input(question))), (result) => {
-      const start = Shell.afterBegin()
-      const stdout = Buffer.from(start.take(result.stdout))
-      const { exitCode, stderr } = Shell.parseEnd(result.stderr, result.tail)
-      return { begun: start.begun(), exitCode, stdout, stderr, said: result.stderr }
-    })
+    Effect.map(fail(Processes.converse(ssh(words(options)), input(question))), answered)
+  const askLoop = Loop.make(Processes.answering(ssh(words(sharing(target), Shell.loop))))
+  const answerByLoop = (question: Question) => Effect.map(fail(askLoop(question)), answered)
 
   const connectNow = Effect.gen(function* () {
     yield* privateFolder(name, dirname(target.socket))
@@ -284,11 +293,12 @@ export const make = (name: string, home: string, connection: Connection): Link =
 
   /** Which options to use now: the shared connection's where it can be had. */
   const begin = <A extends { readonly begun: boolean; readonly exitCode: number | undefined }>(
-    attempt: (options: ReadonlyArray<string>) => Effect.Effect<A, HostError>
+    attempt: (options: ReadonlyArray<string>) => Effect.Effect<A, HostError>,
+    firstAttempt = attempt(sharing(target))
   ) =>
     Effect.gen(function* () {
       yield* connect
-      const first = yield* attempt(sharing(target))
+      const first = yield* firstAttempt
       if (first.begun) return first
       known = undefined
       yield* connect
@@ -298,7 +308,10 @@ export const make = (name: string, home: string, connection: Connection): Link =
 
   const ask: Link["ask"] = (question, { again = true } = {}) =>
     Effect.flatMap(
-      begin((options) => answer(options, question)),
+      begin(
+        (options) => answer(options, question),
+        question.input === undefined && question.lone !== true ? answerByLoop(question) : undefined
+      ),
       ({ exitCode, stderr, stdout }) => {
         if (exitCode !== undefined) return Effect.succeed({ exitCode, stdout, stderr })
         lost()

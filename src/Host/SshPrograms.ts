@@ -33,6 +33,7 @@ exec 3<&-
 wait "$sbx_pid"
 sbx_code=$?
 kill "$sbx_watch" 2>/dev/null
+wait "$sbx_watch" 2>/dev/null
 exit "$sbx_code"
 `
 

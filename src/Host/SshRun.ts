@@ -50,7 +50,13 @@ export const make = (link: Link, home: HostPath): Pick<HostShape, "run" | "inter
       Effect.flatMap(
         // Where the connection was lost, nobody knows how far it came.
         link.ask(
-          { program: `${exports}${Programs.run}`, args: [cwd ?? ".", program, ...args], held: true },
+          {
+            program: `${exports}${Programs.run}`,
+            args: [cwd ?? ".", program, ...args],
+            held: true,
+            // What is no program of ours may start what goes on.
+            lone: command.program !== "sh"
+          },
           { again: false }
         ),
         ({ exitCode, stderr, stdout }) =>

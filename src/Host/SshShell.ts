@@ -10,21 +10,34 @@ const begin = "sandboxer-begin\n"
 /** Ends it, with its exit code: by this the end of the program is told from that of the connection. */
 const end = "\nsandboxer-end "
 
+const newline = ['sbx_n=$(printf "\\nx")', `sbx_n=\${sbx_n%x}`]
+const readLines = [
+  "sbx_s=",
+  'while [ "$sbx_c" -gt 0 ]; do IFS= read -r sbx_l || exit 97; sbx_s=$sbx_s$sbx_l$sbx_n sbx_c=$((sbx_c-1)); done'
+]
+
 /** Reads the number of the program's lines and these lines, and runs them; what follows on stdin is theirs. */
 export const bootstrap = `exec /bin/sh -c '${[
-  'sbx_n=$(printf "\\nx")',
-  `sbx_n=\${sbx_n%x}`,
-  "sbx_s=",
+  ...newline,
   "IFS= read -r sbx_c || exit 97",
-  'while [ "$sbx_c" -gt 0 ]; do IFS= read -r sbx_l || exit 97; sbx_s=$sbx_s$sbx_l$sbx_n sbx_c=$((sbx_c-1)); done',
+  ...readLines,
   'eval "$sbx_s"'
+].join("; ")}'`
+
+/** The same for one program after the other, until stdin ends: behind each it prints the mark that came with it. */
+export const loop = `exec /bin/sh -c '${[
+  ...newline,
+  `while IFS=" " read -r sbx_c sbx_m; do ${readLines.join("; ")}`,
+  '(eval "$sbx_s")',
+  'printf "\\n%s\\n" "$sbx_m"',
+  'printf "\\n%s\\n" "$sbx_m" >&2; done'
 ].join("; ")}'`
 
 /** A word as sh reads it back, whatever is in it. */
 export const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`
 
-/** What is sent for a program: itself, its arguments being `$1` and so on. */
-export const program = (text: string, args: ReadonlyArray<string>): string => {
+/** What is sent for a program: itself, its arguments being `$1` and so on; the mark is for the loop. */
+export const program = (text: string, args: ReadonlyArray<string>, mark?: string): string => {
   const lines = [
     `printf '%s\\n' ${quote(begin.trim())}`,
     `trap 'sbx_c=$?; printf "\\nsandboxer-end %s\\n" "$sbx_c" >&2' EXIT`,
@@ -34,7 +47,7 @@ export const program = (text: string, args: ReadonlyArray<string>): string => {
   ]
     .join("\n")
     .split("\n")
-  return `${lines.length}\n${lines.join("\n")}\n`
+  return `${lines.length}${mark === undefined ? "" : ` ${mark}`}\n${lines.join("\n")}\n`
 }
 
 /** Takes away what came before the program began; `begun` tells whether it has. */

@@ -7,7 +7,7 @@ import { formatSize } from "../../domain/Units.js"
 import { Host } from "../../Host.js"
 import { Reporter } from "../../Reporter.js"
 import { Steps } from "../../Steps.js"
-import { type AttachPlan, opensWorkspace } from "./AttachPlan.js"
+import type { AttachPlan } from "./AttachPlan.js"
 
 /** A machine that answered: who one is there, and the versions of the tools that the receipt is to tell. */
 export const Machine = Schema.Struct({
@@ -50,16 +50,9 @@ export const reach = Effect.fn(function* (plan: AttachPlan) {
       ...(plan.project === null ? [] : ["rsync"]),
       ...(plan.collect.length === 0 ? [] : host.programs.files)
     ])
-    const [{ stdout }] = yield* Effect.all(
-      [
-        host.run(
-          { program: "sh", args: ["-c", program, "sandboxer-reach", ...needed, "--", ...plan.tools] },
-          { timeoutSeconds: longestAnswer }
-        ),
-        // What comes next has to have it: two errands in the time of one.
-        opensWorkspace(plan) ? steps.fence : Effect.void
-      ],
-      { concurrency: "unbounded" }
+    const { stdout } = yield* host.run(
+      { program: "sh", args: ["-c", program, "sandboxer-reach", ...needed, "--", ...plan.tools] },
+      { timeoutSeconds: longestAnswer }
     )
     const lines = stdout.split("\n")
     const missing = lines.flatMap((line) => /^missing (.*)$/.exec(line)?.[1] ?? [])
