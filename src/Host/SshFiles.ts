@@ -9,8 +9,9 @@ import { dirname, HostPath, join } from "../domain/HostPath.js"
 import { type FileInfo, HostError, type HostShape } from "../Host.js"
 import * as Rsync from "./Rsync.js"
 import { fileError } from "./SshErrors.js"
-import type { Link, Question } from "./SshLink.js"
+import type { Link } from "./SshLink.js"
 import { rsyncOver } from "./SshRsync.js"
+import type { Question } from "./SshShell.js"
 
 type Files = Pick<
   HostShape,

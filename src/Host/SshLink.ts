@@ -18,6 +18,7 @@ import * as Processes from "../Processes.js"
 import { connectError, fileError, linkLost } from "./SshErrors.js"
 import * as Loop from "./SshLoop.js"
 import { connecting, parseConfiguration, type SshTarget, sharing, where } from "./SshOptions.js"
+import type { Question } from "./SshShell.js"
 import * as Shell from "./SshShell.js"
 
 /** Socket names have at most 107 bytes, and ssh puts 17 behind one while it makes it. */
@@ -46,18 +47,6 @@ export interface Answer {
   readonly exitCode: number
   readonly stdout: Buffer
   readonly stderr: string
-}
-
-/** A program of sh for the other side, with its arguments. */
-export interface Question {
-  readonly program: string
-  readonly args: ReadonlyArray<string>
-  /** What it reads from its stdin. */
-  readonly input?: string
-  /** Whether its stdin stays open for as long as we are there, so that it can tell when we are not. */
-  readonly held?: boolean
-  /** Whether it has a shell of its own: what it leaves behind may print into the next one's answer. */
-  readonly lone?: boolean
 }
 
 /** A program that runs there, to be read while it does. */

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto"
 import * as Effect from "effect/Effect"
 import type * as Processes from "../Processes.js"
-import type { Question } from "./SshLink.js"
+import type { Question } from "./SshShell.js"
 import * as Shell from "./SshShell.js"
 
 /** How long it waits for the next question, in milliseconds: a server lets a connection have few sessions at once. */

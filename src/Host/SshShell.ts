@@ -5,6 +5,18 @@
  * sh read the program from stdin, so that nothing of it stands on a command line, where others could see it.
  */
 
+/** A program of sh for the other side, with its arguments. */
+export interface Question {
+  readonly program: string
+  readonly args: ReadonlyArray<string>
+  /** What it reads from its stdin. */
+  readonly input?: string
+  /** Whether its stdin stays open for as long as we are there, so that it can tell when we are not. */
+  readonly held?: boolean
+  /** Whether it has a shell of its own: what it leaves behind may print into the next one's answer. */
+  readonly lone?: boolean
+}
+
 /** Begins what a program prints: a login shell may have greeted before. */
 const begin = "sandboxer-begin\n"
 /** Ends it, with its exit code: by this the end of the program is told from that of the connection. */
