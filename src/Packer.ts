@@ -13,7 +13,7 @@ import type { JobRef } from "./Steps.js"
 
 export type { PackerEvent } from "./Packer/BuildEvents.js"
 export type { Inspection } from "./Packer/Inspect.js"
-export type { Version } from "./Packer/Version.js"
+export { Version } from "./Packer/Version.js"
 
 /** A template on the host: a file, or a folder of HCL2 files. `folder` is Packer's working directory. */
 export interface Template {

@@ -1,13 +1,15 @@
 import * as Order from "effect/Order"
+import * as Schema from "effect/Schema"
 import * as Wire from "./Wire.js"
 
 /** A version of Packer; `prerelease` as in `1.16.0-dev`. */
-export interface Version {
-  readonly major: number
-  readonly minor: number
-  readonly patch: number
-  readonly prerelease?: string
-}
+export const Version = Schema.Struct({
+  major: Schema.Int,
+  minor: Schema.Int,
+  patch: Schema.Int,
+  prerelease: Schema.optionalWith(Schema.String, { exact: true })
+})
+export type Version = typeof Version.Type
 
 /**
  * The version in what `packer version -machine-readable`, `packer version` or `packer --version` printed, or in a bare

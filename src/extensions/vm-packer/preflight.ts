@@ -3,17 +3,26 @@ import { ProvisionError } from "../../domain/Failure.js"
 import { installHint, lookFor, notOnPath } from "../../domain/Programs.js"
 import { formatSize } from "../../domain/Units.js"
 import { Host } from "../../Host.js"
-import { Packer } from "../../Packer.js"
+import { Packer, Version } from "../../Packer.js"
 import { Reporter } from "../../Reporter.js"
+import { Steps } from "../../Steps.js"
 import type { BuildPlan } from "./BuildPlan.js"
 import { refuseExisting } from "./images.js"
 
-/** Finds out before anything is made whether what is needed is there; gives Packer's version. */
+/**
+ * Finds out before anything is made whether what is needed is there; gives Packer's version. Journaled: by the time that
+ * somebody takes over, the build has what it needs, and has used some of it.
+ */
 export const preflight = Effect.fn(function* (plan: BuildPlan) {
+  const reporter = yield* Reporter
+  const steps = yield* Steps
+  yield* reporter.phase("preflight")
+  return yield* steps.step("preflight", Version, looked(plan))
+})
+
+const looked = Effect.fn(function* (plan: BuildPlan) {
   const host = yield* Host
   const packer = yield* Packer
-  const reporter = yield* Reporter
-  yield* reporter.phase("preflight")
   const version = yield* packer.version
   const needed = new Set([
     ...plan.requires.commands,

@@ -30,10 +30,12 @@ export const place = Effect.fn(function* (plan: BuildPlan) {
   return { folder, path: name === undefined ? folder : join(folder, name) }
 })
 
-/** Installs the template's plugins, where it asks for any. */
+/** Installs the template's plugins, where it asks for any; journaled, since a build that goes on has them. */
 export const init = Effect.fn(function* (plan: BuildPlan, version: Version, template: Template) {
   const packer = yield* Packer
-  if (plan.asksForPlugins) yield* packer.init(version, template)
+  const steps = yield* Steps
+  if (!plan.asksForPlugins) return
+  yield* steps.step("init", Schema.Null, Effect.as(packer.init(version, template), null))
 })
 
 // A JSON template's variables are texts.

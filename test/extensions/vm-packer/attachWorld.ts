@@ -29,6 +29,8 @@ export interface AttachOptions extends Partial<Pick<PlanRequest, "secrets" | "va
 const shell =
   (options: AttachOptions): HostMemory.Program =>
   (command, process) => {
+    // That there are links in the project.
+    if (command.program === "find") return Effect.as(process.print("link"), 0)
     const [, , name = "", ...args] = command.args
     switch (name) {
       case "sandboxer-reach": {

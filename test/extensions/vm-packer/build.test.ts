@@ -2,7 +2,9 @@ import { createHash } from "node:crypto"
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import { ProvisionError } from "../../../src/domain/Failure.js"
 import { HostPath, join } from "../../../src/domain/HostPath.js"
@@ -249,6 +251,27 @@ describe("before the build", () => {
       expect(asks.questions()).toEqual(["Version", "Init", "Inspect", "Validate", "Build", "Ends"])
       const doesNot = yield* build({ script: images })
       expect(doesNot.questions()).not.toContain("Init")
+    }).pipe(Effect.provide(platform))
+  )
+
+  it.scoped("what is needed is looked for once: whoever takes over has it, and has used some of it", () =>
+    Effect.gen(function* () {
+      const builds = yield* Deferred.make<void>()
+      const made = yield* buildWorld({
+        script: {
+          ...images,
+          when: ({ _tag }) =>
+            _tag === "Build" ? Effect.asVoid(Deferred.succeed(builds, undefined)) : Effect.void
+        },
+        template: ["demo.pkr.hcl", "packer {\n  required_plugins {\n  }\n}\n"]
+      })
+      const first = yield* Effect.fork(made.supervise(1, 1))
+      yield* Deferred.await(builds)
+      yield* Fiber.interrupt(first)
+      yield* made.supervise(1, 2)
+      expect((yield* made.get(1)).state).toBe("ready")
+      const once = ["Version", "Init", "Inspect", "Validate"]
+      expect(made.questions().filter((one) => once.includes(one))).toEqual(once)
     }).pipe(Effect.provide(platform))
   )
 
