@@ -174,6 +174,64 @@ describe("a command over SSH", () => {
     )
   )
 
+  /** Which shell there runs a command: the parent of the one that was made for it. */
+  const shellOf = (host: HostShape, wait = "") =>
+    Effect.map(
+      host.run({ program: "sh", args: ["-c", `${wait} cut -d " " -f 4 "/proc/$PPID/stat"`] }),
+      ({ stdout }) => Number(stdout)
+    )
+
+  it.live(
+    "shares a shell with the one that it follows, and with none at the same time; soon that is gone",
+    test((host) =>
+      Effect.gen(function* () {
+        const shell = yield* shellOf(host)
+        yield* host.makeFolder(at("made"))
+        expect(yield* shellOf(host)).toBe(shell)
+        const together = yield* Effect.all([shellOf(host, "sleep 0.2;"), shellOf(host, "sleep 0.2;")], {
+          concurrency: "unbounded"
+        })
+        expect(new Set(together).size).toBe(2)
+        for (const one of [shell, ...together]) yield* until("its end", () => !lives(one))
+        expect(yield* shellOf(host)).toBeGreaterThan(0)
+      })
+    )
+  )
+
+  it.live(
+    "is run again, or anew, where the shell that it was to have was lost or ended",
+    test((host) =>
+      Effect.gen(function* () {
+        const before = yield* shellOf(host)
+        yield* Effect.promise(() => sshd.cut())
+        const after = yield* shellOf(host)
+        expect(after).not.toBe(before)
+        const interrupted = yield* Effect.fork(shellOf(host, `touch ${at("begun")}; sleep 1000;`))
+        yield* until("its begin", () => fs.existsSync(at("begun")))
+        yield* Fiber.interrupt(interrupted)
+        yield* until("its end", () => !lives(after))
+        expect(yield* shellOf(host)).not.toBe(after)
+      })
+    )
+  )
+
+  it.live(
+    "leaves what goes on, and prints, to itself",
+    test((host) =>
+      Effect.gen(function* () {
+        fs.writeFileSync(at("daemon"), `#!/bin/sh\n(sleep 0.1; echo late; echo late >&2) &\necho early\n`, {
+          mode: 0o700
+        })
+        const [daemon, other] = yield* Effect.all([
+          host.run({ program: at("daemon"), args: [] }),
+          host.run({ program: "sh", args: ["-c", "sleep 0.3; echo other"] })
+        ])
+        expect(daemon).toMatchObject({ exitCode: 0, stdout: "early\nlate\n" })
+        expect(other).toEqual({ exitCode: 0, stdout: "other\n", stderr: "" })
+      })
+    )
+  )
+
   it.live("share one connection, and more of them than a server lets one have", () =>
     Effect.acquireUseRelease(
       Effect.promise(() => Sshd.start({ config: ["MaxSessions 2"] })),
