@@ -26,14 +26,19 @@ export const make = <E>(open: Effect.Effect<Processes.Answering, E>) => {
   }
 
   return ({ args, held = false, program }: Question) =>
-    Effect.gen(function* () {
-      const shell = take() ?? (yield* open)
-      const mark = randomBytes(12).toString("hex")
-      const text = held ? program : `exec </dev/null\n${program}`
-      const { isWhole, stderr, stdout, tail } = yield* shell.exchange(Shell.program(text, args, mark), mark)
-      if (isWhole) keep(shell)
-      // Of what is too long to be kept whole the mark is cut off.
-      const at = stdout.lastIndexOf(`\n${mark}\n`)
-      return { stdout: at === -1 ? stdout : stdout.subarray(0, at), stderr, tail }
-    })
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function* () {
+        const shell = take() ?? (yield* open)
+        const mark = randomBytes(12).toString("hex")
+        const text = held ? program : `exec </dev/null\n${program}`
+        const { isWhole, stderr, stdout, tail } = yield* Effect.onInterrupt(
+          restore(shell.exchange(Shell.program(text, args, mark), mark)),
+          () => Effect.sync(shell.leave)
+        )
+        if (isWhole) keep(shell)
+        // Of what is too long to be kept whole the mark is cut off.
+        const at = stdout.lastIndexOf(`\n${mark}\n`)
+        return { stdout: at === -1 ? stdout : stdout.subarray(0, at), stderr, tail }
+      })
+    )
 }
