@@ -1,4 +1,5 @@
 /** The manager: plans, creates, follows and ends sandboxes. */
+import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -44,7 +45,10 @@ export interface DestroyOptions {
 export interface SandboxesShape {
   /** What `create` would do and why; reads, and writes nothing. */
   readonly plan: (request: CreateRequest) => Effect.Effect<Plan, UsageError | NotFound>
-  /** Records a sandbox and sees to it that it is provisioned; gives the record without waiting for that. */
+  /**
+   * Records a sandbox and sees to it that it is provisioned; gives the record without waiting for that. What is recorded
+   * when it is interrupted is cancelled.
+   */
   readonly create: (
     request: CreateRequest
   ) => Effect.Effect<Sandbox, UsageError | NotFound | Conflict | StoreError>
@@ -220,6 +224,19 @@ export const layer = Layer.effect(
       return yield* get(id)
     })
 
+    /**
+     * Where an attempt was not recorded, its secrets go. One that was recorded when whoever asked for it left is cancelled:
+     * nobody else knows of it.
+     */
+    const takeBack = (id: SandboxId, attempt: number, left: boolean) =>
+      Effect.gen(function* () {
+        const sandbox = yield* store.get(id)
+        if (sandbox === undefined || sandbox.attempt < attempt) return yield* secrets.forget(id, attempt)
+        if (!left) return
+        yield* store.requestCancel(id)
+        yield* supervisors.start(id)
+      }).pipe(Effect.ignore)
+
     const retry = Effect.fn("Sandboxes.retry")(function* (id: SandboxId, request: RetryRequest) {
       const before = yield* get(id)
       const plan = yield* store.plan(id)
@@ -236,14 +253,16 @@ export const layer = Layer.effect(
       const attempt = before.attempt + 1
       const values = yield* Effect.provide(readSecrets(plan.secrets, request, {}), services)
       const forget = Effect.ignore(secrets.forget(id, attempt))
-      yield* secrets.put(id, attempt, values)
       const event: NewEvent = {
         identity: `${attempt}/requested`,
         type: "requested",
         message: `requested once more: attempt ${attempt}`,
         data: { attempt, logPath: before.logPath }
       }
-      const began = yield* Effect.onError(store.beginAttempt(id, attempt, event), () => forget)
+      const began = yield* secrets.put(id, attempt, values).pipe(
+        Effect.zipRight(store.beginAttempt(id, attempt, event)),
+        Effect.onError(() => takeBack(id, attempt, false))
+      )
       if (!began) {
         const { state } = yield* Effect.onError(get(id), () => forget)
         // Somebody else may have been quicker, and reads what is put there.
@@ -283,13 +302,14 @@ export const layer = Layer.effect(
         const { defaultName, inputs, plan } = yield* planOf(request)
         const values = yield* readSecrets(plan.secrets, request, inputs)
         const id = yield* newId
-        // Before the record: a supervisor that finds the record finds them too.
-        yield* secrets.put(id, 1, values)
         const recorded =
           request.name === undefined ? recordFree(plan, id, defaultName) : record(plan, id, request.name)
-        const sandbox = yield* Effect.onError(recorded, () => Effect.ignore(secrets.forget(id, 1)))
-        yield* supervisors.start(id, { here: plan.quick && request.detach !== true })
-        return sandbox
+        // Before the record: a supervisor that finds the record finds them too.
+        return yield* secrets.put(id, 1, values).pipe(
+          Effect.zipRight(recorded),
+          Effect.tap(() => supervisors.start(id, { here: plan.quick && request.detach !== true })),
+          Effect.onError((cause) => takeBack(id, 1, Cause.isInterrupted(cause)))
+        )
       }, Effect.provide(services)),
       list: store.list,
       find: (reference) =>

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
@@ -183,6 +184,33 @@ describe("create", () => {
       expect(ended.expiresAt).toEqual(DateTime.add(ended.readyAt!, { hours: 1 }))
       expect(ended.artifacts.map(({ name }) => name)).toEqual(["demo.raw"])
     })
+  )
+
+  it.scopedLive(
+    "that is left once there is a record cancels it, and keeps its secrets for the supervisor",
+    () =>
+      Effect.gen(function* () {
+        let starts = 0
+        const { request, sandboxes, secrets, store } = yield* begun(
+          Effect.void,
+          Layer.succeed(Supervisors, {
+            start: () => Effect.suspend(() => (starts++ === 0 ? Effect.never : Effect.void)),
+            ended: () => Effect.never
+          })
+        )
+        const creating = yield* Effect.fork(
+          sandboxes.create(request({ vm_name: "demo", password: "env:PASSWORD" }))
+        )
+        yield* Effect.repeat(
+          Effect.sync(() => starts),
+          { until: (times) => times > 0, schedule: Schedule.spaced("1 millis") }
+        )
+        yield* Fiber.interrupt(creating)
+        const { id } = yield* sandboxes.find("demo")
+        expect(yield* store.cancelRequested(id)).toBe(true)
+        expect(starts).toBe(2)
+        expect(Object.keys(yield* secrets.get(id, 1))).toEqual(["password"])
+      })
   )
 
   it.scopedLive("gives the next free name, unless one was asked for", () =>
