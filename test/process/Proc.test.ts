@@ -64,7 +64,10 @@ describe("a process", () => {
   it.scopedLive("that has ended is a zombie until somebody is told", () =>
     Effect.gen(function* () {
       const parent = yield* start({
-        ...sh("true & echo $! >child; exec sleep 1000"),
+        // It ends once its parent is no shell any more, which would be told.
+        ...sh(
+          `sh -c 'until [ "$(cat /proc/$PPID/comm)" = sleep ]; do :; done' & echo $! >child; exec sleep 1000`
+        ),
         env: { [mark]: folder }
       })
       const child = yield* written("child")
