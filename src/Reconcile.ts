@@ -5,7 +5,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { type HostPath, join } from "./domain/HostPath.js"
-import { hasEnded } from "./domain/Sandbox.js"
+import type { Placement } from "./domain/Placement.js"
+import { hasEnded, isLiving, type Sandbox } from "./domain/Sandbox.js"
 import { Holders } from "./Holders.js"
 import { type HostError, type HostShape, Hosts } from "./Host.js"
 import {
@@ -120,6 +121,26 @@ const jobs = Effect.fn(function* ({ folders, host, living }: Seen, { standing }:
   return [...processes, ...left.flat()]
 })
 
+interface PlacedOn {
+  readonly placement: Placement
+  /** Whether it is missed where it cannot be reached: a machine that somebody attached once may be gone. */
+  readonly isNeeded: boolean
+}
+
+/** Where sandboxes are, or were: how a machine is reached that no configuration names stands in the plan alone. */
+const machinesOf = Effect.fn(function* (sandboxes: ReadonlyArray<Sandbox>) {
+  const store = yield* SandboxStore
+  const machines = new Map<string, PlacedOn>([["local", { placement: { host: "local" }, isNeeded: true }]])
+  for (const { id, placement: recorded, state } of sandboxes) {
+    if (recorded.host === "local") continue
+    const placement: Placement = (yield* store.plan(id))?.placement ?? recorded
+    const key = JSON.stringify(placement)
+    const isNeeded = placement.connection === undefined || isLiving(state)
+    machines.set(key, { placement, isNeeded: isNeeded || machines.get(key)?.isNeeded === true })
+  }
+  return [...machines.values()]
+})
+
 /**
  * All that is not as it is recorded, with what mends each; it changes nothing itself. Where there is no database there
  * is nothing to compare with, and nothing is found.
@@ -135,16 +156,17 @@ export const examine: Effect.Effect<
   const store = yield* SandboxStore
   const { home } = yield* Settings
   if (!(yield* Effect.orElseSucceed(fs.exists(path.join(home, "sandboxer.db")), () => false))) return []
-  const placements = new Map(
-    (yield* store.list).map(({ placement }) => [JSON.stringify(placement), placement] as const)
-  )
-  const local = { host: "local" }
-  const reached = yield* Effect.forEach(
-    [local, ...[...placements.values()].filter(({ host }) => host !== local.host)],
-    (placement) => Effect.either(Effect.flatMap(hosts.get(placement), look)),
+  const machines = yield* machinesOf(yield* store.list)
+  const looked = yield* Effect.forEach(
+    machines,
+    ({ isNeeded, placement }) =>
+      Effect.map(Effect.either(Effect.flatMap(hosts.get(placement), look)), (seen) => ({ isNeeded, seen })),
     { concurrency: "unbounded" }
   )
-  const lost = reached.flatMap((one) => (one._tag === "Left" ? [telling("host", one.left.message)] : []))
+  const reached = looked.map(({ seen }) => seen)
+  const lost = looked.flatMap(({ isNeeded, seen }) =>
+    seen._tag === "Left" && isNeeded ? [telling("host", seen.left.message)] : []
+  )
   // Read after the folders were: what was created in between is known.
   const records = knownOf(yield* store.list)
   const found = yield* Effect.all([

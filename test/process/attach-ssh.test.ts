@@ -328,6 +328,31 @@ describe.concurrent("a machine that will not do", () => {
     expect((await lab.show(id)).state).toBe("destroyed")
   })
 
+  it("is looked at by doctor --fix, and not missed once nothing is attached to it", async ({ lab }) => {
+    const sshd = await builder(lab)
+    const { host, identityFile, port, user } = sshd.connection
+    const direct = Object.entries({ host, port, user, identity_file: identityFile })
+    const words = direct.flatMap(([name, value]) => ["-i", `${name}=${value}`])
+    const create = () => lab.json<SandboxJson>("create", "-p", "profile.vm-packer-attach", ...words)
+    const found = async () => {
+      const { items } = await lab.json<{ items: ReadonlyArray<{ mismatch: string; outcome: string }> }>(
+        ...["doctor", "--fix"]
+      )
+      return items.map(({ mismatch, outcome }) => [mismatch, outcome])
+    }
+    const { id, name } = await create()
+    expect((await lab.run(["destroy", name])).exitCode).toBe(0)
+    const left = join(sshd.home, ".sandboxer/jobs", id)
+    fs.mkdirSync(join(left, "1/build"), { recursive: true })
+    expect(await found()).toEqual([["job-folder", "mended"]])
+    expect(fs.existsSync(left)).toBe(false)
+    const other = await create()
+    await sshd.stop()
+    expect(await found()).toEqual([["host", "left"]])
+    expect((await lab.run(["destroy", "--force", other.name])).exitCode).toBe(0)
+    expect(await found()).toEqual([])
+  })
+
   it("comes back, and destroy takes the workspace there along", async ({ lab }) => {
     const sshd = await builder(lab)
     const { id, workdir } = await attached(lab, ...withProject, "-i", "workspace=fresh")
