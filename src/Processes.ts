@@ -33,7 +33,8 @@ export interface ProcessResult {
   readonly stderr: string
 }
 
-const kept = 1024 * 1024
+/** Of what a program prints so much is kept, in bytes. */
+export const kept = 1024 * 1024
 
 const processError = ({ cwd, program }: ProcessCommand, cause: NodeJS.ErrnoException) =>
   // A folder that is not there is ENOENT too.
@@ -121,15 +122,24 @@ export interface PipedProcess {
 }
 
 const tailLength = 4096
+/** What others print around it, in bytes: a login shell, and marks. */
+const around = 4096
 
-/** What a child prints, of which the first MiB is kept; the last bytes too, where they are asked for. */
-const collect = (readable: Readable | null, last = 0, look = (_: Buffer) => {}) => {
+/** What a child prints: so much of its beginning, and the last bytes where they are asked for. */
+const collect = (
+  readable: Readable | null,
+  {
+    last = 0,
+    look = () => {},
+    most = kept
+  }: { last?: number; look?: (tail: Buffer) => void; most?: number } = {}
+) => {
   const chunks: Array<Buffer> = []
   let size = 0
   let tail = Buffer.alloc(0)
   // Read to the end whatever is kept: a child whose output nobody reads stops.
   const take = (chunk: Buffer) => {
-    if (size < kept) chunks.push(chunk.subarray(0, kept - size))
+    if (size < most) chunks.push(chunk.subarray(0, most - size))
     size += chunk.length
     if (last === 0) return
     tail = Buffer.concat([tail, chunk])
@@ -186,7 +196,7 @@ export const piped = (
         command,
         { detached: true, stdio: ["pipe", "pipe", "pipe"] },
         (child, resume) => {
-          const stderr = collect(child.stderr, tailLength)
+          const stderr = collect(child.stderr, { last: tailLength })
           give(child, options)
           const closed = new Promise<number>((resolve) =>
             child.once("close", (code, by) => resolve(exitCodeOf(code, by)))
@@ -212,32 +222,36 @@ export const piped = (
   )
 
 /**
- * Runs a command that reads `input` to its end, and keeps the first MiB of each output. Interruption ends the process and
- * what it started.
+ * Runs a command to its end, which reads `input`, or has its stdin closed. Of stdout somewhat more than is `kept` is given.
+ * Interruption ends the process and what it started.
  */
 export const converse = (
   command: ProcessCommand,
-  options: Input
+  options?: Input
 ): Effect.Effect<
   Omit<ProcessResult, "stdout"> & { readonly stdout: Buffer; readonly tail: string },
   ProcessError
 > =>
-  started(command, { detached: true, stdio: ["pipe", "pipe", "pipe"] }, (child, resume) => {
-    const stdout = collect(child.stdout)
-    const stderr = collect(child.stderr, tailLength)
-    give(child, options)
-    child.once("close", (code, by) =>
-      resume(
-        Effect.succeed({
-          exitCode: exitCodeOf(code, by),
-          stdout: stdout.all(),
-          stderr: stderr.all().toString("utf8"),
-          tail: stderr.tail()
-        })
+  started(
+    command,
+    { detached: true, stdio: [options === undefined ? "ignore" : "pipe", "pipe", "pipe"] },
+    (child, resume) => {
+      const stdout = collect(child.stdout, { most: kept + around })
+      const stderr = collect(child.stderr, { last: tailLength })
+      if (options !== undefined) give(child, options)
+      child.once("close", (code, by) =>
+        resume(
+          Effect.succeed({
+            exitCode: exitCodeOf(code, by),
+            stdout: stdout.all(),
+            stderr: stderr.all().toString("utf8"),
+            tail: stderr.tail()
+          })
+        )
       )
-    )
-    return end(child)
-  })
+      return end(child)
+    }
+  )
 
 /** What was printed up to the mark; where it was not found, because the child ended, `isWhole` is false. */
 export interface Exchange {
@@ -273,10 +287,14 @@ export const answering = (command: ProcessCommand): Effect.Effect<Answering, Pro
       Effect.async((answer) => {
         const missing = new Set(["stdout", "stderr"])
         const watched = (name: "stdout" | "stderr") =>
-          collect(child[name], tailLength, (tail) => {
-            if (!tail.includes(`\n${mark}\n`)) return
-            missing.delete(name)
-            if (missing.size === 0) finish()
+          collect(child[name], {
+            most: kept + around,
+            last: tailLength,
+            look: (tail) => {
+              if (!tail.includes(`\n${mark}\n`)) return
+              missing.delete(name)
+              if (missing.size === 0) finish()
+            }
           })
         const finish = () => {
           child.off("close", finish)
@@ -320,23 +338,13 @@ export const run = (
   command: ProcessCommand,
   options: { readonly timeoutSeconds?: number } = {}
 ): Effect.Effect<ProcessResult, ProcessError> => {
-  const running = started<ProcessResult>(
-    command,
-    { detached: true, stdio: ["ignore", "pipe", "pipe"] },
-    (child, resume) => {
-      const stdout = collect(child.stdout)
-      const stderr = collect(child.stderr)
-      child.once("close", (code, by) =>
-        resume(
-          Effect.succeed({
-            exitCode: exitCodeOf(code, by),
-            stdout: stdout.all().toString("utf8"),
-            stderr: stderr.all().toString("utf8")
-          })
-        )
-      )
-      return end(child)
-    }
+  const running = Effect.map(
+    converse(command),
+    ({ exitCode, stderr, stdout }): ProcessResult => ({
+      exitCode,
+      stderr,
+      stdout: stdout.subarray(0, kept).toString("utf8")
+    })
   )
   return options.timeoutSeconds === undefined
     ? running

@@ -98,7 +98,7 @@ export interface Link {
   readonly arguments: ReadonlyArray<string>
   /** Connects, unless there is a connection; a host that was reached before is waited for. */
   readonly connect: Effect.Effect<Known, HostError>
-  /** Whether the host is reached, each time that this changes. */
+  /** See `HostShape.becomes`. */
   readonly becomes: (connected: boolean) => Effect.Effect<void>
   /** Whether the shared connection is there. */
   readonly lives: Effect.Effect<boolean, HostError>
@@ -206,7 +206,7 @@ export const make = (name: string, home: string, connection: Connection): Link =
 
   const answered = (printed: { readonly stdout: Buffer; readonly stderr: string; readonly tail: string }) => {
     const start = Shell.afterBegin()
-    const stdout = Buffer.from(start.take(printed.stdout))
+    const stdout = Buffer.from(start.take(printed.stdout)).subarray(0, Processes.kept)
     const { exitCode, stderr } = Shell.parseEnd(printed.stderr, printed.tail)
     return { begun: start.begun(), exitCode, stdout, stderr, said: printed.stderr }
   }
