@@ -17,6 +17,7 @@ import * as Statement from "@effect/sql/Statement"
 import BetterSqlite3 from "better-sqlite3"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -106,11 +107,21 @@ const patience = Schedule.exponential("2 millis", 1.5).pipe(
 
 const mostPrepared = 200
 
+type Rows = Effect.Effect<ReadonlyArray<unknown>, SqlError>
+
+interface Direct extends Connection {
+  /**
+   * Runs a statement at once, before any other fiber goes on. Where another process has the lock, `wait` says how what
+   * tries again is waited for.
+   */
+  readonly now: (text: string, params: ReadonlyArray<unknown>, wait: (again: Rows) => Rows) => Rows
+}
+
 /**
  * The connection of a database that is open; it waits for the lock in its fiber. To run a statement again is safe in a
  * transaction too: there only its `BEGIN IMMEDIATE` meets the lock of another.
  */
-const connect = (database: BetterSqlite3.Database): Connection => {
+const connect = (database: BetterSqlite3.Database): Direct => {
   const prepared = new Map<string, BetterSqlite3.Statement>()
   const prepare = (text: string) => {
     const known = prepared.get(text) ?? database.prepare(text)
@@ -119,25 +130,35 @@ const connect = (database: BetterSqlite3.Database): Connection => {
     prepared.set(text, known)
     return known
   }
-  const rows = (text: string, params: ReadonlyArray<unknown>, values = false) => {
-    const once = Effect.try({
-      try: () => {
-        const statement = prepare(text)
-        if (statement.reader) return statement.raw(values).all(...params)
-        statement.run(...params)
-        return []
-      },
-      catch: (cause) => new SqlError({ cause, message: "a statement failed" })
-    })
-    return Effect.catchAll(once, (error) =>
-      isBusy(error) ? Effect.retry(once, { schedule: patience, while: isBusy }) : Effect.fail(error)
-    )
+  const attempt = (text: string, params: ReadonlyArray<unknown>, values = false) => {
+    try {
+      const statement = prepare(text)
+      if (statement.reader) return Either.right(statement.raw(values).all(...params))
+      statement.run(...params)
+      return Either.right([])
+    } catch (cause) {
+      return Either.left(new SqlError({ cause, message: "a statement failed" }))
+    }
   }
+  const now = (
+    text: string,
+    params: ReadonlyArray<unknown>,
+    wait: (again: Rows) => Rows,
+    values = false
+  ): Rows => {
+    const first = attempt(text, params, values)
+    if (Either.isRight(first) || !isBusy(first.left)) return first
+    const again = Effect.suspend(() => attempt(text, params, values))
+    return wait(Effect.retry(again, { schedule: patience, while: isBusy }))
+  }
+  const rows = (text: string, params: ReadonlyArray<unknown>, values = false): Rows =>
+    Effect.suspend(() => now(text, params, (again) => again, values))
   const execute: Connection["execute"] = (text, params, transform) =>
     transform === undefined
       ? rows(text, params)
       : Effect.map(rows(text, params), (all) => transform(all as ReadonlyArray<object>))
   return {
+    now,
     execute,
     executeUnprepared: execute,
     executeRaw: (text, params) => rows(text, params),
@@ -147,18 +168,46 @@ const connect = (database: BetterSqlite3.Database): Connection => {
   }
 }
 
-type Alone = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+/** Who has the connection for itself: a transaction, or a statement that waits. */
+interface Turn {
+  readonly isTaken: () => boolean
+  readonly take: Effect.Effect<void>
+  readonly release: Effect.Effect<void>
+  readonly alone: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+}
+
+const makeTurn = (): Turn => {
+  const mutex = Effect.unsafeMakeSemaphore(1)
+  let isTaken = false
+  const set = (value: boolean) =>
+    Effect.sync(() => {
+      isTaken = value
+    })
+  const take = Effect.uninterruptibleMask((restore) => Effect.zipRight(restore(mutex.take(1)), set(true)))
+  const release = Effect.zipRight(set(false), mutex.release(1))
+  return {
+    isTaken: () => isTaken,
+    take,
+    release,
+    alone: (effect) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.zipRight(restore(take), Effect.ensuring(restore(effect), release))
+      )
+  }
+}
 
 /**
  * Statements without what `@effect/sql` makes for each of them, a span and a scope: a command runs a hundred, and takes
- * half as long to do so. One outside of a transaction waits until no fiber is in one.
+ * half as long to do so. One outside of a transaction waits while a fiber is in one.
  */
-const direct = (client: SqlClient.SqlClient, connection: Connection, alone: Alone): SqlClient.SqlClient => {
+const direct = (client: SqlClient.SqlClient, connection: Direct, turn: Turn): SqlClient.SqlClient => {
   const run = (statement: Statement.Statement<unknown>) =>
     Effect.contextWithEffect((context: Context.Context<never>) => {
       const [text, params] = statement.compile()
-      const execution = connection.execute(text, params, undefined)
-      return isWithin(context) ? execution : alone(execution)
+      if (isWithin(context)) return connection.now(text, params, (again) => again)
+      return turn.isTaken()
+        ? turn.alone(connection.execute(text, params, undefined))
+        : connection.now(text, params, turn.alone)
     })
   return new Proxy(client, {
     apply: (template, _, args: Parameters<SqlClient.SqlClient>) => {
@@ -182,7 +231,7 @@ const isWithin = (context: Context.Context<never>): boolean =>
 const immediate = (
   client: SqlClient.SqlClient,
   connection: Connection,
-  alone: Alone
+  { alone }: Turn
 ): SqlClient.SqlClient["withTransaction"] => {
   const savepoint = client.withTransaction
   const run = (text: string) => connection.execute(text, [], undefined)
@@ -216,21 +265,20 @@ const connected = (
       (opened) => Effect.sync(() => opened.close())
     )
     const connection = connect(database)
-    const mutex = yield* Effect.makeSemaphore(1)
-    const alone = mutex.withPermits(1)
+    const turn = makeTurn()
     const client = yield* SqlClient.make({
       // A statement keeps the connection while it waits and runs: none gets into another fiber's transaction.
       acquirer: Effect.uninterruptibleMask((restore) =>
-        restore(mutex.take(1)).pipe(
-          Effect.zipRight(Effect.addFinalizer(() => mutex.release(1))),
+        restore(turn.take).pipe(
+          Effect.zipRight(Effect.addFinalizer(() => turn.release)),
           Effect.as(connection)
         )
       ),
       compiler: Statement.makeCompilerSqlite(),
       spanAttributes: [["db.system.name", "sqlite"]]
     })
-    const sql = Object.assign(direct(client, connection, alone), {
-      withTransaction: immediate(client, connection, alone)
+    const sql = Object.assign(direct(client, connection, turn), {
+      withTransaction: immediate(client, connection, turn)
     })
     yield* sql`PRAGMA journal_mode = WAL`
     // As better-sqlite3 is built, a commit to a WAL is not synced: it would not survive a power cut.
@@ -262,11 +310,12 @@ export const migrate = (
     const sql = yield* SqlClient.SqlClient
     const known = yield* Migrator.fromRecord(migrations)
     const target = known.at(-1)?.[0] ?? 0
-    if ((yield* appliedTo(sql)) < target) {
+    let applied = yield* appliedTo(sql)
+    if (applied < target) {
       // A migration that fails is a defect there.
       yield* Migrator.make({})({ loader: Effect.succeed(known) }).pipe(Effect.catchAllDefect(Effect.fail))
+      applied = yield* appliedTo(sql)
     }
-    const applied = yield* appliedTo(sql)
     if (applied > target) {
       return yield* new DatabaseError({
         reason: "newer",

@@ -16,14 +16,19 @@ export const layer = <R>(
     Effect.gen(function* () {
       const services = yield* Effect.context<R>()
       const scope = yield* Effect.scope
+      let known: SandboxStoreShape | undefined
       const opened = yield* Effect.cached(
         Layer.buildWithScope(store, scope).pipe(
           Effect.map(Context.get(SandboxStore)),
+          Effect.tap((made) => {
+            known = made
+          }),
           Effect.provide(services)
         )
       )
+      // What is cached takes twenty steps of a fiber to get at, and a command does that a hundred times.
       const use = <A, E>(run: (store: SandboxStoreShape) => Effect.Effect<A, E>) =>
-        Effect.flatMap(opened, run)
+        Effect.suspend(() => (known === undefined ? Effect.flatMap(opened, run) : run(known)))
       return {
         create: (sandbox, plan, ...events) => use((open) => open.create(sandbox, plan, ...events)),
         get: (id) => use((open) => open.get(id)),

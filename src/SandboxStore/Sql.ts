@@ -167,18 +167,38 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
         })
     )
   const encode = <A>(schema: Schema.Schema<A, string>, value: A) => Effect.orDie(Schema.encode(schema)(value))
+  /** Documents of a kind; the last one that was read or written is not read again, as most are a few times in a row. */
+  const documents = <A>(schema: Schema.Schema<A, string>) => {
+    let last: { readonly text: string; readonly value: A } | undefined
+    return {
+      read: (text: string) =>
+        last?.text === text
+          ? Effect.succeed(last.value)
+          : Effect.map(decode(schema, text), (value) => {
+              last = { text, value }
+              return value
+            }),
+      write: (value: A) =>
+        Effect.map(encode(schema, value), (text) => {
+          last = { text, value }
+          return text
+        })
+    }
+  }
+  const records = documents(SandboxJson)
+  const plans = documents(PlanJson)
   const run = <A>(effect: Effect.Effect<A, SqlError | StoreError>) => Effect.mapError(effect, storeError)
   const transaction = <A>(effect: Effect.Effect<A, SqlError | StoreError>) => run(sql.withTransaction(effect))
 
   const document = (id: SandboxId) =>
     Effect.flatMap(
       sql<{ readonly document: string }>`SELECT document FROM sandboxes WHERE id = ${id}`,
-      ([row]) => (row === undefined ? Effect.as(Effect.void, undefined) : decode(SandboxJson, row.document))
+      ([row]) => (row === undefined ? Effect.as(Effect.void, undefined) : records.read(row.document))
     )
 
   const planOf = (id: SandboxId) =>
     Effect.flatMap(sql<{ readonly plan: string }>`SELECT plan FROM sandboxes WHERE id = ${id}`, ([row]) =>
-      row === undefined ? Effect.as(Effect.void, undefined) : decode(PlanJson, row.plan)
+      row === undefined ? Effect.as(Effect.void, undefined) : plans.read(row.plan)
     )
 
   const update = (id: SandboxId, fields: SandboxChange) =>
@@ -187,7 +207,7 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
       if (before === undefined) return
       const after = change(before, fields)
       yield* sql`UPDATE sandboxes SET name = ${after.name}, living = ${isLiving(after.state) ? 1 : 0},
-        document = ${yield* encode(SandboxJson, after)} WHERE id = ${id}`
+        document = ${yield* records.write(after)} WHERE id = ${id}`
       if (hasEnded(after.state)) yield* sql`DELETE FROM claims WHERE sandbox_id = ${id}`
     })
 
@@ -278,7 +298,7 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
             if (other !== undefined) return other.id
             yield* sql`INSERT INTO sandboxes (id, name, living, created_at, document, plan)
               VALUES (${sandbox.id}, ${sandbox.name}, 1, ${DateTime.formatIso(sandbox.createdAt)},
-                ${yield* encode(SandboxJson, sandbox)}, ${yield* encode(PlanJson, plan)})`
+                ${yield* records.write(sandbox)}, ${yield* plans.write(plan)})`
             yield* Effect.forEach(events, (event) => append(sandbox.id, event), { discard: true })
             return undefined
           })
