@@ -12,7 +12,9 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import { pipe } from "effect/Function"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import * as ArtifactsFiles from "./Artifacts/Files.js"
 import * as DoctorMachine from "./Doctor/Machine.js"
 import * as Doctor from "./Doctor.js"
@@ -55,24 +57,52 @@ export { layer as layerHubHttp } from "./StateHub/Http.js"
 export { layer as layerHubJournal } from "./StateHub/Journal.js"
 export { layer as layerHubTee } from "./StateHub/Tee.js"
 
+/** Builds services within a scope, each layer of them once for all that are built with a memo map. */
+type Build<A, E, R> = (known: Layer.MemoMap, scope: Scope.Scope) => Effect.Effect<Context.Context<A>, E, R>
+
+const building =
+  <A, E, R>(layer: Layer.Layer<A, E, R>): Build<A, E, R> =>
+  (known, scope) =>
+    Layer.buildWithMemoMap(layer, known, scope)
+
+const built = <A, E, R>(build: Build<A, E, R>): Layer.Layer<A, E, Exclude<R, Scope.Scope>> =>
+  Layer.scopedContext(
+    Effect.gen(function* () {
+      return yield* build(yield* Layer.CurrentMemoMap, yield* Effect.scope)
+    })
+  )
+
 /**
- * Both layers, the one above with what it needs of the one below: as `Layer.provideMerge` has them, in a third of its steps,
- * for that makes four more layers of it and remembers each. Every command builds what is here as it starts.
+ * All the layers, those above with what they need of those below: as `Layer.provideMerge` of `Layer.mergeAll` has them, in
+ * a sixth of the steps, for these make more layers of them, and a fiber for each. Every command builds what is here as it
+ * starts, and takes it down as it ends.
  */
 const onTop =
-  <B, E2, R2>(above: Layer.Layer<B, E2, R2>) =>
-  <A, E, R>(below: Layer.Layer<A, E, R>) =>
-    Layer.scopedContext(
-      Effect.gen(function* () {
-        const known = yield* Layer.CurrentMemoMap
-        const scope = yield* Effect.scope
-        const given = yield* Layer.buildWithMemoMap(below, known, scope)
-        const more = yield* Effect.provide(Layer.buildWithMemoMap(above, known, scope), given)
-        return Context.merge(given, more)
-      })
-    )
+  <Above extends ReadonlyArray<Layer.Layer<never, unknown, unknown>>>(...above: Above) =>
+  <A, E, R>(below: Build<A, E, R>) => {
+    type Of<Each extends { readonly [K in keyof Above]: unknown }> = Each[number]
+    type More = Of<{ readonly [K in keyof Above]: Layer.Layer.Success<Above[K]> }>
+    type Fails = Of<{ readonly [K in keyof Above]: Layer.Layer.Error<Above[K]> }>
+    type Needs = Of<{ readonly [K in keyof Above]: Layer.Layer.Context<Above[K]> }>
+    type All = Build<A | More, E | Fails, R | Exclude<Needs, A>>
+    const build: All = (known, scope) =>
+      Effect.flatMap(below(known, scope), (given) =>
+        Effect.provide(
+          Effect.gen(function* () {
+            let all: Context.Context<never> = given
+            for (const layer of above as ReadonlyArray<Layer.Layer<never, Fails, Needs>>) {
+              all = Context.merge(all, yield* Layer.buildWithMemoMap(layer, known, scope))
+            }
+            return all as Context.Context<A | More>
+          }),
+          given
+        )
+      )
+    return build
+  }
 
-const platform = onTop(NodePath.layer)(NodeFileSystem.layer)
+const platform = pipe(building(NodeFileSystem.layer), onTop(NodePath.layer))
+const layerPlatform = built(platform)
 
 /**
  * Gives recipes their services, with the given Packer.
@@ -94,11 +124,18 @@ export const layerRecipes = (
       const hosts = Context.get(services, Hosts)
       return {
         of: (provision, placement) =>
-          Layer.effectContext(
-            Effect.map(hosts.get(placement), (host) =>
-              Context.merge(services, Context.make(Host, host)).pipe(Context.add(Provision, provision))
+          built(
+            pipe(
+              building(
+                Layer.effectContext(
+                  Effect.map(hosts.get(placement), (host) =>
+                    Context.merge(services, Context.make(Host, host)).pipe(Context.add(Provision, provision))
+                  )
+                )
+              ),
+              onTop(ArtifactsFiles.layer, ReporterStore.layer, Steps.layer, packer)
             )
-          ).pipe(onTop(Layer.mergeAll(ArtifactsFiles.layer, ReporterStore.layer, Steps.layer, packer)))
+          )
       }
     })
   )
@@ -128,18 +165,17 @@ const layerShipped = layerExtensions([vmPacker])
 const layerSandboxStore = SandboxStoreOnDemand.layer(SandboxStoreSql.layer)
 
 const supervision = ({ extensions, hosts, packer, settings, stateHub }: LayerOptions) =>
-  platform.pipe(
+  pipe(
+    platform,
     onTop(layerSettings(settings)),
-    onTop(Layer.mergeAll(hosts ?? ByPlacement.layer, layerSandboxStore, UptimeProc.layer)),
+    onTop(hosts ?? ByPlacement.layer, layerSandboxStore, UptimeProc.layer),
     onTop(
-      Layer.mergeAll(
-        layerRecipes(packer ?? PackerCommand.layer),
-        SecretsFiles.layer,
-        HoldersProc.layer,
-        extensions ?? layerShipped,
-        stateHub ?? StateHubHttp.layer,
-        ProfilesDirectory.layer
-      )
+      layerRecipes(packer ?? PackerCommand.layer),
+      SecretsFiles.layer,
+      HoldersProc.layer,
+      extensions ?? layerShipped,
+      stateHub ?? StateHubHttp.layer,
+      ProfilesDirectory.layer
     )
   )
 
@@ -175,7 +211,7 @@ export const layerSettled = ({
     extensions ?? layerShipped,
     layerDoctor(packer ?? PackerCommand.layer),
     ByPlacement.layer
-  ).pipe(Layer.provideMerge(layerSettings(settings)), Layer.provide(platform))
+  ).pipe(Layer.provideMerge(layerSettings(settings)), Layer.provide(layerPlatform))
 
 /** Everything that sandboxer gives. */
 export type Services =
@@ -192,7 +228,7 @@ export type Services =
  * @category layers
  */
 export const layer = (options: LayerOptions = {}): Layer.Layer<Services, UsageError> =>
-  supervision(options).pipe(onTop(SupervisorsInProcess.layer), onTop(Sandboxes.layer))
+  built(pipe(supervision(options), onTop(SupervisorsInProcess.layer), onTop(Sandboxes.layer)))
 
 /**
  * As `layer`, with supervisors that are processes: they go on when this program ends. `executable` is the file of
@@ -202,7 +238,9 @@ export const layer = (options: LayerOptions = {}): Layer.Layer<Services, UsageEr
 export const layerDetached = (
   options: LayerOptions & { readonly executable: string }
 ): Layer.Layer<Services, UsageError> =>
-  supervision(options).pipe(onTop(SupervisorsDetached.layer(options.executable)), onTop(Sandboxes.layer))
+  built(
+    pipe(supervision(options), onTop(SupervisorsDetached.layer(options.executable)), onTop(Sandboxes.layer))
+  )
 
 /**
  * A State Hub that listens until its scope ends. Its notes are in `database`, else in `hub.db` of the state directory.
@@ -217,4 +255,4 @@ export const layerHubServer = (
       Effect.promise(() => Promise.all([import("./HubServer/Node.js"), import("./HubStore/Sql.js")])),
       ([server, store]) => Layer.provide(server.layer(options), store.layer(options.database))
     )
-  ).pipe(Layer.provide(platform))
+  ).pipe(Layer.provide(layerPlatform))
