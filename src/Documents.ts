@@ -14,9 +14,6 @@ import {
 } from "yaml"
 import { UsageError } from "./domain/Errors.js"
 
-/** Larger files, in bytes, are no documents that anybody wrote. */
-const largestFile = 256 * 1024
-
 /** Aliases that are followed: enough for anything that people write, and too few to fill the memory. */
 const mostAliases = 50
 
@@ -126,37 +123,40 @@ export const parse = (
   )
 }
 
-/** The text of a document's file; larger than 256 KiB it is none. */
-export const readText = (
-  file: string,
-  kind: DocumentKind
-): Effect.Effect<string, UsageError, FileSystem.FileSystem> =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const unreadable = (message: string) =>
-      new UsageError({
-        reason: kind.reason,
-        message,
-        hint: `${kind.name} is a YAML document of a few kilobytes`,
-        location: { file, line: 1, column: 1 }
-      })
-    return yield* Effect.gen(function* () {
-      const { size, type } = yield* fs.stat(file)
-      if (type !== "File") return yield* unreadable("it is no file")
-      if (Number(size) > largestFile) return yield* unreadable(`it is too large: ${size} bytes`)
-      return yield* fs.readFileString(file)
-    }).pipe(
-      Effect.catchTags({
-        BadArgument: (error) => unreadable(error.message),
-        SystemError: (error) =>
-          unreadable(error.reason === "NotFound" ? "there is no such file" : error.message)
-      })
-    )
+/** Larger files, in bytes, are no documents that anybody wrote. */
+const largestFile = 256 * 1024
+
+export const unreadable = (file: string, { name, reason }: DocumentKind, message: string): UsageError =>
+  new UsageError({
+    reason,
+    message,
+    hint: `${name} is a YAML document of a few kilobytes`,
+    location: { file, line: 1, column: 1 }
   })
+
+/** Why something cannot be a document, before it is read; `size` in bytes. */
+export const problemOf = (found: { readonly isFile: boolean; readonly size: number }): string | undefined =>
+  !found.isFile
+    ? "it is no file"
+    : found.size > largestFile
+      ? `it is too large: ${found.size} bytes`
+      : undefined
 
 /** Reads a document from its file. */
 export const read = (
   file: string,
   kind: DocumentKind
 ): Effect.Effect<MapDocument, UsageError, FileSystem.FileSystem> =>
-  Effect.flatMap(readText(file, kind), (text) => parse(file, text, kind))
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const { size, type } = yield* fs.stat(file)
+    const problem = problemOf({ isFile: type === "File", size: Number(size) })
+    if (problem !== undefined) return yield* unreadable(file, kind, problem)
+    return yield* parse(file, yield* fs.readFileString(file), kind)
+  }).pipe(
+    Effect.catchTags({
+      BadArgument: (error) => unreadable(file, kind, error.message),
+      SystemError: (error) =>
+        unreadable(file, kind, error.reason === "NotFound" ? "there is no such file" : error.message)
+    })
+  )

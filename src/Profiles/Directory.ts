@@ -1,4 +1,5 @@
 /** Profiles in folders: `NAME.yaml`, or `NAME/profile.yaml` where one brings its template along. */
+import { readFileSync, statSync } from "node:fs"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
@@ -22,6 +23,19 @@ interface Found {
   readonly id: () => string
   /** False only of an id that it hardly has: one that it does not say on one line, as it is. */
   readonly mayBe: (id: string) => boolean
+}
+
+/** At once: each trip to Node's threads takes longer than that, and there are many profiles. */
+const readText = (file: string): Either.Either<string, UsageError> => {
+  const unreadable = (message: string) => Either.left(Documents.unreadable(file, kind, message))
+  try {
+    const found = statSync(file)
+    const problem = Documents.problemOf({ isFile: found.isFile(), size: found.size })
+    return problem === undefined ? Either.right(readFileSync(file, "utf8")) : unreadable(problem)
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    return unreadable(code === "ENOENT" ? "there is no such file" : message)
+  }
 }
 
 /** Whether a line of a document looks as if it said its id. */
@@ -52,22 +66,22 @@ export const layer = Layer.effect(
       return raw
     }
 
-    const find = (file: string, origin: string): Effect.Effect<Found> =>
-      Effect.map(Effect.either(Documents.readText(file, kind)), (text): Found => {
-        const name = path.basename(file) === "profile.yaml" ? path.dirname(file) : file
-        const byName = `profile.${path.basename(name, path.extname(name))}`
-        const raw = () => Either.flatMap(text, (said) => parse(file, said))
-        return {
-          file,
-          origin,
-          raw,
-          id: () => {
-            const written = Either.getOrUndefined(raw())?.keys.id
-            return typeof written === "string" ? written : byName
-          },
-          mayBe: (id) => id === byName || (Either.isRight(text) && isCalled(text.right, id))
-        }
-      }).pipe(Effect.provideService(FileSystem.FileSystem, fs))
+    const find = (file: string, origin: string): Found => {
+      const text = readText(file)
+      const name = path.basename(file) === "profile.yaml" ? path.dirname(file) : file
+      const byName = `profile.${path.basename(name, path.extname(name))}`
+      const raw = () => Either.flatMap(text, (said) => parse(file, said))
+      return {
+        file,
+        origin,
+        raw,
+        id: () => {
+          const written = Either.getOrUndefined(raw())?.keys.id
+          return typeof written === "string" ? written : byName
+        },
+        mayBe: (id) => id === byName || (Either.isRight(text) && isCalled(text.right, id))
+      }
+    }
 
     const inFolder = (folder: string, origin: string) =>
       Effect.gen(function* () {
@@ -83,7 +97,7 @@ export const layer = Layer.effect(
                 (there) => (there ? [inner] : [])
               )
         })
-        return yield* Effect.forEach(files.flat(), (file) => find(file, origin), { concurrency: "unbounded" })
+        return files.flat().map((file) => find(file, origin))
       })
 
     // Read when it is asked for: most commands have no use for profiles.
@@ -217,7 +231,7 @@ export const layer = Layer.effect(
               hint: "check the path"
             })
           }
-          return yield* resolve(found, yield* find(path.resolve(file), "named"))
+          return yield* resolve(found, find(path.resolve(file), "named"))
         })
     }
   })
