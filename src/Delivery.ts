@@ -188,6 +188,7 @@ export const withDelivery = <A, E, R>(
 ): Effect.Effect<A, E, R | Holders | SandboxStore | StateHub> =>
   Effect.scoped(
     Effect.gen(function* () {
+      if ((yield* StateHub).tells === false) return yield* work
       const ended = yield* Deferred.make<void>()
       const round = Effect.gen(function* () {
         const last = yield* Deferred.isDone(ended)

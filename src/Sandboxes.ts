@@ -136,6 +136,8 @@ export const layer = Layer.effect(
           : Effect.succeed(sandbox)
       )
 
+    const pause = (id: SandboxId) => Effect.raceFirst(Effect.sleep(lookEvery), supervisors.ended(id))
+
     const follow: SandboxesShape["follow"] = (id, after) =>
       Stream.unwrap(
         Effect.sync(() => {
@@ -148,9 +150,7 @@ export const layer = Layer.effect(
               const next = events.at(-1)?.seq ?? seq
               if (!hasEnded(state)) {
                 yield* watch
-                if (events.length === 0) {
-                  yield* Effect.raceFirst(Effect.sleep(lookEvery), supervisors.ended(id))
-                }
+                if (events.length === 0) yield* pause(id)
               }
               return [
                 Chunk.fromIterable(events),
@@ -162,7 +162,15 @@ export const layer = Layer.effect(
       )
 
     const wait: SandboxesShape["wait"] = (id) =>
-      Effect.zipRight(Stream.runDrain(follow(id, Number.MAX_SAFE_INTEGER)), get(id))
+      Effect.gen(function* () {
+        const watch = watchOf(id)
+        while (true) {
+          const sandbox = yield* get(id)
+          if (hasEnded(sandbox.state)) return sandbox
+          yield* watch
+          yield* pause(id)
+        }
+      })
 
     const cancel: SandboxesShape["cancel"] = (id) =>
       Effect.gen(function* () {

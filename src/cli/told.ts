@@ -8,8 +8,7 @@ import { untilSignal } from "./progress.js"
 import { say } from "./say.js"
 
 const tell = Effect.gen(function* () {
-  const { target, tells } = yield* StateHub
-  if (tells === false) return
+  const { target } = yield* StateHub
   yield* deliverBriefly
   const { outbox } = yield* SandboxStore
   const { sender, waits } = yield* outbox.peek
@@ -33,4 +32,9 @@ export const warnOfHub: Effect.Effect<void, never, StateHub> = Effect.flatMap(St
 export const told = <A, E, R>(
   work: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R | Holders | SandboxStore | StateHub> =>
-  Effect.ensuring(work, Effect.interruptible(Effect.ignore(untilSignal(tell))))
+  Effect.ensuring(
+    work,
+    Effect.flatMap(StateHub, ({ tells }) =>
+      tells === false ? Effect.void : Effect.interruptible(Effect.ignore(untilSignal(tell)))
+    )
+  )
