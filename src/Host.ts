@@ -92,6 +92,8 @@ export interface JobStopped {
 export interface RunOptions {
   readonly timeoutSeconds?: number
   readonly fence?: HostPath
+  /** It ends by itself in a moment: nothing watches over it, which takes longer than it does. */
+  readonly brief?: boolean
 }
 
 export interface FileInfo {
@@ -135,6 +137,8 @@ export interface HostShape {
   readonly programs: { readonly jobs: ReadonlyArray<string>; readonly files: ReadonlyArray<string> }
   /** Waits until the host is connected, or until it is not: what runs there as a job goes on meanwhile. */
   readonly becomes: (connected: boolean) => Effect.Effect<void>
+  /** Begins what the first question takes, for whoever has something else to do before that; it does not fail. */
+  readonly prepare: Effect.Effect<void>
   /** Runs a command to its end, stdin closed; keeps at most 1 MiB of each output. Interrupting ends the command. */
   readonly run: (command: Command, options?: RunOptions) => Effect.Effect<CommandResult, HostError>
 

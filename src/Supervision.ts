@@ -276,6 +276,7 @@ export const supervise = (id: SandboxId): Effect.Effect<void, StoreError, Superv
       const secrets = yield* Effect.flatMap(Secrets, (kept) => kept.get(id, sandbox.attempt))
       const again = yield* Effect.gen(function* () {
         const host = yield* reach(hosts.get(plan.placement), lease, sandbox)
+        yield* host.prepare
         const { attempt } = sandbox
         const shape: ProvisionShape = { id, attempt, term: lease.term, plan, secrets }
         return yield* Effect.provide(

@@ -320,6 +320,7 @@ export const make = (home: HostPath): HostShape => ({
   home,
   programs: { jobs: [], files: [] },
   becomes: neverLost,
+  prepare: Effect.void,
   run,
   startJob: ({ args, cwd, env, folder, program }) =>
     Effect.asVoid(

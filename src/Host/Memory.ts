@@ -169,6 +169,7 @@ export const make = (
       home,
       programs: { jobs: ["setsid"], files: ["rsync"] },
       becomes: options.becomes ?? neverLost,
+      prepare: Effect.void,
       run: (command, { fence, timeoutSeconds = Number.POSITIVE_INFINITY } = {}) =>
         Effect.flatMap(behind(fence), () => {
           let stdout = ""

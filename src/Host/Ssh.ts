@@ -28,6 +28,7 @@ export const make = (
       home,
       programs: { jobs: ["setsid"], files: ["rsync"] },
       becomes: link.becomes,
+      prepare: link.prepare,
       ...SshRun.make(link, home),
       ...SshJobs.make(link, home),
       ...SshFiles.make(link, home),

@@ -62,6 +62,7 @@ echo "$type $((size))"`,
   remove: 'rm -rf -- "$1" || exit 1',
   // That it fails where something else is in it is what is asked of it.
   removeWithFolder: `
+rmdir -- "$1" "\${1%/*}" 2>/dev/null && exit 0
 rm -rf -- "$1" || exit 1
 rmdir -- "\${1%/*}" 2>/dev/null || :`,
   freeBytes: `${needsIt}\ndf -Pk -- "$1" || exit 1`,

@@ -100,6 +100,8 @@ export interface Link {
   readonly connect: Effect.Effect<Known, HostError>
   /** See `HostShape.becomes`. */
   readonly becomes: (connected: boolean) => Effect.Effect<void>
+  /** See `HostShape.prepare`. */
+  readonly prepare: Effect.Effect<void>
   /** Whether the shared connection is there. */
   readonly lives: Effect.Effect<boolean, HostError>
   /** Has a program run to its end there; `again` where that may happen twice, should the connection be lost. */
@@ -212,8 +214,8 @@ export const make = (name: string, home: string, connection: Connection): Link =
   }
   const answer = (options: ReadonlyArray<string>, question: Question) =>
     Effect.map(fail(Processes.converse(ssh(words(options)), input(question))), answered)
-  const askLoop = Loop.make(Processes.answering(ssh(words(sharing(target), Shell.loop))))
-  const answerByLoop = (question: Question) => Effect.map(fail(askLoop(question)), answered)
+  const loop = Loop.make(Processes.answering(ssh(words(sharing(target), Shell.loop))))
+  const answerByLoop = (question: Question) => Effect.map(fail(loop.ask(question)), answered)
 
   const connectNow = Effect.gen(function* () {
     yield* privateFolder(name, dirname(target.socket))
@@ -335,6 +337,7 @@ export const make = (name: string, home: string, connection: Connection): Link =
     arguments: sharing(target),
     connect,
     becomes,
+    prepare: Effect.ignore(loop.prepare),
     lives,
     ask,
     open

@@ -25,7 +25,7 @@ export const make = <E>(open: Effect.Effect<Processes.Answering, E>) => {
     leaving = setTimeout(() => take()?.leave(), patience).unref()
   }
 
-  return ({ args, held = false, program }: Question) =>
+  const ask = ({ args, held = false, program }: Question) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
         const shell = take() ?? (yield* open)
@@ -41,4 +41,11 @@ export const make = <E>(open: Effect.Effect<Processes.Answering, E>) => {
         return { stdout: at === -1 ? stdout : stdout.subarray(0, at), stderr, tail }
       })
     )
+
+  /** Has a shell there for the next question, which is then answered sooner. */
+  const prepare = Effect.suspend(() =>
+    idle === undefined ? Effect.uninterruptible(Effect.map(open, keep)) : Effect.void
+  )
+
+  return { ask, prepare }
 }

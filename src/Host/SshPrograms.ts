@@ -10,10 +10,12 @@ import { jobWrapper } from "./JobWrapper.js"
  * gone, which shows by the end of stdin. 127 with this mark: there is no such program.
  */
 export const notFoundMark = "sandboxer-no-program"
-export const run = `
+const begin = `
 cd -- "$1" || exit 126
 shift
 command -v -- "$1" >/dev/null 2>&1 || { echo "${notFoundMark}" >&2; exit 127; }
+`
+export const run = `${begin}
 exec 3<&0
 if command -v setsid >/dev/null 2>&1; then
   setsid "$@" </dev/null 3<&- &
@@ -35,6 +37,12 @@ sbx_code=$?
 kill "$sbx_watch" 2>/dev/null
 wait "$sbx_watch" 2>/dev/null
 exit "$sbx_code"
+`
+
+/** The same for one that ends by itself in a moment. */
+export const runBriefly = `${begin}
+"$@"
+exit "$?"
 `
 
 /**

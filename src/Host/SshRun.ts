@@ -44,16 +44,16 @@ printf '%s' "\${file#./}"
 `
 
 export const make = (link: Link, home: HostPath): Pick<HostShape, "run" | "interact"> => {
-  const run: HostShape["run"] = (command, { fence, timeoutSeconds } = {}) => {
+  const run: HostShape["run"] = (command, { brief = false, fence, timeoutSeconds } = {}) => {
     const { args, cwd, env, program } = fence === undefined ? command : Fence.behind(fence, command)
     const asked = Effect.flatMap(exporting(link.name, env), (exports) =>
       Effect.flatMap(
         // Where the connection was lost, nobody knows how far it came.
         link.ask(
           {
-            program: `${exports}${Programs.run}`,
+            program: `${exports}${brief ? Programs.runBriefly : Programs.run}`,
             args: [cwd ?? ".", program, ...args],
-            held: true,
+            held: !brief,
             // What is no program of ours may start what goes on.
             lone: command.program !== "sh"
           },

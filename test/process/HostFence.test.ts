@@ -39,6 +39,9 @@ afterEach(() => fs.rmSync(here, { recursive: true, force: true }))
 const kept = { exclude: [], gitignore: false, dryRun: false }
 const take = { stop: "group", graceSeconds: 0 } as const
 
+/** Whether a command is one that nothing watches over. */
+const both = [false, true]
+
 /** A folder that others use, too, the fence of a term, and one attempt's folder that it is in. */
 const fenced = (host: HostShape) =>
   Effect.gen(function* () {
@@ -55,11 +58,14 @@ const fenced = (host: HostShape) =>
       /** What would do harm, were it late. */
       late: [
         Effect.asVoid(host.sync(join(here, "project"), shared, { ...kept, fence })),
-        Effect.asVoid(
-          host.run({ program: "sh", args: ["-c", "rm -f other; : >late"], cwd: shared }, { fence })
+        ...both.map((brief) =>
+          Effect.asVoid(
+            host.run({ program: "sh", args: ["-c", "rm -f other; : >late"], cwd: shared }, { brief, fence })
+          )
         )
       ],
-      run: (line: string) => host.run({ program: "sh", args: ["-c", line], cwd: shared }, { fence }),
+      run: (line: string, brief: boolean) =>
+        host.run({ program: "sh", args: ["-c", line], cwd: shared }, { brief, fence }),
       /** Somebody else's, in the folder that is used next. */
       others: Effect.sync(() => fs.writeFileSync(join(shared, "other"), "somebody's"))
     }
@@ -88,11 +94,13 @@ for (const [name, placement] of hosts) {
         Effect.gen(function* () {
           const { attempt, run, shared, sync } = yield* fenced(host)
           expect(yield* sync).toEqual([{ kind: "sent", path: "new" }])
-          expect(yield* run("cat new; echo said >&2; exit 3")).toEqual({
-            exitCode: 3,
-            stdout: "new",
-            stderr: "said\n"
-          })
+          for (const brief of both) {
+            expect(yield* run("cat new; echo said >&2; exit 3", brief)).toEqual({
+              exitCode: 3,
+              stdout: "new",
+              stderr: "said\n"
+            })
+          }
           expect(fs.readdirSync(shared)).toEqual(["new"])
           expect(fs.readdirSync(attempt)).toEqual([])
         })
@@ -130,12 +138,11 @@ for (const [name, placement] of hosts) {
       )
     )
 
-    it.live(
-      "what had begun is ended as it is taken down",
-      test((host) =>
+    it.live.each(both)("what had begun is ended as it is taken down (brief: %s)", (brief) =>
+      on(placement(), (host) =>
         Effect.gen(function* () {
           const { fence, run, shared } = yield* fenced(host)
-          const running = yield* Effect.fork(run("echo $$ >pid; sleep 1000; : >late"))
+          const running = yield* Effect.fork(run("echo $$ >pid; sleep 1000; : >late", brief))
           const pid = yield* until("its pid", () => {
             const file = join(shared, "pid")
             return fs.existsSync(file) && Number(fs.readFileSync(file, "utf8"))

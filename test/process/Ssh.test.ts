@@ -106,13 +106,19 @@ describe("a command over SSH", () => {
     "ends with its own exit code, 255 too, and both outputs are told apart",
     test((host) =>
       Effect.gen(function* () {
-        for (const exitCode of [0, 1, 97, 127, 254, 255]) {
-          expect(
-            yield* host.run({ program: "sh", args: ["-c", `echo out; echo err >&2; exit ${exitCode}`] })
-          ).toEqual({ exitCode, stdout: "out\n", stderr: "err\n" })
+        for (const brief of [false, true]) {
+          for (const exitCode of [0, 1, 97, 127, 254, 255]) {
+            const line = `echo out; echo err >&2; exit ${exitCode}`
+            expect(yield* host.run({ program: "sh", args: ["-c", line] }, { brief })).toEqual({
+              exitCode,
+              stdout: "out\n",
+              stderr: "err\n"
+            })
+          }
+          const killed = yield* host.run({ program: "sh", args: ["-c", "kill -9 $$"] }, { brief })
+          expect(killed.exitCode).toBe(137)
+          expect((yield* host.run({ program: "cat", args: [] }, { brief })).stdout).toBe("")
         }
-        expect((yield* host.run({ program: "sh", args: ["-c", "kill -9 $$"] })).exitCode).toBe(137)
-        expect((yield* host.run({ program: "cat", args: [] })).stdout).toBe("")
       })
     )
   )
@@ -134,8 +140,10 @@ describe("a command over SSH", () => {
     "that is not there is told from one that fails",
     test((host) =>
       Effect.gen(function* () {
-        const error = yield* Effect.flip(host.run({ program: "no-such-program", args: [] }))
-        expect(error).toMatchObject({ reason: "program-missing", host: "kvm1" })
+        for (const brief of [false, true]) {
+          const error = yield* Effect.flip(host.run({ program: "no-such-program", args: [] }, { brief }))
+          expect(error).toMatchObject({ reason: "program-missing", host: "kvm1" })
+        }
       })
     )
   )
@@ -191,6 +199,28 @@ describe("a command over SSH", () => {
         expect(new Set(together).size).toBe(2)
         for (const one of [shell, ...together]) yield* until("its end", () => !lives(one))
         expect(yield* shellOf(host)).toBeGreaterThan(0)
+      })
+    )
+  )
+
+  /** Processes that a session of the server has there. */
+  const inSessions = () =>
+    sshd
+      .sessions()
+      .flatMap((pid) => fs.readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" "))
+      .flatMap((pid) => (pid === "" ? [] : [Number(pid)]))
+
+  it.live(
+    "finds a shell there where one was prepared for; without a command that goes soon",
+    test((host) =>
+      Effect.gen(function* () {
+        yield* host.prepare
+        const shell = yield* until("a shell there", () => inSessions()[0])
+        expect(yield* shellOf(host)).toBe(shell)
+        yield* until("its end", () => !lives(shell))
+        yield* host.prepare
+        const unused = yield* until("a shell there", () => inSessions()[0])
+        yield* until("its end", () => !lives(unused))
       })
     )
   )

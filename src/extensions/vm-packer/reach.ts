@@ -52,7 +52,8 @@ export const reach = Effect.fn(function* (plan: AttachPlan) {
     ])
     const { stdout } = yield* host.run(
       { program: "sh", args: ["-c", program, "sandboxer-reach", ...needed, "--", ...plan.tools] },
-      { timeoutSeconds: longestAnswer }
+      // A tool that is asked for its version may hang.
+      { timeoutSeconds: longestAnswer, brief: plan.tools.length === 0 }
     )
     const lines = stdout.split("\n")
     const missing = lines.flatMap((line) => /^missing (.*)$/.exec(line)?.[1] ?? [])

@@ -46,7 +46,7 @@ case $folder in
   '~/'* | '$HOME/'* | '\${HOME}/'*) folder=$HOME/\${folder#*/} ;;
   *) folder=$HOME/$folder ;;
 esac
-mkdir -p "$folder"
+[ -d "$folder" ] || mkdir -p "$folder"
 real=$(cd "$folder" && pwd -P)
 home=$(cd && pwd -P)
 case $home/ in "\${real%/}/"*) exit 3 ;; esac
@@ -65,11 +65,14 @@ export const openWorkspace = Effect.fn(function* (plan: AttachPlan) {
   if (!opensWorkspace(plan)) return undefined
   yield* reporter.phase("workspace")
   const opened = Effect.gen(function* () {
-    const folder = workdir ?? (yield* ownFolder(plan, id))
+    const [fence, folder] = yield* Effect.all(
+      [steps.fence, workdir === null ? ownFolder(plan, id) : Effect.succeed(workdir)],
+      { concurrency: "unbounded" }
+    )
     const kind = workdir === null ? "own" : project === null ? "used" : "filled"
     const { exitCode, stderr, stdout } = yield* host.run(
       { program: "sh", args: ["-c", program, "sandboxer-workspace", kind, folder, marker] },
-      { fence: yield* steps.fence }
+      { brief: true, fence }
     )
     switch (exitCode) {
       case 0:
