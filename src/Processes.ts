@@ -185,35 +185,49 @@ const give = ({ stdin }: ChildProcess, { held, input }: Input) => {
   if (!held) stdin?.end()
 }
 
-/** Starts a command that reads `input`; it ends with the scope. */
+/**
+ * Starts a command that reads `input`; it ends with the scope. With `leaves`, what it started and left may have its stderr
+ * a little longer, which is waited for where it failed alone.
+ */
 export const piped = (
   command: ProcessCommand,
-  options: Input
+  { leaves = false, ...options }: Input & { readonly leaves?: boolean }
 ): Effect.Effect<PipedProcess, ProcessError, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
-      started<{ readonly child: ChildProcess; readonly ended: PipedProcess["ended"] }>(
-        command,
-        { detached: true, stdio: ["pipe", "pipe", "pipe"] },
-        (child, resume) => {
-          const stderr = collect(child.stderr, { last: tailLength })
-          give(child, options)
-          const closed = new Promise<number>((resolve) =>
-            child.once("close", (code, by) => resolve(exitCodeOf(code, by)))
-          )
-          const ended = Effect.map(
-            Effect.promise(() => closed),
-            (exitCode) => ({
-              exitCode,
-              stderr: stderr.all().toString("utf8"),
-              tail: stderr.tail()
-            })
-          )
-          child.once("spawn", () => resume(Effect.succeed({ child, ended })))
-          return undefined
-        }
-      ),
-      ({ child }) => (child.exitCode === null && child.signalCode === null ? end(child) : Effect.void)
+      started<{
+        readonly child: ChildProcess
+        readonly ended: PipedProcess["ended"]
+        readonly isOver: () => boolean
+      }>(command, { detached: true, stdio: ["pipe", "pipe", "pipe"] }, (child, resume) => {
+        const stderr = collect(child.stderr, { last: tailLength })
+        give(child, options)
+        let isOver = false
+        const over = new Promise<number>((resolve) => {
+          const tell = (code: number | null, by: NodeJS.Signals | null) => {
+            isOver = true
+            resolve(exitCodeOf(code, by))
+          }
+          child.once("close", tell)
+          if (leaves) child.once("exit", (code, by) => code === 0 && tell(code, by))
+        })
+        const ended = Effect.map(
+          Effect.promise(() => over),
+          (exitCode) => ({
+            exitCode,
+            stderr: stderr.all().toString("utf8"),
+            tail: stderr.tail()
+          })
+        )
+        child.once("spawn", () => resume(Effect.succeed({ child, ended, isOver: () => isOver })))
+        return undefined
+      }),
+      ({ child, isOver }) => {
+        const hasEnded = child.exitCode !== null || child.signalCode !== null
+        if (!hasEnded || (leaves && !isOver())) return end(child)
+        // Nobody reads it any more.
+        return leaves ? Effect.sync(() => void child.stderr?.destroy()) : Effect.void
+      }
     ),
     ({ child, ended }) => ({
       stdout: child.stdout === null ? Stream.empty : Stream.repeatEffectOption(piece(child.stdout)),

@@ -13,11 +13,17 @@ import { quote } from "./SshShell.js"
 /** A word for rsync's `--rsh`, which knows quotes, and a quote in them by doubling it. */
 const word = (text: string) => `'${text.replaceAll("'", "''")}'`
 
+/**
+ * A shell that leaves ssh to itself. rsync would wait for it, and looks each 20 ms whether it has ended; it ends with the
+ * rsync over there, which waits for its own child like that: all that was to be done was done and told before.
+ */
+const leave = word('exec 3<&0; "$@" <&3 3<&- &')
+
 /** Ends that speak of the connection: no start, broken protocol, socket, timeout, ssh's own. */
 const ofConnection = [5, 10, 12, 30, 35, 255]
 
 export const rsyncOver = (link: Link) => {
-  const rsh = ["ssh", ...link.arguments.map(word), "-T", "--"].join(" ")
+  const rsh = ["sh", "-c", leave, "sandboxer-rsh", "ssh", ...link.arguments.map(word), "-T", "--"].join(" ")
   const at = (path: HostPath) =>
     `${link.destination.includes(":") ? `[${link.destination}]` : link.destination}:${path}`
 
@@ -57,7 +63,7 @@ export const rsyncOver = (link: Link) => {
         Effect.gen(function* () {
           const { ended, stdout } = yield* Processes.piped(
             { program: "rsync", args: [`--rsh=${rsh}`, "--protect-args", ...args] },
-            { input, held: false }
+            { input, held: false, leaves: true }
           )
           const decoder = new TextDecoder()
           const text = yield* Stream.runFold(

@@ -4,8 +4,9 @@ import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
 import { processInfo } from "../../src/Proc.js"
-import { detach, type ProcessCommand, run, signal } from "../../src/Processes.js"
+import { detach, type ProcessCommand, piped, run, signal } from "../../src/Processes.js"
 import { lives, until } from "./until.js"
 
 let folder: string
@@ -223,6 +224,52 @@ describe("a command that takes too long", () => {
   it.live("is none where it ends in time", () =>
     Effect.gen(function* () {
       expect(yield* run(sh("echo done"), { timeoutSeconds: 20 })).toMatchObject({ stdout: "done\n" })
+    })
+  )
+})
+
+describe("a command that leaves something behind which has its stderr", () => {
+  /** The other one ends when there is a file `go`. */
+  const leaving = (exitCode: number) =>
+    sh(
+      `{ until [ -e go ]; do sleep 0.02; done; echo late >&2; } >/dev/null & echo $! >>pids; echo early >&2; exit ${exitCode}`
+    )
+  const runs = (exitCode: number) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { ended, stdout } = yield* piped(leaving(exitCode), { input: "", held: false, leaves: true })
+        yield* Stream.runDrain(stdout)
+        return yield* ended
+      })
+    )
+
+  it.live("has ended as it itself has, and leaves that be", () =>
+    Effect.gen(function* () {
+      expect(yield* runs(0)).toMatchObject({ exitCode: 0 })
+      const [left = 0] = writtenPids()
+      expect(lives(left)).toBe(true)
+      yield* until("the end of our pipes", () => pipes() === pipesBefore)
+      expect(lives(left)).toBe(true)
+      writeFileSync(join(folder, "go"), "")
+      yield* until("its end", () => !lives(left))
+    })
+  )
+
+  it.live("where it failed, has said all that it has to say", () =>
+    Effect.gen(function* () {
+      const running = yield* Effect.fork(runs(3))
+      yield* until("its end", () => writtenPids().length > 0)
+      writeFileSync(join(folder, "go"), "")
+      expect(yield* Fiber.join(running)).toMatchObject({ exitCode: 3, stderr: "early\nlate\n" })
+    })
+  )
+
+  it.live("is interrupted with that", () =>
+    Effect.gen(function* () {
+      const running = yield* Effect.fork(runs(3))
+      const left = yield* until("its pid", () => writtenPids()[0])
+      yield* Fiber.interrupt(running)
+      yield* until("its end", () => !lives(left))
     })
   )
 })
