@@ -33,10 +33,7 @@ export const rsyncOver = (link: Link) => {
       .split("\n")
       .filter((line) => !/^rsync error:/.test(line))
     if (Fence.wasRefused(stderr)) return Fence.takenDown(link.name)
-    if (
-      /rsync: (command )?not found|rsync: not found|Unknown command: rsync/.test(stderr) ||
-      exitCode === 127
-    ) {
+    if (/rsync: (command )?not found|(unknown command|command not found): rsync/i.test(stderr)) {
       return missingProgram(link.name, "rsync")
     }
     if (/is your shell clean/.test(stderr)) {
