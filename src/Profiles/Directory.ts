@@ -1,5 +1,5 @@
 /** Profiles in folders: `NAME.yaml`, or `NAME/profile.yaml` where one brings its template along. */
-import { readFileSync, statSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
@@ -25,7 +25,19 @@ interface Found {
   readonly mayBe: (id: string) => boolean
 }
 
-/** At once: each trip to Node's threads takes longer than that, and there are many profiles. */
+// Files are read at once: each trip to Node's threads takes longer than that, and there are many profiles.
+
+/** Names in a folder, sorted, but for hidden ones, which are an editor's; none where it cannot be read. */
+const namesIn = (folder: string): ReadonlyArray<string> => {
+  try {
+    return readdirSync(folder)
+      .filter((name) => !name.startsWith("."))
+      .sort()
+  } catch {
+    return []
+  }
+}
+
 const readText = (file: string): Either.Either<string, UsageError> => {
   const unreadable = (message: string) => Either.left(Documents.unreadable(file, kind, message))
   try {
@@ -83,29 +95,16 @@ export const layer = Layer.effect(
       }
     }
 
-    const inFolder = (folder: string, origin: string) =>
-      Effect.gen(function* () {
-        const names = yield* Effect.orElseSucceed(fs.readDirectory(folder), () => [])
-        // Hidden ones are an editor's.
-        const shown = names.filter((name) => !name.startsWith(".")).sort()
-        const files = yield* Effect.forEach(shown, (name) => {
-          const inner = path.join(folder, name, "profile.yaml")
-          return /\.ya?ml$/.test(name)
-            ? Effect.succeed([path.join(folder, name)])
-            : Effect.map(
-                Effect.orElseSucceed(fs.exists(inner), () => false),
-                (there) => (there ? [inner] : [])
-              )
-        })
-        return files.flat().map((file) => find(file, origin))
+    const inFolder = (folder: string, origin: string): ReadonlyArray<Found> =>
+      namesIn(folder).flatMap((name) => {
+        if (/\.ya?ml$/.test(name)) return [find(path.join(folder, name), origin)]
+        const inner = path.join(folder, name, "profile.yaml")
+        return existsSync(inner) ? [find(inner, origin)] : []
       })
 
     // Read when it is asked for: most commands have no use for profiles.
-    const findAll = Effect.map(
-      Effect.forEach(profileFolders, ({ origin, path: folder }) => inFolder(folder, origin), {
-        concurrency: "unbounded"
-      }),
-      (found) => found.flat()
+    const findAll = Effect.sync(() =>
+      profileFolders.flatMap(({ origin, path: folder }) => inFolder(folder, origin))
     )
 
     // Of the folders that are looked in, one that was named has to be there.

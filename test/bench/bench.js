@@ -178,7 +178,6 @@ try {
   process.stdout.write(`Node ${process.versions.node}, ${availableParallelism()} processors\n\n`)
   process.stdout.write("| what | ms | beside | ms | ratio | more than it and `--version` | runs |\n")
   process.stdout.write("|---|--:|---|--:|--:|--:|--:|\n")
-  let version = Number.NaN
   for (const { before = () => undefined, ours, peer, runs, sums = false, theirs, title } of rows) {
     // Once to warm up: files come from the disk, and the database is made.
     measure(ours(-1))
@@ -187,15 +186,17 @@ try {
     const own = []
     /** @type {Array<number>} */
     const other = []
-    // By turns, so that what else the machine does meets both.
+    /** @type {Array<number>} */
+    const version = []
+    // By turns, so that what else the machine does meets all of them.
     for (let run = 0; run < runs; run++) {
       before()
       own.push(measure(ours(run)))
       other.push(measure(theirs(run)))
+      if (sums) version.push(measure(sandboxer("--version")))
     }
     const [a, b] = [median(own), median(other)]
-    if (Number.isNaN(version)) version = a
-    const more = sums ? (a - b - version).toFixed(0) : ""
+    const more = sums ? (a - b - median(version)).toFixed(0) : ""
     process.stdout.write(
       `| ${title} | ${a.toFixed(0)} | ${peer} | ${b.toFixed(0)} | ${(a / b).toFixed(1)} | ${more} | ${runs} |\n`
     )
