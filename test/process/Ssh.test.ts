@@ -214,9 +214,12 @@ describe("a command over SSH", () => {
     "finds a shell there where one was prepared for; without a command that goes soon",
     test((host) =>
       Effect.gen(function* () {
-        yield* host.prepare
-        const shell = yield* until("a shell there", () => inSessions()[0])
-        expect(yield* shellOf(host)).toBe(shell)
+        // Where the machine has too much to do, it may be gone before it is asked.
+        const shell = yield* Effect.gen(function* () {
+          yield* host.prepare
+          const prepared = yield* until("a shell there", () => inSessions()[0])
+          return (yield* shellOf(host)) === prepared ? prepared : yield* Effect.fail("too late")
+        }).pipe(Effect.retry({ times: 20 }))
         yield* until("its end", () => !lives(shell))
         yield* host.prepare
         const unused = yield* until("a shell there", () => inSessions()[0])
