@@ -15,25 +15,33 @@ const word = (text: string) => `'${text.replaceAll("'", "''")}'`
 
 /**
  * A shell that leaves ssh to itself. rsync would wait for it, and looks each 20 ms whether it has ended; it ends with the
- * rsync over there, which waits for its own child like that: all that was to be done was done and told before.
+ * rsync over there, which waits for its own child like that: all that was to be done was done and told before. Where ssh fails,
+ * its exit code is told behind this mark.
  */
-const leave = word('exec 3<&0; "$@" <&3 3<&- &')
+const mark = "sandboxer-rsh"
+const leave = word(`exec 3<&0; { "$@" <&3 3<&- || echo "${mark} $?" >&2; } &`)
+const told = new RegExp(`^${mark} (\\d+)$`, "m")
 
 /** Ends that speak of the connection: no start, broken protocol, socket, timeout, ssh's own. */
 const ofConnection = [5, 10, 12, 30, 35, 255]
 
 export const rsyncOver = (link: Link) => {
-  const rsh = ["sh", "-c", leave, "sandboxer-rsh", "ssh", ...link.arguments.map(word), "-T", "--"].join(" ")
+  const rsh = ["sh", "-c", leave, mark, "ssh", ...link.arguments.map(word), "-T", "--"].join(" ")
   const at = (path: HostPath) =>
     `${link.destination.includes(":") ? `[${link.destination}]` : link.destination}:${path}`
 
-  const failure = (exitCode: number, stderr: string): HostError => {
+  const failure = (ownCode: number, stderr: string): HostError => {
+    // As rsync has it where it waits for ssh.
+    const exitCode = Math.max(ownCode, Number(told.exec(stderr)?.[1] ?? 0))
     const said = stderr
       .trim()
       .split("\n")
-      .filter((line) => !/^rsync error:/.test(line))
+      .filter((line) => !/^rsync error:/.test(line) && !told.test(line))
     if (Fence.wasRefused(stderr)) return Fence.takenDown(link.name)
-    if (/rsync: (command )?not found|(unknown command|command not found): rsync/i.test(stderr)) {
+    if (
+      /rsync: (command )?not found|(unknown command|command not found): rsync/i.test(stderr) ||
+      exitCode === 127
+    ) {
       return missingProgram(link.name, "rsync")
     }
     if (/is your shell clean/.test(stderr)) {

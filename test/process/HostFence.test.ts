@@ -20,7 +20,7 @@ beforeAll(async () => {
   // An rsync over there that has begun, and comes to nothing.
   fs.writeFileSync(
     join(tools, "rsync"),
-    `#!/bin/sh\n[ ! -e "$HOME/stuck" ] || { echo $$ >"$HOME/begun"; sleep 1000; }\nexec /usr/bin/rsync "$@"\n`,
+    `#!/bin/sh\n[ ! -e "$HOME/odd" ] || { echo "rsync? what is that?" >&2; exit 127; }\n[ ! -e "$HOME/stuck" ] || { echo $$ >"$HOME/begun"; sleep 1000; }\nexec /usr/bin/rsync "$@"\n`,
     { mode: 0o755 }
   )
   sshd = await Sshd.start({ path: `${tools}:${process.env.PATH}` })
@@ -178,6 +178,21 @@ describe("over SSH, behind a fence", () => {
         yield* others
         expect((yield* Fiber.join(syncing)).message).toContain("another supervisor took over")
         expect(fs.readdirSync(shared)).toEqual(["other"])
+      })
+    )
+  )
+
+  it.live(
+    "an rsync that is not there is told from its exit code, whatever is said of it",
+    test((host) =>
+      Effect.gen(function* () {
+        const { sync } = yield* fenced(host)
+        fs.writeFileSync(join(sshd.home, "odd"), "")
+        const error = yield* Effect.ensuring(
+          Effect.flip(sync),
+          Effect.sync(() => fs.rmSync(join(sshd.home, "odd")))
+        )
+        expect(error.reason).toBe("program-missing")
       })
     )
   )

@@ -39,7 +39,8 @@ describe("a machine without rsync", () => {
     ["behind a fence", "sandboxer-fenced: 1: exec: rsync: not found"],
     ["zsh", "zsh:1: command not found: rsync"],
     ["tcsh", "rsync: Command not found."],
-    ["fish", "fish: Unknown command: rsync"]
+    ["fish", "fish: Unknown command: rsync"],
+    ["one that nobody knows", "rsync? what is that?\nsandboxer-rsh 127"]
   ])("is told from what %s says", ([, said]) =>
     Effect.gen(function* () {
       expect(yield* reason(`${said}\n${end}`)).toBe("program-missing")
