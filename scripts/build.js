@@ -17,8 +17,8 @@ const fail = (message) => {
 }
 
 const { version } = JSON.parse(readFileSync("package.json", "utf8"))
-if (!readFileSync("src/version.ts", "utf8").includes(`"${version}"`)) {
-  fail(`src/version.ts and package.json (${version}) must name the same version`)
+if (!readFileSync("src/domain/version.ts", "utf8").includes(`"${version}"`)) {
+  fail(`src/domain/version.ts and package.json (${version}) must name the same version`)
 }
 
 rmSync("dist", { recursive: true, force: true })
@@ -42,16 +42,16 @@ const common = {
   logLevel: "warning"
 }
 await Promise.all([
-  build({ ...common, entryPoints: ["src/bin.ts"], outfile: "dist/bin.js", bundle: true, format: "esm" }),
+  build({ ...common, entryPoints: ["src/bin/bin.ts"], outfile: "dist/bin.js", bundle: true, format: "esm" }),
   build({
     ...common,
-    entryPoints: ["src/command.ts"],
+    entryPoints: ["src/bin/command.ts"],
     outfile: "dist/command.cjs",
     bundle: true,
     format: "cjs",
     // better-sqlite3 is native code beside a loader. The other two are what `ws` would use if they were there.
     external: ["better-sqlite3", "bufferutil", "utf-8-validate"],
-    // What src/bin.ts gives: the bundle is no module, which V8 compiles anew each time.
+    // What src/bin/bin.ts gives: the bundle is no module, which V8 compiles anew each time.
     define: { "import.meta.url": "executableUrl" },
     banner: { js: "(function (require, executableUrl) {" },
     footer: { js: "})" }

@@ -7,8 +7,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 
-/** @type {typeof import("../src/launch.js")} */
-const { compiled, launch } = await import(new URL("../dist/launch.js", import.meta.url).href)
+/** @type {typeof import("../src/bin/launch.js")} */
+const { launch } = await import(new URL("../dist/bin/launch.js", import.meta.url).href)
 const executable = fileURLToPath(new URL("../dist/bin.js", import.meta.url))
 const home = mkdtempSync(join(tmpdir(), "sandboxer-compile-"))
 const inputs = [
@@ -29,9 +29,9 @@ process.argv = [
   "--profile=profile.vm-packer-attach",
   ...inputs.flatMap((input) => ["-i", input])
 ]
-const script = launch(pathToFileURL(executable).href)
+const { cache, script } = launch(pathToFileURL(executable).href)
 process.on("exit", () => {
-  writeFileSync(compiled, script.createCachedData())
+  writeFileSync(cache, script.createCachedData())
   rmSync(home, { recursive: true, force: true })
   // Nobody is there, as it was to be.
   process.exitCode = 0

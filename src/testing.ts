@@ -13,11 +13,12 @@
  *   })
  * )
  */
-export * as HoldersMemory from "./Holders/Memory.js"
-export * as HostMemory from "./Host/Memory.js"
-export * as HubStoreMemory from "./HubStore/Memory.js"
-export * as PackerScripted from "./Packer/Scripted.js"
-export * as SandboxStoreMemory from "./SandboxStore/Memory.js"
-export * as SecretsMemory from "./Secrets/Memory.js"
-export * as StateHubMemory from "./StateHub/Memory.js"
-export * as UptimeMemory from "./Uptime/Memory.js"
+
+export * as HostMemory from "./hosts/memory/HostMemory.js"
+export * as UptimeMemory from "./hosts/memory/UptimeMemory.js"
+export * as StateHubMemory from "./hub/client/memory/StateHubMemory.js"
+export * as HubStoreMemory from "./hub/server/memory/HubStoreMemory.js"
+export * as PackerScripted from "./packer/scripted/PackerScripted.js"
+export * as SecretsMemory from "./secrets/memory/SecretsMemory.js"
+export * as HoldersMemory from "./store/memory/ProcessIdentityMemory.js"
+export * as SandboxStoreMemory from "./store/memory/SandboxStoreMemory.js"

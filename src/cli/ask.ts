@@ -4,7 +4,7 @@ import { Writable } from "node:stream"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { UsageError } from "../domain/Errors.js"
-import type { AskSecret } from "../Sandboxes.js"
+import type { AskSecret } from "../sandboxes/Sandboxes.js"
 import { printable } from "./output.js"
 
 const nowhere = () => new Writable({ write: (_chunk, _encoding, done) => done() })

@@ -1,7 +1,7 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { Conflict } from "../domain/Errors.js"
-import { Sandboxes } from "../Sandboxes.js"
+import { Sandboxes } from "../sandboxes/Sandboxes.js"
 import { find, reference } from "./reference.js"
 import { say } from "./say.js"
 import { told } from "./told.js"

@@ -1,7 +1,7 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
-import { Sandboxes } from "../Sandboxes.js"
+import { Sandboxes } from "../sandboxes/Sandboxes.js"
 import * as options from "./options.js"
 import { printList, sandboxes } from "./output.js"
 import { find } from "./reference.js"

@@ -1,7 +1,7 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
-import * as Attached from "../Sandboxes/Attached.js"
+import * as Attached from "../sandboxes/Attached.js"
 import { Ended, ofError } from "./exit.js"
 import { find, reference } from "./reference.js"
 import { sayAll } from "./say.js"

@@ -1,8 +1,8 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
-import * as ProfileMode from "../ProfileMode.js"
-import { Profiles } from "../Profiles.js"
+import { Profiles } from "../profiles/Profiles.js"
+import * as ProfileMode from "../recipe/ProfileMode.js"
 import * as options from "./options.js"
 import { inputs, printList } from "./output.js"
 

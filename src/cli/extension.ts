@@ -1,7 +1,7 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
-import { type Extension, Extensions } from "../Extension.js"
+import { type Extension, Extensions } from "../recipe/Extension.js"
 import * as options from "./options.js"
 import { type Kind, printList, printOne } from "./output.js"
 

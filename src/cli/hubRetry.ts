@@ -3,7 +3,7 @@ import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { NotFound } from "../domain/Errors.js"
 import { didYouMean } from "../domain/Nearest.js"
-import { SandboxStore } from "../SandboxStore.js"
+import { SandboxStore } from "../store/SandboxStore.js"
 import { say } from "./say.js"
 import { told } from "./told.js"
 

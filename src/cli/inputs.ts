@@ -2,9 +2,9 @@
 import type * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { type DocumentKind, read } from "../Documents.js"
 import { UsageError } from "../domain/Errors.js"
 import type { GivenInput, GivenInputs } from "../domain/Input.js"
+import { type DocumentKind, read } from "../settings/Documents.js"
 
 /** A key that is repeated is a list, `key.name=value` an entry of a map. */
 export const parseInputs = (given: ReadonlyArray<string>): Either.Either<GivenInputs, UsageError> =>

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { UsageError } from "../domain/Errors.js"
 import { didYouMean } from "../domain/Nearest.js"
 import { isLiving, type Sandbox } from "../domain/Sandbox.js"
-import { Sandboxes } from "../Sandboxes.js"
+import { Sandboxes } from "../sandboxes/Sandboxes.js"
 import * as options from "./options.js"
 import { printList, sandboxesAt } from "./output.js"
 

@@ -9,7 +9,7 @@ import { Artifact } from "../domain/Artifact.js"
 import { type Profile, ProfileDocument } from "../domain/Profile.js"
 import { ProgressEvent } from "../domain/ProgressEvent.js"
 import { Sandbox } from "../domain/Sandbox.js"
-import type { ExplainedInput } from "../ProfileMode.js"
+import type { ExplainedInput } from "../recipe/ProfileMode.js"
 import type { Format } from "./options.js"
 
 export const apiVersion = "sandboxer/v1"

@@ -1,6 +1,6 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
-import { Sandboxes } from "../Sandboxes.js"
+import { Sandboxes } from "../sandboxes/Sandboxes.js"
 import * as options from "./options.js"
 import { printOne, sandboxes, sandboxInFull } from "./output.js"
 import { find, reference } from "./reference.js"

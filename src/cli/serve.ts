@@ -1,6 +1,6 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
-import { serve as run } from "../Sandboxes/Serve.js"
+import { serve as run } from "../sandboxes/Serve.js"
 import { untilSignal } from "./progress.js"
 import { say } from "./say.js"
 import { warnOfHub } from "./told.js"

@@ -1,7 +1,7 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { hasEnded } from "../domain/Sandbox.js"
-import { Sandboxes } from "../Sandboxes.js"
+import { Sandboxes } from "../sandboxes/Sandboxes.js"
 import * as options from "./options.js"
 import { printOne, sandboxInFull } from "./output.js"
 import { find, reference } from "./reference.js"

@@ -1,6 +1,6 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
-import * as Attached from "../Sandboxes/Attached.js"
+import * as Attached from "../sandboxes/Attached.js"
 import { endAs } from "./exec.js"
 import { find, reference } from "./reference.js"
 

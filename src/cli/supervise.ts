@@ -1,6 +1,6 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
-import { supervise as run } from "../Supervision.js"
+import { supervise as run } from "../provisioning/Supervision.js"
 import { find, reference } from "./reference.js"
 
 /** What `create` starts for each sandbox; by hand it shows why one does not start. */

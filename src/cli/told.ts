@@ -1,9 +1,9 @@
 /** The end of a command that has changed something: the State Hub is told, if that is quick. */
 import * as Effect from "effect/Effect"
-import { deliverBriefly } from "../Delivery.js"
-import type { Holders } from "../Holders.js"
-import { SandboxStore } from "../SandboxStore.js"
-import { StateHub } from "../StateHub.js"
+import { deliverBriefly } from "../hub/client/Delivery.js"
+import { StateHub } from "../hub/client/StateHub.js"
+import type { Holders } from "../store/ProcessIdentity.js"
+import { SandboxStore } from "../store/SandboxStore.js"
 import { untilSignal } from "./progress.js"
 import { say } from "./say.js"
 

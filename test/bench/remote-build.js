@@ -9,7 +9,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { performance } from "node:perf_hooks"
 import { fileURLToPath } from "node:url"
-import { Sshd } from "../sshd.js"
+import { Sshd } from "../support/sshd.js"
 
 const runs = 7
 const root = fileURLToPath(new URL("../..", import.meta.url))

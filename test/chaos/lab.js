@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import Database from "better-sqlite3"
-import { Sshd } from "../sshd.js"
+import { Sshd } from "../support/sshd.js"
 import { Hub } from "./hub.js"
 import { kill, processesCalled, processesWith } from "./processes.js"
 

@@ -9,7 +9,7 @@ import { parse } from "yaml"
 import { run } from "../../src/cli/main.js"
 import { type LayerOptions, layer, layerSettled } from "../../src/node.js"
 import { PackerScripted } from "../../src/testing.js"
-import { platform, temporaryFolder } from "../inMemory.js"
+import { platform, temporaryFolder } from "../support/inMemory.js"
 
 const profiles: Readonly<Record<string, string>> = {
   base: "id: profile.base\ndescription: What the other extends\nttl: 1 hour\n",

@@ -6,12 +6,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { parse } from "yaml"
 import { run } from "../../src/cli/main.js"
-import { Doctor } from "../../src/Doctor.js"
+import { Doctor } from "../../src/doctor/Doctor.js"
 import { type Check, missing, ok, warning } from "../../src/domain/Check.js"
-import { layerExtensions } from "../../src/Extension.js"
-import { Hosts } from "../../src/Host.js"
-import { Profiles } from "../../src/Profiles.js"
-import { layerHome } from "../../src/Settings.js"
+import { Hosts } from "../../src/hosts/Host.js"
+import { Profiles } from "../../src/profiles/Profiles.js"
+import { layerExtensions } from "../../src/recipe/Extension.js"
+import { layerHome } from "../../src/settings/Settings.js"
 
 afterEach(() => void vi.restoreAllMocks())
 

@@ -9,8 +9,8 @@ import { type CommandError, Ended, ofDefect, ofError, ofSandbox } from "../../sr
 import { Conflict, NotFound, UsageError } from "../../src/domain/Errors.js"
 import { exitCodeOf, type Failure, failureReasons, runbookOf } from "../../src/domain/Failure.js"
 import { change, Sandbox, SandboxId } from "../../src/domain/Sandbox.js"
-import { HostError } from "../../src/Host.js"
-import { StoreError } from "../../src/SandboxStore.js"
+import { HostError } from "../../src/hosts/Host.js"
+import { StoreError } from "../../src/store/SandboxStore.js"
 
 const text = { message: "it is wrong", hint: "mend it" }
 const told = ["error: it is wrong", "hint: mend it"]

@@ -2,9 +2,9 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { HubError, StateHub } from "../../src/StateHub.js"
+import { HubError, StateHub } from "../../src/hub/client/StateHub.js"
 import { PackerScripted } from "../../src/testing.js"
-import { passTimeUntil } from "../inMemory.js"
+import { passTimeUntil } from "../support/inMemory.js"
 import { commandLine } from "./commandLine.js"
 
 const away = Layer.succeed(StateHub, {

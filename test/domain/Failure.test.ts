@@ -10,7 +10,7 @@ import {
   runbookOf,
   titleOf
 } from "../../src/domain/Failure.js"
-import { root } from "../documents.js"
+import { root } from "../support/documents.js"
 
 describe("failure reasons", () => {
   it("belong to one exit code each, of those that are documented", () => {

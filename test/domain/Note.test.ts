@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as DateTime from "effect/DateTime"
 import { isTold, lastLine, noteOf, oneLine } from "../../src/domain/Note.js"
 import { ProgressEvent } from "../../src/domain/ProgressEvent.js"
-import { id, plan, sandbox } from "../inMemory.js"
+import { id, plan, sandbox } from "../support/inMemory.js"
 
 const at = (seconds: number) => DateTime.unsafeMake(seconds * 1000)
 

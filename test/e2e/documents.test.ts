@@ -2,8 +2,8 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { afterAll, beforeAll, expect, it } from "@effect/vitest"
-import { type Fence, fences } from "../documents.js"
 import { type Checkout, makeCheckout } from "../process/checkout.js"
+import { type Fence, fences } from "../support/documents.js"
 
 const runbook = "runbooks/profile-vm-packer-build.md"
 const of = (document: string, language: string) =>

@@ -2,7 +2,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { join } from "node:path"
-import { freePort } from "../sshd.js"
+import { freePort } from "../support/sshd.js"
 import { type Output, run } from "./harness.js"
 
 export class Guest {

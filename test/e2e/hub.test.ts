@@ -2,8 +2,8 @@
 import { chmodSync, readFileSync, writeFileSync } from "node:fs"
 import { delimiter, join } from "node:path"
 import { afterAll, beforeAll, expect, it, vi } from "@effect/vitest"
-import type { KeptNote } from "../../src/HubApi.js"
-import { fences } from "../documents.js"
+import type { KeptNote } from "../../src/hub/server/HubApi.js"
+import { fences } from "../support/documents.js"
 import { makeWorkbench, type Running, root, start, type Workbench } from "./harness.js"
 
 let bench: Workbench

@@ -1,7 +1,7 @@
 import { readdirSync, realpathSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { afterAll, beforeAll, expect, it } from "@effect/vitest"
-import { version } from "../../src/version.js"
+import { version } from "../../src/domain/version.js"
 import { makeWorkbench, root, run, type Workbench } from "./harness.js"
 
 let bench: Workbench

@@ -2,7 +2,7 @@
 import * as fs from "node:fs"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it, vi } from "@effect/vitest"
-import { Sshd } from "../sshd.js"
+import { Sshd } from "../support/sshd.js"
 import { makeWorkbench, sandboxOf, type Workbench } from "./harness.js"
 
 let bench: Workbench

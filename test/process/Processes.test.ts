@@ -5,8 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
-import { processInfo } from "../../src/Proc.js"
-import { detach, type ProcessCommand, piped, run, signal } from "../../src/Processes.js"
+import { processInfo } from "../../src/internal/Proc.js"
+import { detach, type ProcessCommand, piped, run, signal } from "../../src/internal/Processes.js"
 import { lives, until } from "./until.js"
 
 let folder: string

@@ -5,8 +5,8 @@ import { delimiter, join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { HostPath } from "../../src/domain/HostPath.js"
-import * as SshLink from "../../src/Host/SshLink.js"
-import { rsyncOver } from "../../src/Host/SshRsync.js"
+import * as SshLink from "../../src/hosts/ssh/SshLink.js"
+import { rsyncOver } from "../../src/hosts/ssh/SshRsync.js"
 
 let tools: string
 beforeAll(() => {

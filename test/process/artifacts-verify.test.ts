@@ -7,10 +7,10 @@ import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { verify } from "../../src/artifacts/Verification.js"
 import { ArtifactId } from "../../src/domain/Artifact.js"
 import { layerHosts } from "../../src/node.js"
-import { layerHome } from "../../src/Settings.js"
-import { verify } from "../../src/Verification.js"
+import { layerHome } from "../../src/settings/Settings.js"
 
 let folder: string
 beforeEach(() => {

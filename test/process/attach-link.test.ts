@@ -2,7 +2,7 @@
 import * as fs from "node:fs"
 import { join } from "node:path"
 import { expect, vi } from "@effect/vitest"
-import { Sshd } from "../sshd.js"
+import { Sshd } from "../support/sshd.js"
 import { it } from "./harness.js"
 import { Network } from "./network.js"
 

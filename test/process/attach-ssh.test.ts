@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { join } from "node:path"
 import { afterAll, describe, expect, vi } from "@effect/vitest"
-import { Sshd, type SshdOptions } from "../sshd.js"
+import { Sshd, type SshdOptions } from "../support/sshd.js"
 import { it, type Lab, output, type SandboxJson, type Started, waitFor } from "./harness.js"
 
 // Several at a time, which mostly wait.

@@ -5,7 +5,7 @@ import { userInfo } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, describe, expect } from "@effect/vitest"
-import { Sshd, type SshdOptions } from "../sshd.js"
+import { Sshd, type SshdOptions } from "../support/sshd.js"
 import { it, type Lab, type SandboxJson } from "./harness.js"
 
 const started: Array<Sshd> = []

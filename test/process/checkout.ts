@@ -11,8 +11,8 @@ import {
 } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, dirname, join } from "node:path"
-import { type Fence, root } from "../documents.js"
 import { type Output, run } from "../e2e/harness.js"
+import { type Fence, root } from "../support/documents.js"
 
 interface Package {
   readonly files?: ReadonlyArray<string>

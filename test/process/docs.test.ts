@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, beforeAll, expect, it } from "@effect/vitest"
-import { fences, root } from "../documents.js"
 import { run } from "../e2e/harness.js"
+import { fences, root } from "../support/documents.js"
 import { type Checkout, makeCheckout } from "./checkout.js"
 
 const longest = 120_000

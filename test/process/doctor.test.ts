@@ -17,11 +17,11 @@ import * as NodePath from "@effect/platform-node/NodePath"
 import { afterEach, beforeEach, describe, expect, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { boot } from "../../src/Doctor/Kvm.js"
+import { boot } from "../../src/doctor/machine/Kvm.js"
 import type { Check } from "../../src/domain/Check.js"
-import { Hosts } from "../../src/Host.js"
+import { Hosts } from "../../src/hosts/Host.js"
 import { layerHosts } from "../../src/node.js"
-import { layer as layerSettings } from "../../src/Settings.js"
+import { layer as layerSettings } from "../../src/settings/Settings.js"
 
 const executable = fileURLToPath(new URL("../../dist/bin.js", import.meta.url))
 

@@ -3,8 +3,8 @@ import { isBuiltin } from "node:module"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import ts from "typescript"
-import { fences } from "../documents.js"
 import type { Output } from "../e2e/harness.js"
+import { fences } from "../support/documents.js"
 import { type Checkout, makeCheckout, packageOf } from "./checkout.js"
 
 // npm, tsc and whole programs are run here.

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process"
 import { promisify } from "node:util"
 import { expect } from "@effect/vitest"
-import { fences } from "../documents.js"
+import { fences } from "../support/documents.js"
 import { it, waitFor } from "./harness.js"
 
 it("the commands of docs/state-hub.md that ask a hub do", async ({ lab }) => {

@@ -2,8 +2,8 @@ import * as fs from "node:fs"
 import * as net from "node:net"
 import { join } from "node:path"
 import { describe, expect } from "@effect/vitest"
-import type { KeptNote } from "../../src/HubApi.js"
-import { note, notes } from "../HubServer/hub.js"
+import type { KeptNote } from "../../src/hub/server/HubApi.js"
+import { note, notes } from "../hub/server/hub.js"
 import { it, type Lab, type Started, waitFor } from "./harness.js"
 
 interface Hub extends Started {

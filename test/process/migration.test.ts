@@ -2,9 +2,9 @@
 import * as fs from "node:fs"
 import { join } from "node:path"
 import { afterAll, beforeAll, expect, it, vi } from "@effect/vitest"
-import { type Fence, fences, root } from "../documents.js"
 import { run } from "../e2e/harness.js"
-import { Sshd } from "../sshd.js"
+import { type Fence, fences, root } from "../support/documents.js"
+import { Sshd } from "../support/sshd.js"
 import { type Checkout, makeCheckout } from "./checkout.js"
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 90_000 })

@@ -3,7 +3,7 @@ import * as fs from "node:fs"
 import { dirname, join } from "node:path"
 import { afterAll, describe, expect, vi } from "@effect/vitest"
 import { root, run } from "../e2e/harness.js"
-import { Sshd } from "../sshd.js"
+import { Sshd } from "../support/sshd.js"
 import { it, type Lab, type SandboxJson, waitFor } from "./harness.js"
 
 // Several at a time.

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect } from "@effect/vitest"
-import { longestLine } from "../../src/Jobs.js"
+import { longestLine } from "../../src/hosts/jobs/Jobs.js"
 import { type Creating, it, type Lab } from "./harness.js"
 
 const token = 'tok,en "5f2e" \\x é, 9,b'

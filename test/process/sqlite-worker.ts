@@ -6,7 +6,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks"
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Sqlite from "../../src/Sqlite.js"
+import * as Sqlite from "../../src/internal/Sqlite.js"
 
 export type Order = "begin" | "ping"
 

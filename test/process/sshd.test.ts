@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process"
 import { expect, it } from "@effect/vitest"
-import { Sshd } from "../sshd.js"
+import { Sshd } from "../support/sshd.js"
 
 it("an sshd of its own lets its key in, has a home of its own, and can be cut, stopped and started", async () => {
   const sshd = await Sshd.start()

@@ -1,7 +1,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { processInfo } from "../../src/Proc.js"
+import { processInfo } from "../../src/internal/Proc.js"
 
 /** What `look` finds as soon as it finds something; a defect where it finds nothing within ten seconds. */
 export const until = <A>(what: string, look: () => A | undefined | false): Effect.Effect<A> =>

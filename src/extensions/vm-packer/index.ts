@@ -1,10 +1,10 @@
 /** `ext.vm-packer`: images of virtual machines, built with Packer; and build machines that exist, used over SSH. */
-import { type Extension, mode } from "../../Extension.js"
-import * as AttachPlan from "./AttachPlan.js"
-import { attach } from "./attach.js"
-import * as BuildPlan from "./BuildPlan.js"
-import { build } from "./build.js"
-import { syncAgain, teardown } from "./workspace.js"
+import { type Extension, mode } from "../../recipe/Extension.js"
+import * as AttachPlan from "./attach/AttachPlan.js"
+import { attach } from "./attach/attach.js"
+import { syncAgain, teardown } from "./attach/workspace.js"
+import * as BuildPlan from "./build/BuildPlan.js"
+import { build } from "./build/build.js"
 
 export const vmPacker: Extension = {
   id: "ext.vm-packer",

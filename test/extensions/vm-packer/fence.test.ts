@@ -15,12 +15,12 @@ import { ProvisionError } from "../../../src/domain/Failure.js"
 import { HostPath, join } from "../../../src/domain/HostPath.js"
 import { receiptName } from "../../../src/domain/Receipt.js"
 import { HostMemory, PackerScripted } from "../../../src/testing.js"
-import { id, temporaryFolder, type World } from "../../inMemory.js"
-import { stopBehind } from "../../stopping.js"
-import * as SyncFileSystem from "../../syncFileSystem.js"
-import { inVirtualTime } from "../../virtualTime.js"
-import { attachWorld } from "./attachWorld.js"
-import { buildWorld } from "./buildWorld.js"
+import { id, temporaryFolder, type World } from "../../support/inMemory.js"
+import { stopBehind } from "../../support/stopping.js"
+import * as SyncFileSystem from "../../support/syncFileSystem.js"
+import { inVirtualTime } from "../../support/virtualTime.js"
+import { attachWorld } from "./attach/attachWorld.js"
+import { buildWorld } from "./build/buildWorld.js"
 
 const platform = Layer.merge(SyncFileSystem.layer, NodePath.layer)
 

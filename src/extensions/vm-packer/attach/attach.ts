@@ -1,0 +1,35 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type { Artifacts } from "../../../artifacts/Artifacts.js"
+import type { Host, Hosts } from "../../../hosts/Host.js"
+import type { Provisioned } from "../../../recipe/Extension.js"
+import type { Provision } from "../../../recipe/Provision.js"
+import type { RecipeError } from "../../../recipe/Recipe.js"
+import type { Reporter } from "../../../recipe/Reporter.js"
+import type { Steps } from "../../../recipe/Steps.js"
+import type { AttachPlan } from "./AttachPlan.js"
+import { reach } from "./reach.js"
+import { collect, failAsCommand, revision, writeReceipt } from "./results.js"
+import { runCommand } from "./runCommand.js"
+import { openWorkspace, sync } from "./workspace.js"
+
+/** What attach mode uses: no Packer. */
+export type AttachServices = Artifacts | Host | Hosts | Provision | Reporter | Steps
+
+/** Attach mode: uses a machine that exists; with a project and a command, builds on it and brings the results back. */
+export const attach = (plan: AttachPlan): Effect.Effect<Provisioned, RecipeError, AttachServices> =>
+  Effect.gen(function* () {
+    const machine = yield* reach(plan)
+    const workspace = yield* openWorkspace(plan)
+    const sent = yield* revision(plan)
+    yield* sync(plan, workspace)
+    const run = yield* runCommand(plan, workspace)
+    const collected = yield* Effect.either(collect(plan, workspace, run))
+    const files = Either.getOrElse(collected, () => [])
+    // Before anything fails: it tells of that, too.
+    yield* writeReceipt(plan, { machine, revision: sent, workspace, run, files })
+    yield* failAsCommand(run)
+    yield* collected
+    const { host, port, user } = machine
+    return { artifacts: [], endpoint: { host, port, user, workdir: workspace ?? null } }
+  })

@@ -1,0 +1,106 @@
+/** Which machine attach mode goes to: what was given, else what the registry of machines has of it. */
+import * as Effect from "effect/Effect"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import { UsageError } from "../../../domain/Errors.js"
+import { didYouMean } from "../../../domain/Nearest.js"
+import type { Placement } from "../../../domain/Placement.js"
+import { type DocumentKind, read } from "../../../settings/Documents.js"
+import { Settings } from "../../../settings/Settings.js"
+
+/** What the user gave of a machine. */
+export interface GivenMachine {
+  readonly host: string | undefined
+  readonly port: number | undefined
+  readonly user: string | undefined
+  readonly identityFile: string | undefined
+  readonly vmName: string | undefined
+}
+
+const inputError = (message: string, hint: string) => new UsageError({ reason: "input", message, hint })
+
+/** A machine of the registry; others write it, and may say more of each. */
+const Registered = Schema.Struct({
+  host: Schema.optional(Schema.NonEmptyString),
+  port: Schema.optional(Schema.Int.pipe(Schema.between(1, 65_535))),
+  user: Schema.optional(Schema.NonEmptyString)
+})
+
+const registry: DocumentKind = {
+  reason: "configuration",
+  name: "a port registry",
+  begin: "begin with `VM_NAME: { host: …, port: …, user: … }`",
+  mayBeEmpty: true
+}
+
+const lookUp = Effect.fn(function* (vmName: string, file: string | undefined, needed: boolean) {
+  if (file === undefined) {
+    if (!needed) return {}
+    return yield* inputError(
+      `input vm_name: no registry says where ${vmName} is`,
+      "give its host: -i host=…, or name the registry's file in the configuration: `portRegistry: FILE`"
+    )
+  }
+  const { keys, locate } = yield* read(file, registry)
+  if (!Object.hasOwn(keys, vmName)) {
+    if (!needed) return {}
+    const names = Object.keys(keys)
+    return yield* inputError(
+      `input vm_name: ${file} has no ${vmName}`,
+      didYouMean(vmName, names, names.length === 0 ? "it has no machine at all" : "give its host: -i host=…")
+    )
+  }
+  return yield* Effect.mapError(Schema.decodeUnknown(Registered)(keys[vmName]), (error) => {
+    const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
+    const path = [vmName, ...(issue?.path ?? [])]
+    return new UsageError({
+      reason: "configuration",
+      message: `${path.map(String).join(".")}: ${issue?.message.split("\n").at(-1)}`,
+      hint: "a machine of the registry is `VM_NAME: { host: …, port: …, user: … }`",
+      location: { file, ...locate(path) }
+    })
+  })
+})
+
+/** Where a sandbox is to be; `fallback` is the host that the profile names. */
+export const placementOf = Effect.fn(function* (given: GivenMachine, fallback: string) {
+  const { hosts, portRegistry } = yield* Settings
+  const named = given.host ?? (fallback === "local" ? undefined : fallback)
+  const found =
+    given.vmName === undefined ? {} : yield* lookUp(given.vmName, portRegistry, named === undefined)
+  const host = named ?? found.host
+  if (host === undefined) {
+    const names = Object.keys(hosts)
+    return yield* inputError(
+      given.vmName === undefined
+        ? "input host is missing"
+        : `input host: the registry has none for ${given.vmName}`,
+      `give it: -i host=…${names.length === 0 ? "" : `; the configuration has ${names.join(", ")}`}`
+    )
+  }
+  const own = {
+    port: given.port ?? found.port,
+    user: given.user ?? found.user,
+    identityFile: given.identityFile
+  }
+  const says = Object.values(own).some((value) => value !== undefined)
+  if (host === "local") {
+    if (!says) return { host } satisfies Placement
+    return yield* inputError(
+      "input host: this machine is reached without a port, a user or a key",
+      "leave them out, or give another host"
+    )
+  }
+  const configured = Object.hasOwn(hosts, host) ? hosts[host]?.connection : undefined
+  if (configured !== undefined && !says) return { host } satisfies Placement
+  const placement: Placement = {
+    host,
+    connection: {
+      host: configured?.host ?? host,
+      port: own.port ?? configured?.port ?? null,
+      user: own.user ?? configured?.user ?? null,
+      identityFile: own.identityFile ?? configured?.identityFile ?? null
+    }
+  }
+  return placement
+})

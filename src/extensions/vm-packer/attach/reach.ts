@@ -1,0 +1,85 @@
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { ProvisionError } from "../../../domain/Failure.js"
+import { installHint, notOnPath } from "../../../domain/Programs.js"
+import { ToolVersion } from "../../../domain/Receipt.js"
+import { formatSize } from "../../../domain/Units.js"
+import { Host } from "../../../hosts/Host.js"
+import { Reporter } from "../../../recipe/Reporter.js"
+import { Steps } from "../../../recipe/Steps.js"
+import type { AttachPlan } from "./AttachPlan.js"
+
+/** A machine that answered: who one is there, and the versions of the tools that the receipt is to tell. */
+export const Machine = Schema.Struct({
+  host: Schema.String,
+  port: Schema.Number,
+  user: Schema.String,
+  keyFingerprint: Schema.NullOr(Schema.String),
+  tools: Schema.Array(ToolVersion)
+})
+export type Machine = typeof Machine.Type
+
+/** Says which of the commands are missing; then, behind --, a line for each tool: its version, or that it is absent. */
+const program = `
+while [ "$1" != -- ]; do
+  command -v "$1" >/dev/null 2>&1 || printf 'missing %s\\n' "$1"
+  shift
+done
+shift
+for tool; do
+  if command -v "$tool" >/dev/null 2>&1; then
+    printf 'version %s\\n' "$("$tool" --version 2>&1 </dev/null | head -n 1)"
+  else
+    printf 'absent\\n'
+  fi
+done
+`
+/** A tool that does not say its version within this is not waited for, in seconds. */
+const longestAnswer = 60
+
+/** Finds out in one go whether the machine answers and has what is needed. */
+export const reach = Effect.fn(function* (plan: AttachPlan) {
+  const host = yield* Host
+  const reporter = yield* Reporter
+  const steps = yield* Steps
+  yield* reporter.phase("reach")
+  const answer = Effect.gen(function* () {
+    const needed = new Set([
+      ...plan.requires.commands,
+      ...(plan.command === null ? [] : host.programs.jobs),
+      ...(plan.project === null ? [] : ["rsync"]),
+      ...(plan.collect.length === 0 ? [] : host.programs.files)
+    ])
+    const { stdout } = yield* host.run(
+      { program: "sh", args: ["-c", program, "sandboxer-reach", ...needed, "--", ...plan.tools] },
+      // A tool that is asked for its version may hang.
+      { timeoutSeconds: longestAnswer, brief: plan.tools.length === 0 }
+    )
+    const lines = stdout.split("\n")
+    const missing = lines.flatMap((line) => /^missing (.*)$/.exec(line)?.[1] ?? [])
+    if (missing.length > 0) {
+      return yield* new ProvisionError({
+        reason: "command-missing",
+        message: notOnPath(missing, host.name),
+        hint: installHint(missing)
+      })
+    }
+    const free = plan.requires.freeDisk === null ? undefined : yield* host.freeBytes(host.home)
+    if (free !== undefined && plan.requires.freeDisk !== null && free < plan.requires.freeDisk) {
+      return yield* new ProvisionError({
+        reason: "disk-space",
+        message: `${host.home} on ${host.name} has ${formatSize(free)} free; the profile asks for ${formatSize(plan.requires.freeDisk)}`,
+        hint: "free some space there"
+      })
+    }
+    const versions = lines.filter((line) => /^(version |absent$)/.test(line))
+    return {
+      ...(yield* host.identity),
+      tools: plan.tools.map((name, index) => ({
+        name,
+        version: /^version (.*)$/.exec(versions[index] ?? "")?.[1]?.trim() || null
+      }))
+    }
+  })
+  return yield* steps.step("reach", Machine, answer)
+})

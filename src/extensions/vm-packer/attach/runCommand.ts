@@ -1,0 +1,54 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type { HostPath } from "../../../domain/HostPath.js"
+import * as Jobs from "../../../hosts/jobs/Jobs.js"
+import { Provision } from "../../../recipe/Provision.js"
+import { Reporter } from "../../../recipe/Reporter.js"
+import { Steps } from "../../../recipe/Steps.js"
+import type { AttachPlan } from "./AttachPlan.js"
+
+/** How a command ended: epoch milliseconds, and its exit code; null where it was interrupted and left none. */
+export const CommandRun = Schema.Struct({
+  command: Schema.String,
+  startedAt: Schema.Number,
+  endedAt: Schema.Number,
+  exitCode: Schema.NullOr(Schema.Int)
+})
+export type CommandRun = typeof CommandRun.Type
+
+/** Runs the command in the workspace; that it fails is what it ended with, and no failure here. */
+export const runCommand = Effect.fn(function* (plan: AttachPlan, workspace: HostPath | undefined) {
+  const { command } = plan
+  if (command === null || workspace === undefined) return undefined
+  const reporter = yield* Reporter
+  const steps = yield* Steps
+  const { secrets } = yield* Provision
+  yield* reporter.phase("run")
+  const startedAt = yield* steps.step("started", Schema.Number, Clock.currentTimeMillis)
+  const secret = plan.secretEnvironment.flatMap((name) => {
+    const value = secrets[name]
+    return value === undefined ? [] : [[name, Redacted.value(value)] as const]
+  })
+  return yield* steps.job("command", { schema: CommandRun, stop: "group" }, (job) =>
+    Jobs.run(job, {
+      program: "sh",
+      args: ["-c", command],
+      cwd: workspace,
+      env: { ...plan.environment, ...Object.fromEntries(secret) },
+      stop: "group"
+    }).pipe(
+      Effect.catchIf(
+        (error) => error._tag === "ProvisionError" && error.reason === "interrupted",
+        () => Effect.succeed(null)
+      ),
+      Effect.zipWith(Clock.currentTimeMillis, (exitCode, endedAt) => ({
+        command,
+        startedAt,
+        endedAt,
+        exitCode
+      }))
+    )
+  )
+})

@@ -1,0 +1,200 @@
+/** What build mode is asked for, read and checked; nothing is written here. */
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { UsageError } from "../../../domain/Errors.js"
+import type { InputDeclarations } from "../../../domain/Input.js"
+import { buildPhases, type PhaseName } from "../../../domain/Phase.js"
+import type { Lock } from "../../../domain/Plan.js"
+import { Prepare } from "../../../domain/Profile.js"
+import { formatSize } from "../../../domain/Units.js"
+import type { PlanRequest } from "../../../recipe/Extension.js"
+import { readHardware, type TextFile, ToldHardware } from "./hardware.js"
+import { declaresOutputDirectory } from "./outputDirectory.js"
+
+/** The formats that an image can be asked for in; `as-built` keeps what the builder made. */
+export const imageFormats = ["ova", "qcow2", "as-built"] as const
+
+/** What becomes of the files of a build that fails. */
+const errorWays = ["cleanup", "keep"] as const
+
+export const inputs: InputDeclarations = {
+  packer_template: {
+    type: "path",
+    required: true,
+    exists: true,
+    description: "Packer template: a .pkr.hcl or .json file, or a folder of HCL2 files"
+  },
+  vm_name: {
+    type: "string",
+    required: true,
+    pattern: "[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+    description: "Name of the virtual machine, and of its image"
+  },
+  variables: { type: "map", description: "Variables of the template: -i variables.NAME=VALUE" },
+  var_files: { type: "list", items: "path", exists: true, description: "Variable files for the template" },
+  only: { type: "list", description: "Run these builds of the template alone" },
+  except: { type: "list", description: "Leave out these builds of the template" },
+  on_error: {
+    type: "string",
+    default: "cleanup",
+    choices: [...errorWays],
+    description: "What becomes of the files of a build that fails: cleanup, or keep them to look into (qemu)"
+  },
+  force: { type: "boolean", default: false, description: "Replace what exists where the image goes" },
+  format: {
+    type: "string",
+    default: "as-built",
+    choices: [...imageFormats],
+    description: "Format of the image that is kept: ova (one of all disks), qcow2, or as the builder makes it"
+  },
+  output_directory: {
+    type: "path",
+    description: "Where the image goes; by default a folder of its own in the state directory"
+  }
+}
+
+/** @category model */
+export class BuildPlan extends Schema.Class<BuildPlan>("sandboxer/BuildPlan")({
+  /** A local path: the template's file or folder. */
+  template: Schema.String,
+  /** The local folder that Packer works in. */
+  folder: Schema.String,
+  /** Whether the template has a `required_plugins` block. */
+  asksForPlugins: Schema.Boolean,
+  vmName: Schema.String,
+  /** Whether its output can be told to go to a folder of its own. */
+  takesOutputDirectory: Schema.optionalWith(Schema.Boolean, { default: () => false }),
+  /** Values for the template's variables, those of the conventions aside. */
+  variables: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
+  /** Variables whose values are secrets: names of secret inputs. */
+  secretVariables: Schema.Array(Schema.String),
+  /** Local paths. */
+  varFiles: Schema.Array(Schema.String),
+  only: Schema.Array(Schema.String),
+  except: Schema.Array(Schema.String),
+  onError: Schema.optionalWith(Schema.Literal(...errorWays), { default: () => "cleanup" as const }),
+  force: Schema.Boolean,
+  format: Schema.Literal(...imageFormats),
+  /** What an OVA says of the machine, as the profile and the template tell it. */
+  hardware: Schema.Array(ToldHardware),
+  /** A local folder; null for the default one. */
+  outputDirectory: Schema.NullOr(Schema.String),
+  prepare: Schema.NullOr(Schema.Struct({ ...Prepare.fields, folder: Schema.String })),
+  requires: Schema.Struct({ commands: Schema.Array(Schema.String), freeDisk: Schema.NullOr(Schema.Number) })
+}) {}
+
+const templateError = (message: string, hint: string) => new UsageError({ reason: "template", message, hint })
+
+const missing = (file: string, what: string) =>
+  templateError(
+    `${what} ${file} does not exist or cannot be read`,
+    "check the path; it is relative to the working directory, in a profile to its file"
+  )
+
+const readFile = (file: string, error: UsageError) =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) =>
+    Effect.mapBoth(fs.readFileString(file), {
+      onFailure: () => error,
+      onSuccess: (text): TextFile => ({ name: file, text })
+    })
+  )
+
+/** A template's files, and those with variables that Packer finds beside them. */
+const readTemplate = Effect.fn(function* (template: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const error = missing(template, "template")
+  const cannotRead = Effect.mapError(() => error)
+  const { type } = yield* cannotRead(fs.stat(template))
+  if (type !== "Directory") {
+    const file = yield* readFile(template, error)
+    if (file.text.trim() === "")
+      return yield* templateError(`template ${template} is empty`, "give it a build")
+    return { folder: path.dirname(template), files: [file], variables: [] }
+  }
+  const names = yield* cannotRead(fs.readDirectory(template))
+  const read = (pattern: RegExp) =>
+    Effect.forEach(
+      names.filter((name) => pattern.test(name)),
+      (name) => readFile(path.join(template, name), error)
+    )
+  const files = yield* read(/\.pkr\.(hcl|json)$/)
+  if (files.length === 0) {
+    return yield* templateError(
+      `template folder ${template} has no *.pkr.hcl or *.pkr.json file`,
+      "name the template's file, or the folder its HCL2 files are in"
+    )
+  }
+  return { folder: template, files, variables: yield* read(/\.auto\.pkrvars\.(hcl|json)$/) }
+})
+
+const texts = (value: unknown): ReadonlyArray<string> => (Array.isArray(value) ? value.map(String) : [])
+
+/** Checks that the files are there, and that what is asked for fits together. */
+export const plan = Effect.fn(function* (request: PlanRequest) {
+  const { inputs: given } = request
+  const template = String(given.packer_template)
+  const { files, folder, variables: found } = yield* readTemplate(template)
+  const varFiles = texts(given.var_files)
+  const named = yield* Effect.forEach(varFiles, (file) => readFile(file, missing(file, "variable file")))
+  const declared = Object.entries(given).filter(([name]) => request.variables.includes(name))
+  const variables = {
+    ...Object.fromEntries(declared),
+    ...(given.variables as Record<string, unknown> | undefined)
+  }
+  return new BuildPlan({
+    template,
+    folder,
+    asksForPlugins: files.some(
+      ({ name, text }) => !/(?<!\.pkr)\.json$/.test(name) && /\brequired_plugins\b/.test(text)
+    ),
+    vmName: String(given.vm_name),
+    takesOutputDirectory: "output_directory" in variables || declaresOutputDirectory(files),
+    variables,
+    secretVariables: request.secrets.filter((name) => request.variables.includes(name)),
+    varFiles,
+    only: texts(given.only),
+    except: texts(given.except),
+    onError: given.on_error === "keep" ? "keep" : "cleanup",
+    force: given.force === true,
+    format: imageFormats.find((format) => format === given.format) ?? "as-built",
+    hardware: readHardware({
+      profile: request.hardware,
+      template: files,
+      variableFiles: [...found, ...named],
+      variables
+    }),
+    outputDirectory: typeof given.output_directory === "string" ? given.output_directory : null,
+    prepare: request.prepare === undefined ? null : { ...request.prepare, folder: request.profileFolder },
+    requires: { commands: request.requires.commands, freeDisk: request.requires.freeDisk ?? null }
+  })
+})
+
+/** What will be done and why, a line each. */
+export const describe = (build: BuildPlan): ReadonlyArray<string> => [
+  `check that ${[...new Set(["packer", ...build.requires.commands])].join(", ")} can be run` +
+    (build.requires.freeDisk === null ? "" : ` and that ${formatSize(build.requires.freeDisk)} are free`),
+  ...(build.prepare === null
+    ? []
+    : [
+        `make ${build.prepare.produces} with ${build.prepare.command.join(" ")}, unless it was made from the same inputs before`
+      ]),
+  ...(build.asksForPlugins ? ["install the plugins that the template asks for (packer init)"] : []),
+  `run packer build ${build.template} in ${build.folder}`,
+  ...(build.onError === "keep" ? ["if it fails, keep the files that it had made by then"] : []),
+  `keep the image as ${build.format === "as-built" ? "the builder makes it" : build.format} in ${build.outputDirectory ?? "the state directory"}, called ${build.vmName}`
+]
+
+/** The template's builders decide which of Packer's they go through. */
+export const phases = ({ format, prepare }: BuildPlan): ReadonlyArray<PhaseName> =>
+  buildPhases.filter(
+    (phase) => (phase !== "prepare" || prepare !== null) && (phase !== "package" || format !== "as-built")
+  )
+
+/** The name; and the template's folder, where the output of each of its builds goes to one place. */
+export const locks = ({ folder, takesOutputDirectory, vmName }: BuildPlan): ReadonlyArray<Lock> => [
+  { key: `vm_name/${vmName}`, what: `the name ${vmName}` },
+  ...(takesOutputDirectory ? [] : [{ key: `template/${folder}`, what: `the template's folder ${folder}` }])
+]

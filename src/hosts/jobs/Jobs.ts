@@ -1,0 +1,159 @@
+/** Running a Job of a recipe to its end, its output going to the log. */
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { ProvisionError } from "../../domain/Failure.js"
+import { Reporter } from "../../recipe/Reporter.js"
+import type { JobRef } from "../../recipe/Steps.js"
+import type { StoreError } from "../../store/SandboxStore.js"
+import {
+  type Command,
+  Host,
+  type HostError,
+  type HostShape,
+  type JobOutput,
+  type StopSignal
+} from "../Host.js"
+
+/**
+ * A line of a job's output, or a piece of one that is too long: then `complete` is false for all but the last
+ * piece. `end` is the offset behind it.
+ */
+export interface JobLine {
+  readonly text: string
+  readonly end: number
+  readonly complete: boolean
+}
+
+/** Longer lines come in pieces: a guest may print without ever ending a line. */
+export const longestLine = 64 * 1024
+
+const newline = 0x0a
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
+
+// Behind the last whole character of UTF-8, so that none is torn between two pieces.
+const wholeCharacters = (bytes: Uint8Array): number => {
+  let at = bytes.length
+  while (at > bytes.length - 4 && at > 0 && ((bytes[at - 1] ?? 0) & 0xc0) === 0x80) at--
+  return at > 0 && (bytes[at - 1] ?? 0) >= 0xc0 ? at - 1 : bytes.length
+}
+
+/** What Packer writes instead of characters that would end a field or a line; torn in two it would stay as it is. */
+const escapes = ["%!(PACKER_COMMA)", "\\n", "\\r"]
+const tornEscapes = escapes.flatMap((escape) =>
+  Array.from({ length: escape.length - 1 }, (_, index) => escape.slice(0, index + 1))
+)
+
+// Less the beginning of an escape at its end.
+const wholeEscapes = (bytes: Uint8Array): number => {
+  const end = decoder.decode(bytes.subarray(-16))
+  return (
+    bytes.length -
+    Math.max(0, ...tornEscapes.filter((torn) => end.endsWith(torn)).map(({ length }) => length))
+  )
+}
+
+const split = (rest: Uint8Array, restStart: number): readonly [Array<JobLine>, Uint8Array, number] => {
+  const lines: Array<JobLine> = []
+  let from = 0
+  while (from < rest.length) {
+    const next = rest.indexOf(newline, from)
+    if (next !== -1 && next - from <= longestLine) {
+      lines.push({
+        text: decoder.decode(rest.subarray(from, next)),
+        end: restStart + next + 1,
+        complete: true
+      })
+      from = next + 1
+    } else if (next !== -1 || rest.length - from > longestLine) {
+      const longest = rest.subarray(from, from + longestLine)
+      const length = wholeEscapes(longest.subarray(0, wholeCharacters(longest)))
+      lines.push({
+        text: decoder.decode(rest.subarray(from, from + length)),
+        end: restStart + from + length,
+        complete: false
+      })
+      from += length
+    } else break
+  }
+  return [lines, rest.slice(from), restStart + from]
+}
+
+/** Bytes that no line was made of yet, and the offset of the first. */
+interface Pending {
+  readonly rest: Uint8Array
+  readonly start: number
+}
+const nothingPending: Pending = { rest: new Uint8Array(), start: 0 }
+
+/** Lines of what a job prints; text that is not UTF-8 gets U+FFFD. */
+export const lines = <E>(output: Stream.Stream<JobOutput, E>): Stream.Stream<JobLine, E> =>
+  output.pipe(
+    Stream.map((piece): JobOutput | undefined => piece),
+    // The end of the output ends its last line.
+    Stream.concat(Stream.succeed(undefined)),
+    Stream.mapAccum<Pending, JobOutput | undefined, Chunk.Chunk<JobLine>>(nothingPending, (state, piece) => {
+      if (piece === undefined) {
+        const last = {
+          text: decoder.decode(state.rest),
+          end: state.start + state.rest.length,
+          complete: true
+        }
+        return [state, Chunk.fromIterable(state.rest.length === 0 ? [] : [last])]
+      }
+      const joined = new Uint8Array(state.rest.length + piece.bytes.length)
+      joined.set(state.rest)
+      joined.set(piece.bytes, state.rest.length)
+      const [found, rest, start] = split(joined, piece.end - piece.bytes.length - state.rest.length)
+      return [{ rest, start }, Chunk.fromIterable(found)]
+    }),
+    Stream.flattenChunks
+  )
+
+/** How a job ended, after proof that nothing of it runs; an interrupted one is a failure. */
+export const conclude = (
+  host: HostShape,
+  job: JobRef,
+  stop: StopSignal
+): Effect.Effect<number, HostError | ProvisionError> =>
+  Effect.gen(function* () {
+    yield* host.stopJob(job.folder, { stop, graceSeconds: 0 })
+    const status = yield* host.jobStatus(job.folder)
+    return status._tag === "Exited"
+      ? status.exitCode
+      : yield* new ProvisionError({
+          reason: "interrupted",
+          message: `${job.key} was interrupted: it is gone and left no exit code`,
+          hint: "the machine was restarted, the processes were killed, or the disk was full; create the sandbox again"
+        })
+  })
+
+/** Groups of what comes within a tenth of a second. What came before a failure comes, too: it is what tells of it. */
+export const grouped = <A, E, R>(stream: Stream.Stream<A, E, R>): Stream.Stream<Chunk.Chunk<A>, E, R> =>
+  stream.pipe(
+    // As values, since groups that are not full are dropped where the stream fails.
+    Stream.either,
+    Stream.groupedWithin(1000, "100 millis"),
+    Stream.flatMap((group) => {
+      const [failures, items] = Chunk.separate(group)
+      const end = Option.match(Chunk.head(failures), { onNone: () => Stream.empty, onSome: Stream.fail })
+      return Stream.concat(Stream.succeed(items), end)
+    })
+  )
+
+/** Starts a job or follows the one that is there, to its end; what it prints goes to the log. Gives its exit code. */
+export const run = (
+  job: JobRef,
+  command: Command & { readonly stop: StopSignal }
+): Effect.Effect<number, HostError | StoreError | ProvisionError, Host | Reporter> =>
+  Effect.gen(function* () {
+    const host = yield* Host
+    const reporter = yield* Reporter
+    yield* host.startJob({ ...command, folder: job.folder })
+    yield* lines(host.followJob(job.folder, 0)).pipe(
+      grouped,
+      Stream.runForEach((chunk) => reporter.output([...chunk].map((line) => ({ ...line, job: job.key }))))
+    )
+    return yield* conclude(host, job, command.stop)
+  })

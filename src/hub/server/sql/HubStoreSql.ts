@@ -1,0 +1,149 @@
+/** A hub's notes in an SQLite database. */
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { SqlError } from "@effect/sql/SqlError"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { Note } from "../../../domain/Note.js"
+import * as Sqlite from "../../../internal/Sqlite.js"
+import { Settings } from "../../../settings/Settings.js"
+import { type Filter, HubStore, HubStoreError } from "../HubStore.js"
+
+/** Each runs once; a later program adds to them and changes none. */
+const migrations: Sqlite.Migrations = {
+  "1_notes": Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    // A position is never used again.
+    yield* sql`CREATE TABLE notes (
+      position INTEGER PRIMARY KEY AUTOINCREMENT,
+      id TEXT NOT NULL UNIQUE,
+      received_at TEXT NOT NULL,
+      occurred INTEGER NOT NULL,
+      workstream TEXT,
+      task TEXT,
+      sandbox TEXT NOT NULL,
+      event_type TEXT NOT NULL,
+      document TEXT NOT NULL
+    )`
+    // Each ends with the position, which is the rowid.
+    yield* sql`CREATE INDEX notes_workstream ON notes (workstream)`
+    yield* sql`CREATE INDEX notes_task ON notes (task)`
+    yield* sql`CREATE INDEX notes_sandbox ON notes (sandbox)`
+  })
+}
+
+const NoteJson = Schema.parseJson(Note)
+
+const columns = (note: Note, receivedAt: string) => ({
+  id: note.id,
+  received_at: receivedAt,
+  occurred: Date.parse(note.occurred_at),
+  workstream: note.workstream_id,
+  task: note.task_id,
+  sandbox: note.sandbox_id,
+  event_type: note.event_type,
+  document: JSON.stringify(note)
+})
+
+interface Row {
+  readonly position: number
+  readonly received_at: string
+  readonly document: string
+}
+
+const hubStoreError = ({ hint, message, reason }: Sqlite.DatabaseError) =>
+  new HubStoreError({ reason, message, hint })
+
+const make = (filename: string) =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const run = <A>(effect: Effect.Effect<A, SqlError>) =>
+      Effect.mapError(effect, (error) => hubStoreError(Sqlite.databaseError(filename)(error)))
+    const decode = ({ document, position, received_at }: Row) =>
+      Effect.mapBoth(Schema.decode(NoteJson)(document), {
+        onFailure: (error) =>
+          new HubStoreError({
+            reason: "damaged",
+            message: `the database ${filename}: note ${position} cannot be read: ${error.message}`,
+            hint: "Restore it from a backup."
+          }),
+        onSuccess: (note) => ({ position, receivedAt: received_at, note })
+      })
+    const conditions = ({ eventType, sandbox, since, task, until, workstream }: Filter) => [
+      ...(workstream === undefined ? [] : [sql`workstream = ${workstream}`]),
+      ...(task === undefined ? [] : [sql`task = ${task}`]),
+      ...(sandbox === undefined ? [] : [sql`sandbox = ${sandbox}`]),
+      ...(eventType === undefined ? [] : [sql`event_type = ${eventType}`]),
+      ...(since === undefined ? [] : [sql`occurred >= ${since}`]),
+      ...(until === undefined ? [] : [sql`occurred < ${until}`])
+    ]
+    return HubStore.of({
+      take: (notes) =>
+        Effect.gen(function* () {
+          if (notes.length === 0) return 0
+          const receivedAt = DateTime.formatIso(yield* DateTime.now)
+          const rows = notes.map((note) => columns(note, receivedAt))
+          // One statement is a transaction.
+          const taken = yield* run(
+            sql`INSERT INTO notes ${sql.insert(rows)} ON CONFLICT (id) DO NOTHING RETURNING position`
+          )
+          return taken.length
+        }),
+      page: ({ cursor, filter, limit, order }) => {
+        const behind =
+          order === "oldest"
+            ? sql`position > ${cursor ?? 0}`
+            : sql`position < ${cursor ?? Number.MAX_SAFE_INTEGER}`
+        return Effect.flatMap(
+          run(sql<Row>`SELECT position, received_at, document FROM notes
+            WHERE ${sql.and([...conditions(filter), behind])}
+            ORDER BY position ${sql.literal(order === "oldest" ? "ASC" : "DESC")} LIMIT ${limit}`),
+          Effect.forEach(decode)
+        )
+      },
+      newest: Effect.map(
+        run(sql<{ readonly newest: number }>`SELECT coalesce(max(position), 0) AS newest FROM notes`),
+        ([row]) => row?.newest ?? 0
+      ),
+      size: Effect.map(
+        run(sql<{ readonly notes: number; readonly bytes: number }>`
+          SELECT (SELECT count(*) FROM notes) AS notes, page_count * page_size AS bytes
+          FROM pragma_page_count(), pragma_page_size()`),
+        ([row]) => row ?? { notes: 0, bytes: 0 }
+      )
+    })
+  })
+
+/**
+ * Notes in the given file, else in `hub.db` of the state directory, which is made where it is not there.
+ * @category layers
+ */
+export const layer = (
+  database?: string
+): Layer.Layer<HubStore, HubStoreError, Settings | FileSystem.FileSystem | Path.Path> =>
+  Layer.scoped(
+    HubStore,
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      const { home } = yield* Settings
+      if (database === undefined) {
+        yield* fs.makeDirectory(home, { recursive: true, mode: 0o700 }).pipe(
+          Effect.mapError(
+            (error) =>
+              new HubStoreError({
+                reason: "not-writable",
+                message: `the state directory ${home} cannot be made: ${error.message}`,
+                hint: "set SANDBOXER_HOME to a folder of yours"
+              })
+          )
+        )
+      }
+      const filename = database ?? path.join(home, "hub.db")
+      const sql = yield* Effect.mapError(Sqlite.open({ filename, migrations }), hubStoreError)
+      return yield* Effect.provideService(make(filename), SqlClient.SqlClient, sql)
+    })
+  )

@@ -1,0 +1,205 @@
+/** Packer's own program. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { ProvisionError } from "../../domain/Failure.js"
+import { type HostPath, join } from "../../domain/HostPath.js"
+import { type CommandResult, Host, type HostError } from "../../hosts/Host.js"
+import { conclude, lines } from "../../hosts/jobs/Jobs.js"
+import type { JobRef } from "../../recipe/Steps.js"
+import { diagnose } from "../diagnose/Diagnose.js"
+import { Packer, type Selection, type Template } from "../Packer.js"
+import { initial, overallPhase, step } from "../wire/BuildEvents.js"
+import * as Inspect from "../wire/Inspect.js"
+import * as PluginLog from "../wire/PluginLog.js"
+import * as Version from "../wire/Version.js"
+import * as Wire from "../wire/Wire.js"
+
+/** Lines kept to tell why a build failed: Packer says that last. */
+const linesKept = 1000
+const charactersKept = 4000
+
+/** Bytes of Packer's own log that are looked at for why a build failed. */
+const logKept = 1000 * 1024
+
+/** A path below which plugins can make sockets, whose names have at most 107 bytes. */
+const longestTmpdir = 75
+
+const selectionArguments = ({ except, only, variableFiles }: Selection): ReadonlyArray<string> => [
+  ...variableFiles.map((file) => `-var-file=${file}`),
+  ...(only.length > 0 ? [`-only=${only.join(",")}`] : []),
+  ...(except.length > 0 ? [`-except=${except.join(",")}`] : [])
+]
+
+/** @category layers */
+export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
+  Packer,
+  Effect.gen(function* () {
+    const host = yield* Host
+    // Asked for its version Packer would make the cache's folder, and those above it.
+    const quiet = { CHECKPOINT_DISABLE: "1" }
+    const environment = {
+      ...quiet,
+      // Not in the template's folder, which may be read-only, and shared, so that an ISO is fetched once.
+      PACKER_CACHE_DIR: join(host.home, "cache", "packer")
+    }
+
+    const missing = (error: HostError): ProvisionError | HostError =>
+      error.reason === "program-missing"
+        ? new ProvisionError({
+            reason: "packer-missing",
+            message: `there is no packer on ${host.name}`,
+            hint: "install it: `sudo apt-get install packer` (Debian 12), or from https://developer.hashicorp.com/packer/install"
+          })
+        : error.reason === "no-answer"
+          ? new ProvisionError({
+              reason: "packer-unusable",
+              message: error.message,
+              hint: "run `packer version` by hand: is it HashiCorp's Packer?"
+            })
+          : error
+
+    const run = (
+      args: ReadonlyArray<string>,
+      options: {
+        readonly folder?: HostPath
+        readonly timeoutSeconds: number
+        readonly env?: Readonly<Record<string, string>>
+      }
+    ) =>
+      Effect.mapError(
+        host.run(
+          {
+            program: "packer",
+            args,
+            env: options.env ?? environment,
+            ...(options.folder === undefined ? {} : { cwd: options.folder })
+          },
+          { timeoutSeconds: options.timeoutSeconds }
+        ),
+        missing
+      )
+
+    const failure = (
+      output: ReadonlyArray<string>,
+      exitCode: number,
+      template: Template,
+      builds: ReadonlyArray<string> = [],
+      plugins: ReadonlyArray<string> = []
+    ) => {
+      const found = diagnose(output, exitCode, {
+        template: template.path,
+        folder: template.folder,
+        builds,
+        plugins
+      })
+      return new ProvisionError({
+        reason: found?.reason ?? "build-failed",
+        message: found?.message ?? `packer ended with exit code ${exitCode}`,
+        hint: found?.hint ?? "see the log"
+      })
+    }
+
+    // Anything that validate, init and inspect refuse is the template's fault, unless Packer says what else it is.
+    const refused = ({ exitCode, stderr, stdout }: CommandResult, template: Template) => {
+      const found = failure([...stdout.split("\n"), ...stderr.split("\n")], exitCode, template)
+      return found.reason === "build-failed"
+        ? new ProvisionError({ reason: "template-invalid", message: found.message, hint: found.hint })
+        : found
+    }
+
+    const check = (args: ReadonlyArray<string>, template: Template, timeoutSeconds: number) =>
+      Effect.flatMap(run([...args, template.path], { folder: template.folder, timeoutSeconds }), (result) =>
+        result.exitCode === 0 ? Effect.succeed(result) : refused(result, template)
+      )
+
+    const logOf = (job: JobRef) => join(job.folder, "packer.log")
+    /** What plugins last wrote to Packer's own log; nothing where there is none. */
+    const plugins = (job: JobRef, bytes: number) =>
+      host.run({ program: "tail", args: ["-c", String(bytes), logOf(job)] }).pipe(
+        Effect.map(({ stdout }) => PluginLog.read(stdout)),
+        Effect.orElseSucceed((): ReadonlyArray<string> => [])
+      )
+
+    return {
+      machineSaid: (job) => Effect.map(plugins(job, logKept), PluginLog.qemuSaid),
+      portWaitedFor: (job) => Effect.map(plugins(job, 4096), PluginLog.portWaitedFor),
+      version: Effect.gen(function* () {
+        const { exitCode, stdout } = yield* run(["version", "-machine-readable"], {
+          timeoutSeconds: 20,
+          env: quiet
+        })
+        const version = Version.parse(stdout)
+        if (exitCode === 0 && version !== undefined && Version.compare(version, Version.minimum) >= 0)
+          return version
+        return yield* new ProvisionError({
+          reason: "packer-unusable",
+          message:
+            version === undefined || exitCode !== 0
+              ? "what is called packer does not say a version as Packer does"
+              : `packer ${Version.format(version)} is too old`,
+          hint: `run \`packer version\` by hand; it takes HashiCorp's Packer ${Version.format(Version.minimum)} or later`
+        })
+      }),
+      init: (version, template) =>
+        Version.hasInit(version) ? Effect.asVoid(check(["init"], template, 900)) : Effect.void,
+      inspect: (template) =>
+        Effect.map(check(["inspect", "-machine-readable"], template, 120), ({ stdout }) =>
+          Inspect.parse(stdout)
+        ),
+      validate: (request) =>
+        Effect.asVoid(check(["validate", "-machine-readable", ...selectionArguments(request)], request, 600)),
+      build: (job, request) =>
+        Stream.unwrap(
+          Effect.gen(function* () {
+            const tmp = join(job.folder, "tmp")
+            yield* host.makeSubfolder(tmp)
+            yield* host.startJob({
+              folder: job.folder,
+              stop: "leader",
+              program: "packer",
+              args: [
+                "build",
+                "-machine-readable",
+                ...(request.force ? ["-force"] : []),
+                ...(request.onError === "abort" ? ["-on-error=abort"] : []),
+                ...selectionArguments(request),
+                request.path
+              ],
+              cwd: request.folder,
+              env: {
+                ...environment,
+                PACKER_LOG: "1",
+                PACKER_LOG_PATH: logOf(job),
+                ...(tmp.length <= longestTmpdir ? { TMPDIR: tmp } : {})
+              }
+            })
+            const last: Array<string> = []
+            const records = lines(host.followJob(job.folder, 0)).pipe(
+              Stream.mapAccum({ state: initial(request.builds), inRecord: false }, (at, line) => {
+                const { complete, end, text } = line
+                last.push(text.slice(0, charactersKept))
+                if (last.length > 2 * linesKept) last.splice(0, linesKept)
+                const record = at.inRecord ? Wire.goOn(text) : Wire.parse(text, { builds: request.builds })
+                const [state, events] = step(at.state, record)
+                const inRecord = !complete && (at.inRecord || record._tag !== "Text")
+                return [
+                  { state, inRecord },
+                  { complete, end, events, overall: overallPhase(state) }
+                ] as const
+              })
+            )
+            const ended = Effect.flatMap(conclude(host, job, "leader"), (exitCode) => {
+              const failed = exitCode !== 0 || diagnose(last, 0) !== undefined
+              return failed
+                ? Effect.flatMap(plugins(job, logKept), (said) =>
+                    failure(last, exitCode, request, request.builds, said)
+                  )
+                : Effect.void
+            })
+            return Stream.concat(records, Stream.execute(ended))
+          })
+        )
+    }
+  })
+)

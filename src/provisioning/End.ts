@@ -1,0 +1,99 @@
+/** How a provision ends: what of it is journaled, and what a record says of it. */
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { Failure, type FailureReason, runbookOf } from "../domain/Failure.js"
+import type { Plan } from "../domain/Plan.js"
+import type { NewEvent } from "../domain/ProgressEvent.js"
+import { Endpoint, expiry, type Sandbox } from "../domain/Sandbox.js"
+import type { HostError } from "../hosts/Host.js"
+import type { RecipeError } from "../recipe/Recipe.js"
+import type { Commit } from "../store/SandboxStore.js"
+
+/** How a provision ended. It is journaled before anything is cleaned up, so that the recipe never runs again. */
+export const End = Schema.Union(
+  Schema.Struct({ state: Schema.Literal("ready"), endpoint: Schema.NullOr(Endpoint) }),
+  Schema.Struct({ state: Schema.Literal("failed"), failure: Failure }),
+  Schema.Struct({ state: Schema.Literal("cancelled") })
+)
+export type End = typeof End.Type
+export type FailedEnd = Extract<End, { state: "failed" }>
+/** The step that it is journaled as. */
+export const endKey = "end"
+
+const ofHost: Partial<Record<HostError["reason"], FailureReason>> = {
+  unreachable: "host-unreachable",
+  refused: "host-refused",
+  "key-changed": "host-key-changed",
+  "program-missing": "command-missing",
+  "disk-full": "disk-full"
+}
+
+const reasonOf = (error: RecipeError): FailureReason => {
+  switch (error._tag) {
+    case "ProvisionError":
+      return error.reason
+    case "HostError":
+      return ofHost[error.reason] ?? "host-files"
+    case "StoreError":
+      return error.reason === "not-writable" ? "disk-space" : "internal"
+  }
+}
+
+/** The failure that is kept in the record for whatever went wrong. */
+export const failureOf = (error: RecipeError, logTail: ReadonlyArray<string>): Failure => {
+  const reason = reasonOf(error)
+  const own = error._tag === "ProvisionError" ? error.logTail : []
+  return {
+    reason,
+    message: error.message,
+    hint: error.hint,
+    logTail: own.length > 0 ? own : logTail,
+    runbook: runbookOf(reason)
+  }
+}
+
+/** Nothing is wrong with what was interrupted: it can be built again. */
+export const withWayOut = (end: End, { name }: Sandbox): End =>
+  end.state === "failed" && end.failure.reason === "interrupted"
+    ? {
+        ...end,
+        failure: {
+          ...end.failure,
+          hint: `${end.failure.hint.replace(/; create the sandbox again$/, "")}; build it again: \`sandboxer retry ${name}\``
+        }
+      }
+    : end
+
+export const outcome = (
+  end: End,
+  plan: Plan,
+  proof: { readonly jobs: number; readonly killed: number; readonly left: number }
+) =>
+  Effect.map(
+    DateTime.now,
+    (now): Pick<Required<Commit>, "change"> & { readonly event: Omit<NewEvent, "identity"> } => {
+      const expiresAt = expiry(now, plan.ttlSeconds)
+      switch (end.state) {
+        case "ready":
+          return {
+            change: { state: "ready", readyAt: now, endedAt: now, expiresAt, endpoint: end.endpoint },
+            event: { type: "ready", message: "ready" }
+          }
+        case "failed":
+          return {
+            change: { state: "failed", endedAt: now, expiresAt, failure: end.failure },
+            event: {
+              type: "failed",
+              message: end.failure.message,
+              data: { reason: end.failure.reason, hint: end.failure.hint }
+            }
+          }
+        case "cancelled":
+          return {
+            change: { state: "cancelled", endedAt: now, expiresAt },
+            event: { type: "cancelled", message: "cancelled: nothing of it runs any more", data: { proof } }
+          }
+      }
+    }
+  )

@@ -1,0 +1,155 @@
+/**
+ * Waiting for one's turn: for the names, workspaces and folders that one provision at a time may use, then for a slot
+ * on the host. Who was requested first is served first, across processes; what it got it holds until its provision ends.
+ */
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { ProvisionError } from "../domain/Failure.js"
+import { monotonicSeconds as seconds } from "../domain/Monotonic.js"
+import type { Plan } from "../domain/Plan.js"
+import type { SandboxId } from "../domain/Sandbox.js"
+import { formatDuration } from "../domain/Units.js"
+import { Reporter } from "../recipe/Reporter.js"
+import { Settings } from "../settings/Settings.js"
+import type { Holders } from "../store/ProcessIdentity.js"
+import { type Claimant, isNext, type Lease, SandboxStore, type StoreError } from "../store/SandboxStore.js"
+import { makeWatches } from "./SupervisorMonitor.js"
+import type { Supervisors } from "./Supervisors.js"
+
+/** What waiting needs: whoever waits sees to it that those before it are carried through. */
+export type QueueServices =
+  | FileSystem.FileSystem
+  | Holders
+  | Path.Path
+  | Reporter
+  | SandboxStore
+  | Settings
+  | Supervisors
+
+interface Resource {
+  readonly key: string
+  /** For people. */
+  readonly what: string
+  /** How many may have it at once. */
+  readonly capacity: number
+  readonly reason: "locked" | "host-full"
+}
+
+const lookEvery = Duration.millis(200)
+
+/** In the order in which they are waited for: it is the same for all, so that no two wait for each other. */
+const resourcesOf = ({ locks, placement }: Plan): Effect.Effect<ReadonlyArray<Resource>, never, Settings> =>
+  Effect.map(Settings, ({ hosts }) => {
+    const slots = hosts[placement.host]?.slots
+    return [
+      ...locks.map(({ key, what }) => ({ key, what, capacity: 1, reason: "locked" as const })),
+      ...(slots === undefined
+        ? []
+        : [
+            {
+              key: `slot/${placement.host}`,
+              what: `a slot on ${placement.host}`,
+              capacity: slots,
+              reason: "host-full" as const
+            }
+          ])
+    ]
+  })
+
+const ordinal = (place: number): string => {
+  const ending = Math.floor(place / 10) % 10 === 1 ? "th" : (["th", "st", "nd", "rd"][place % 10] ?? "th")
+  return `${place}${ending}`
+}
+
+const named = (holders: ReadonlyArray<Claimant>) =>
+  holders.map(({ id, name }) => `${name} (${id})`).join(", ")
+
+const tookTooLong = ({ reason, what }: Resource, holders: ReadonlyArray<Claimant>, waited: number) =>
+  new ProvisionError({
+    reason,
+    message: `${what} was not free within ${formatDuration(waited)}: ${named(holders)} ${holders.length === 1 ? "has" : "have"} it`,
+    hint:
+      `\`sandboxer wait ${holders[0]?.name}\` first, or wait longer with --lock-timeout` +
+      (reason === "host-full" ? "; `slots` of the host in the configuration says how many it takes" : "")
+  })
+
+/** Waits for all that the plan asks for; gives whether there was anything to wait for. */
+export const enter = (
+  lease: Lease,
+  attempt: number,
+  plan: Plan
+): Effect.Effect<boolean, StoreError | ProvisionError, QueueServices> =>
+  Effect.gen(function* () {
+    const store = yield* SandboxStore
+    const reporter = yield* Reporter
+    const watchOf = yield* makeWatches
+    const begunAt = yield* seconds
+    const watches = new Map<SandboxId, Effect.Effect<void, StoreError>>()
+    let waited = false
+
+    const told = ({ capacity, key, what }: Resource, ahead: ReadonlyArray<Claimant>) => {
+      const holders = ahead.slice(0, capacity)
+      const position = ahead.length + 1
+      return store.commit(lease, {
+        events: [
+          {
+            identity: `${attempt}/queued/${key}/${position}`,
+            type: "queued",
+            message: `queue: ${ordinal(position)} for ${what}, after ${named(holders)}`,
+            phase: "queue",
+            data: {
+              waitsFor: what,
+              position,
+              capacity,
+              holders: holders.map(({ id, name }) => ({ id, name }))
+            }
+          }
+        ]
+      })
+    }
+
+    const wait = (resource: Resource) =>
+      Effect.gen(function* () {
+        const { capacity, key } = resource
+        yield* store.claim(lease, key, capacity)
+        let position = 0
+        while (true) {
+          const line = yield* store.claimants(key)
+          const place = line.findIndex(({ id }) => id === lease.id)
+          if (line[place]?.holds) return
+          if (isNext(lease.id, capacity, line)) {
+            yield* store.claim(lease, key, capacity)
+            continue
+          }
+          const ahead = line.slice(0, place)
+          const holders = ahead.slice(0, capacity)
+          if (!waited) {
+            waited = true
+            yield* reporter.phase("queue")
+          }
+          if (ahead.length !== position) {
+            position = ahead.length
+            yield* told(resource, ahead)
+          }
+          if ((yield* seconds) - begunAt >= plan.lockTimeoutSeconds) {
+            return yield* tookTooLong(resource, holders, plan.lockTimeoutSeconds)
+          }
+          yield* Effect.forEach(
+            holders,
+            ({ id }) => {
+              const watch = watches.get(id) ?? watchOf(id)
+              watches.set(id, watch)
+              // Where none can be started, the line stands still until the time is up.
+              return Effect.ignore(watch)
+            },
+            { discard: true }
+          )
+          yield* Effect.sleep(lookEvery)
+        }
+      })
+
+    yield* Effect.forEach(yield* resourcesOf(plan), wait, { discard: true })
+    return waited
+  })

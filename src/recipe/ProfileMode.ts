@@ -1,0 +1,129 @@
+/** What provisions a profile's sandboxes: a mode of its extension, whose inputs the profile narrows. */
+import * as Effect from "effect/Effect"
+import { type Location, UsageError } from "../domain/Errors.js"
+import type { InputDeclaration, InputDeclarations, ProfileInput } from "../domain/Input.js"
+import { didYouMean } from "../domain/Nearest.js"
+import type { Profile } from "../domain/Profile.js"
+import { type AnyMode, type Extension, Extensions } from "./Extension.js"
+
+export interface ProfileMode {
+  readonly extension: Extension
+  readonly name: string
+  readonly mode: AnyMode
+  /** The inputs that the extension declares as the profile narrows them, and those that it adds. */
+  readonly inputs: InputDeclarations
+  /** Inputs that only other modes of the extension have, and the mode that has each. */
+  readonly elsewhere: Readonly<Record<string, string>>
+  /** What is wrong with the profile's own part in them. */
+  readonly problems: ReadonlyArray<UsageError>
+}
+
+// Of the key, or the nearest one above it that was written.
+const locationOf = (profile: Profile, keys: ReadonlyArray<string>): Location =>
+  keys.length === 0
+    ? { file: profile.file, line: 1, column: 1 }
+    : (profile.saidBy(keys)[0]?.location ?? locationOf(profile, keys.slice(0, -1)))
+
+/** What is wrong with a profile, at the key that is to blame. */
+export const profileError = (
+  profile: Profile,
+  keys: ReadonlyArray<string>,
+  message: string,
+  hint: string
+): UsageError => new UsageError({ reason: "profile", message, hint, location: locationOf(profile, keys) })
+
+const inputsElsewhere = ({ modes }: Extension, name: string, declared: InputDeclarations) =>
+  Object.fromEntries(
+    Object.entries(modes).flatMap(([other, { inputs }]) =>
+      Object.keys(inputs)
+        .filter((input) => other !== name && !Object.hasOwn(declared, input))
+        .map((input) => [input, other] as const)
+    )
+  )
+
+const narrow = (
+  profile: Profile,
+  extension: Extension,
+  declared: InputDeclarations,
+  elsewhere: Readonly<Record<string, string>>,
+  own: boolean
+) => {
+  const inputs = new Map<string, InputDeclaration>(Object.entries(declared))
+  const problems: Array<UsageError> = []
+  for (const [name, input] of Object.entries<ProfileInput>(profile.document.inputs ?? {})) {
+    const below = inputs.get(name)
+    const type = input.type ?? below?.type
+    const wrong = (message: string, hint: string, key: ReadonlyArray<string> = []) =>
+      problems.push(profileError(profile, ["inputs", name, ...key], message, hint))
+    const there = Object.hasOwn(elsewhere, name) ? elsewhere[name] : undefined
+    // What the profile says for its own mode says nothing of another one.
+    if (there !== undefined && !own) continue
+    if (below === undefined && input.variable !== true) {
+      wrong(
+        there === undefined ? `${extension.id} has no input ${name}` : `${name} is an input of ${there} mode`,
+        didYouMean(name, Object.keys(declared), "a variable of the template needs `variable: true`")
+      )
+    } else if (type === undefined) {
+      wrong(`input ${name} has no type`, "say `type: string`, or what else it is")
+    } else if (below !== undefined && below.type !== type) {
+      wrong(`input ${name} is a ${below.type}, not a ${type}`, "leave out its `type`", ["type"])
+    } else {
+      inputs.set(name, { ...below, ...input, type })
+    }
+  }
+  return { inputs: Object.fromEntries(inputs), problems }
+}
+
+/** The mode that a profile is provisioned by: `wanted`, else its own, else its extension's first. */
+export const find = (profile: Profile, wanted?: string): Effect.Effect<ProfileMode, UsageError, Extensions> =>
+  Effect.gen(function* () {
+    const { document } = profile
+    if (document.extension === undefined) {
+      return yield* new UsageError({
+        reason: "profile",
+        message: `${document.id} names no extension: it is there for others to extend`,
+        hint: "`sandboxer profile list` shows those that can be created from"
+      })
+    }
+    const extensions = yield* Extensions
+    const extension = yield* Effect.mapError(extensions.get(document.extension), ({ hint, message }) =>
+      profileError(profile, ["extension"], message, hint)
+    )
+    const modes = Object.keys(extension.modes)
+    const name = wanted ?? document.mode ?? modes[0] ?? ""
+    const mode = Object.hasOwn(extension.modes, name) ? extension.modes[name] : undefined
+    if (mode === undefined) {
+      const message = `${extension.id} has no mode ${name}`
+      const hint = didYouMean(name, modes, `its modes are: ${modes.join(", ")}`)
+      return yield* wanted === undefined
+        ? profileError(profile, ["mode"], message, hint)
+        : new UsageError({ reason: "usage", message, hint })
+    }
+    const elsewhere = inputsElsewhere(extension, name, mode.inputs)
+    const own = name === (document.mode ?? modes[0])
+    return { extension, name, mode, elsewhere, ...narrow(profile, extension, mode.inputs, elsewhere, own) }
+  })
+
+/** An input, and whom it is from, the most general one first: an extension's id, or a profile's and its file. */
+export interface ExplainedInput {
+  readonly name: string
+  readonly declaration: InputDeclaration
+  readonly from: ReadonlyArray<{ readonly id: string; readonly file: string | null }>
+}
+
+/** All inputs that a profile takes in a mode. */
+export const explain = (
+  profile: Profile,
+  { extension, inputs, mode }: ProfileMode
+): ReadonlyArray<ExplainedInput> =>
+  Object.entries(inputs).map(([name, declaration]) => ({
+    name,
+    declaration,
+    from: [
+      ...(Object.hasOwn(mode.inputs, name) ? [{ id: extension.id, file: null }] : []),
+      ...profile
+        .saidBy(["inputs", name])
+        .toReversed()
+        .map(({ id, location }) => ({ id, file: location.file }))
+    ]
+  }))

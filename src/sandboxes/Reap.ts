@@ -1,0 +1,138 @@
+/** Ending what is past its time. */
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { hasEnded, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
+import { StateHub } from "../hub/client/StateHub.js"
+import { Settings } from "../settings/Settings.js"
+import { SandboxStore, StoreError } from "../store/SandboxStore.js"
+import { knownOf, secrets } from "./Leftovers.js"
+
+/** What `reap` does about a sandbox, and why it could not: null where it could. */
+export interface Reaped {
+  readonly sandbox: Sandbox
+  /** `destroy`: what was ready ends, its artifacts stay. `forget`: the record and the logs of what is dead go. */
+  readonly action: "destroy" | "forget"
+  readonly problem: string | null
+}
+
+/** Secrets that `sweep` removes, and why it could not: null where it could. */
+export interface Swept {
+  /** The folder that they are in. */
+  readonly folder: string
+  readonly problem: string | null
+}
+
+/** See `Sandboxes.sweep`. */
+export const sweep = ({ dryRun }: { readonly dryRun: boolean }) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const store = yield* SandboxStore
+    const { home } = yield* Settings
+    const found = yield* secrets(path.join(home, "jobs"), Effect.map(store.list, knownOf))
+    return yield* Effect.forEach(found, ({ mend, what: folder }) =>
+      Effect.match(dryRun ? Effect.void : mend, {
+        onSuccess: (): Swept => ({ folder, problem: null }),
+        onFailure: ({ message }): Swept => ({ folder, problem: message })
+      })
+    )
+  })
+
+/** Its logs, and what `on_error=keep` kept. The record is gone by then: what nobody knows of can be swept up. */
+const removeLeftovers = (id: SandboxId) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const { home } = yield* Settings
+    const ownIn = (folder: string) =>
+      Effect.map(
+        Effect.orElseSucceed(fs.readDirectory(folder), () => []),
+        (names) =>
+          names
+            .filter((name) => name === id || name.startsWith(`${id}.`))
+            .map((name) => path.join(folder, name))
+      )
+    yield* Effect.forEach(
+      [...(yield* ownIn(path.join(home, "logs"))), ...(yield* ownIn(path.join(home, "kept")))],
+      (file) => fs.remove(file, { recursive: true, force: true }),
+      { discard: true }
+    )
+  }).pipe(
+    Effect.mapError(
+      ({ message }) => new StoreError({ reason: "not-writable", message, hint: "remove it by hand" })
+    )
+  )
+
+/** Whether any of its artifacts is still on the disk: whoever looks for one finds it by the record. */
+const hasArtifacts = ({ artifacts }: Sandbox) =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) =>
+    Effect.exists(artifacts, ({ path }) => Effect.orElseSucceed(fs.exists(path), () => true))
+  )
+
+/**
+ * Whether a record stays that is to be forgotten, as the State Hub has not been told all of it yet. A hub that cannot be
+ * told holds it for so long as a record is kept; where there is none, nothing is waited for.
+ */
+const holds = ({ expiresAt }: Sandbox, now: DateTime.Utc) =>
+  Effect.gen(function* () {
+    const { retentionSeconds } = yield* Settings
+    const { tells } = yield* StateHub
+    const until = expiresAt === null ? now : DateTime.add(expiresAt, { seconds: retentionSeconds })
+    return tells !== false && DateTime.greaterThan(until, now)
+  })
+
+/** See `Sandboxes.reap`; what cannot be ended now is told of, and tried again the next time. */
+export const reap = (
+  destroy: (id: SandboxId) => Effect.Effect<unknown, { readonly message: string }>,
+  { dryRun }: { readonly dryRun: boolean }
+) =>
+  Effect.gen(function* () {
+    const store = yield* SandboxStore
+    const now = yield* DateTime.now
+    // Looked at again in the transaction: whoever renewed or used it meanwhile wins.
+    const isOver = ({ expiresAt }: Sandbox) =>
+      expiresAt !== null && DateTime.lessThanOrEqualTo(expiresAt, now)
+
+    const expire = (sandbox: Sandbox) =>
+      Effect.gen(function* () {
+        const { id, state } = sandbox
+        const expired = { identity: "expired", type: "expired", message: "its time is over" } as const
+        const ours =
+          state === "destroying" ||
+          (yield* store.transition(id, ["ready"], { state: "destroying" }, expired, isOver))
+        if (ours) yield* destroy(id)
+        return ours
+      })
+    const forget = ({ id, state }: Sandbox, held: boolean) =>
+      Effect.gen(function* () {
+        const forgotten = yield* store.forget(
+          id,
+          (one, waits) => one.state === state && isOver(one) && !(waits && held)
+        )
+        if (forgotten) yield* removeLeftovers(id)
+        return forgotten
+      })
+
+    const reaped: Array<Reaped> = []
+    const untold = yield* store.outbox.untold
+    for (const sandbox of yield* store.list) {
+      const { state } = sandbox
+      // One that is being destroyed was left in the midst of it, or its machine was gone.
+      if (!hasEnded(state) || !(state === "destroying" || isOver(sandbox))) continue
+      const action = state === "ready" || state === "destroying" ? "destroy" : "forget"
+      const held = yield* holds(sandbox, now)
+      if (action === "forget" && ((held && untold.has(sandbox.id)) || (yield* hasArtifacts(sandbox))))
+        continue
+      if (dryRun) {
+        reaped.push({ sandbox, action, problem: null })
+        continue
+      }
+      const done = yield* Effect.either(action === "destroy" ? expire(sandbox) : forget(sandbox, held))
+      // Where it is not done and nothing failed, it lives on, or there is more to be told of it by now.
+      if (Either.isLeft(done)) reaped.push({ sandbox, action, problem: done.left.message })
+      else if (done.right) reaped.push({ sandbox, action, problem: null })
+    }
+    return reaped
+  })

@@ -1,0 +1,69 @@
+/** Removing what a sandbox has on its machine when it ends. */
+import * as Effect from "effect/Effect"
+import { Conflict } from "../domain/Errors.js"
+import { hasEnded, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
+import { Host, HostError, Hosts } from "../hosts/Host.js"
+import { Extensions } from "../recipe/Extension.js"
+import { SandboxStore, type StoreError } from "../store/SandboxStore.js"
+
+/** Fails where a provision that runs has for itself what this sandbox uses, a workspace for one. */
+export const refuseInUse = (id: SandboxId): Effect.Effect<void, StoreError | Conflict, SandboxStore> =>
+  Effect.gen(function* () {
+    const store = yield* SandboxStore
+    const keys = ((yield* store.plan(id))?.locks ?? []).map(({ key }) => key)
+    if (keys.length === 0) return
+    const running = (yield* store.list).filter((one) => one.id !== id && !hasEnded(one.state))
+    for (const { id: other, name } of running) {
+      const lock = (yield* store.plan(other))?.locks.find(({ key }) => keys.includes(key))
+      if (lock === undefined) continue
+      return yield* new Conflict({
+        reason: "running",
+        message: `${name}, which is being provisioned, uses ${lock.what}`,
+        hint: `wait for it: \`sandboxer wait ${name}\``
+      })
+    }
+  })
+
+/**
+ * Gives what a user should know that is left: where the machine is gone, and that will do with `force`; or where there
+ * is no workspace that could be deleted.
+ */
+export const tearDown = (
+  { extension, id, mode, name, state }: Sandbox,
+  { deleteWorkspace, force }: { readonly deleteWorkspace: boolean; readonly force: boolean }
+): Effect.Effect<string | undefined, StoreError | Conflict | HostError, Extensions | Hosts | SandboxStore> =>
+  Effect.gen(function* () {
+    const store = yield* SandboxStore
+    const extensions = yield* Extensions
+    const hosts = yield* Hosts
+    const plan = yield* store.plan(id)
+    if (state === "destroyed" || plan === undefined) return undefined
+    // It may be another program's: then nothing is known of it.
+    const made = yield* Effect.orElseSucceed(extensions.get(extension), () => undefined)
+    const teardown = yield* made?.modes[mode]?.teardown?.(plan.spec, { id, deleteWorkspace }) ??
+      Effect.succeed(undefined)
+    if (teardown === undefined) {
+      return deleteWorkspace ? "it has no workspace that is sandboxer's to delete" : undefined
+    }
+    if (deleteWorkspace) yield* refuseInUse(id)
+    yield* store.transition(
+      id,
+      ["ready", "failed", "cancelled"],
+      { state: "destroying" },
+      { identity: "destroying", type: "destroying", message: `removing ${teardown.what}` }
+    )
+    return yield* Effect.flatMap(hosts.get(plan.placement), (host) =>
+      Effect.provideService(teardown.remove, Host, host)
+    ).pipe(
+      Effect.as(undefined),
+      Effect.catchAll((error) =>
+        force
+          ? Effect.succeed(`${teardown.what} may be left on ${plan.placement.host}: ${error.message}`)
+          : new HostError({
+              ...error,
+              message: `${name} cannot be destroyed: ${error.message}`,
+              hint: `${error.hint}; or forget ${teardown.what}: \`sandboxer destroy --force ${name}\``
+            })
+      )
+    )
+  })

@@ -1,0 +1,187 @@
+/** What is kept of sandboxes: records, the journal of their recipes, events, and who supervises them. */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { Conflict } from "../domain/Errors.js"
+import type { HeldLease, Holder } from "../domain/Holder.js"
+import type { HostPath } from "../domain/HostPath.js"
+import type { OutboxStatus, RefusedNote, Sender, Settlement, WaitingNote } from "../domain/Outbox.js"
+import type { Plan } from "../domain/Plan.js"
+import type { NewEvent, ProgressEvent } from "../domain/ProgressEvent.js"
+import type { Sandbox, SandboxChange, SandboxId } from "../domain/Sandbox.js"
+import type { StopSignal } from "../hosts/Host.js"
+
+/**
+ * `lease-lost`: another supervisor took the provision over; nothing was written.
+ * @category errors
+ */
+export class StoreError extends Schema.TaggedError<StoreError>("sandboxer/StoreError")("StoreError", {
+  reason: Schema.Literal("lease-lost", "not-writable", "newer", "damaged", "busy", "other"),
+  message: Schema.String,
+  hint: Schema.String
+}) {}
+
+/** What a living sandbox has, no other can be called. */
+export const nameTaken = (name: string | undefined, by: string): Conflict =>
+  new Conflict({
+    reason: "name-taken",
+    message: `the name ${name} is taken by sandbox ${by}`,
+    hint: `give another --name, or \`sandboxer destroy ${name}\` first`
+  })
+
+/** The right to write for a sandbox: valid while `term` is the newest. */
+export interface Lease {
+  readonly id: SandboxId
+  readonly term: number
+}
+
+/** A step of a recipe; a job has its folder, and `result` is null until it was journaled. */
+export interface Step {
+  readonly attempt: number
+  readonly key: string
+  readonly job: { readonly folder: HostPath; readonly stop: StopSignal } | null
+  readonly result: { readonly value: unknown } | null
+}
+
+/** The redacted log: its length in bytes, and for each job the offset in its raw output that the log has come to. */
+export interface LogPosition {
+  /** The attempt that it is of; the first where it is left out. */
+  readonly attempt?: number | undefined
+  readonly path: string
+  readonly length: number
+  readonly offsets: Readonly<Record<string, number>>
+  /** Logs of the attempts before. */
+  readonly earlier?: ReadonlyArray<string> | undefined
+}
+
+/** A sandbox that has claimed something, or waits for it. */
+export interface Claimant {
+  readonly id: SandboxId
+  readonly name: string
+  readonly holds: boolean
+}
+
+/** Whether it is a claimant's turn to hold what so many may hold at once; `line` is as `claimants` gives it. */
+export const isNext = (id: SandboxId, capacity: number, line: ReadonlyArray<Claimant>): boolean => {
+  const held = line.filter(({ holds }) => holds).length
+  return held < capacity && line[held]?.id === id
+}
+
+/** What is written in one transaction; events speak of the state that is written with them. */
+export interface Commit {
+  readonly change?: SandboxChange
+  readonly events?: ReadonlyArray<NewEvent>
+  readonly step?: Step
+  readonly log?: LogPosition
+  readonly beat?: true
+  /** Gives the lease back: there is nothing left to do under it. */
+  readonly release?: true
+}
+
+export interface SandboxStoreShape {
+  /** Records a new sandbox, its plan and its first events; a taken name is a `Conflict`. */
+  readonly create: (
+    sandbox: Sandbox,
+    plan: Plan,
+    ...events: ReadonlyArray<NewEvent>
+  ) => Effect.Effect<void, StoreError | Conflict>
+  readonly get: (id: SandboxId) => Effect.Effect<Sandbox | undefined, StoreError>
+  readonly plan: (id: SandboxId) => Effect.Effect<Plan | undefined, StoreError>
+  /** All sandboxes, the oldest first. */
+  readonly list: Effect.Effect<ReadonlyArray<Sandbox>, StoreError>
+  /** Names that a new sandbox cannot have. */
+  readonly takenNames: Effect.Effect<ReadonlySet<string>, StoreError>
+
+  /** A sandbox's events behind `after` (0: all), in order. */
+  readonly events: (id: SandboxId, after: number) => Effect.Effect<ReadonlyArray<ProgressEvent>, StoreError>
+  /** What tells its events from others: see `NewEvent`. */
+  readonly identities: (id: SandboxId) => Effect.Effect<ReadonlySet<string>, StoreError>
+  /** Events of all sandboxes behind a position (0: all), in the order they were written, with the new position. */
+  readonly allEvents: (
+    after: number
+  ) => Effect.Effect<{ readonly events: ReadonlyArray<ProgressEvent>; readonly position: number }, StoreError>
+
+  /** The first one to ask leaves its event; asking again changes nothing. */
+  readonly requestCancel: (id: SandboxId) => Effect.Effect<void, StoreError>
+  readonly cancelRequested: (id: SandboxId) => Effect.Effect<boolean, StoreError>
+
+  readonly lease: (id: SandboxId) => Effect.Effect<HeldLease | undefined, StoreError>
+  /**
+   * Takes the lease over from the term that was seen (`undefined`: none was there); `undefined` where someone else
+   * was quicker.
+   */
+  readonly takeLease: (
+    id: SandboxId,
+    holder: Holder,
+    seen: number | undefined
+  ) => Effect.Effect<Lease | undefined, StoreError>
+
+  /** Gives the lease back, if it is still held: another supervisor need not wait. */
+  readonly releaseLease: (lease: Lease) => Effect.Effect<void, StoreError>
+
+  /** Writes under a lease: all or nothing, and nothing when the lease was lost. */
+  readonly commit: (lease: Lease, commit: Commit) => Effect.Effect<void, StoreError>
+  /**
+   * Writes for a sandbox that is not being provisioned, from one state to another; false where it was in none, or
+   * `when` is false of it.
+   */
+  readonly transition: (
+    id: SandboxId,
+    from: ReadonlyArray<Sandbox["state"]>,
+    change: SandboxChange,
+    event: NewEvent,
+    when?: (sandbox: Sandbox) => boolean
+  ) => Effect.Effect<boolean, StoreError>
+  /**
+   * Has what failed or was cancelled begin anew, as this attempt, the one behind its last; false where it did not, or
+   * has begun already. A name that is taken by now is a `Conflict`.
+   */
+  readonly beginAttempt: (
+    id: SandboxId,
+    attempt: number,
+    event: NewEvent
+  ) => Effect.Effect<boolean, StoreError | Conflict>
+  /**
+   * Forgets a sandbox, its events and all, also notes of it that wait to be told; false where it is not there, or `when`
+   * is false of it: `waits` says whether such notes are there.
+   */
+  readonly forget: (
+    id: SandboxId,
+    when: (sandbox: Sandbox, waits: boolean) => boolean
+  ) => Effect.Effect<boolean, StoreError>
+  /**
+   * Takes a place in the line for a resource, under a lease, if it has none there, and the resource where it is its turn:
+   * fewer than `capacity` hold it. The end of its provision gives it up.
+   */
+  readonly claim: (lease: Lease, resource: string, capacity: number) => Effect.Effect<void, StoreError>
+  /** Who holds a resource, then who waits for it, in the order in which they were requested. */
+  readonly claimants: (resource: string) => Effect.Effect<ReadonlyArray<Claimant>, StoreError>
+  readonly steps: (id: SandboxId, attempt: number) => Effect.Effect<ReadonlyArray<Step>, StoreError>
+  readonly log: (id: SandboxId) => Effect.Effect<LogPosition | undefined, StoreError>
+
+  readonly outbox: OutboxShape
+}
+
+/** Notes for a State Hub: written with the events that they tell of, where the sandbox's plan wants them told. */
+export interface OutboxShape {
+  /** Whether any waits, and who delivers: quick. */
+  readonly peek: Effect.Effect<{ readonly waits: boolean; readonly sender: Sender }, StoreError>
+  readonly status: Effect.Effect<OutboxStatus, StoreError>
+  /** The first of those that wait, in the order in which they were written. */
+  readonly waiting: (most: number) => Effect.Effect<ReadonlyArray<WaitingNote>, StoreError>
+  /** Sandboxes of which a note waits. */
+  readonly untold: Effect.Effect<ReadonlySet<SandboxId>, StoreError>
+  /** Those that were put aside, the oldest first. */
+  readonly refused: Effect.Effect<ReadonlyArray<RefusedNote>, StoreError>
+  /** Takes the right to deliver over from the term that was seen; `undefined` where someone else was quicker. */
+  readonly take: (holder: Holder, seen: number) => Effect.Effect<number | undefined, StoreError>
+  /** Writes what became of notes; false, and nothing is written, where another one took over. */
+  readonly settle: (term: number, settlement: Settlement) => Effect.Effect<boolean, StoreError>
+  /** Gives the right to deliver back, if it is still held. */
+  readonly release: (term: number) => Effect.Effect<void, StoreError>
+  /** Has notes that were put aside wait again, all where no ids are given; says how many did. */
+  readonly retry: (ids: ReadonlyArray<string>) => Effect.Effect<number, StoreError>
+}
+
+/** @category services */
+export class SandboxStore extends Context.Tag("sandboxer/SandboxStore")<SandboxStore, SandboxStoreShape>() {}

@@ -1,0 +1,504 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as FastCheck from "effect/FastCheck"
+import * as Schema from "effect/Schema"
+import { isForward, type PhaseName } from "../../src/domain/Phase.js"
+import * as BuildEvents from "../../src/packer/wire/BuildEvents.js"
+import * as Wire from "../../src/packer/wire/Wire.js"
+import { lines, manifest, names, prefixed, ui, type Version, versions } from "./packerOutput.js"
+
+type Events = ReadonlyArray<BuildEvents.PackerEvent>
+type Tagged<Tag> = Extract<BuildEvents.PackerEvent, { _tag: Tag }>
+
+const run = (
+  input: ReadonlyArray<string>,
+  builds: ReadonlyArray<string>
+): readonly [BuildEvents.DecoderState, Events] => {
+  let state = BuildEvents.initial(builds)
+  const events: Array<BuildEvents.PackerEvent> = []
+  for (const line of input) {
+    const [next, more] = BuildEvents.step(state, Wire.parse(line, { builds }))
+    state = next
+    events.push(...more)
+  }
+  return [state, events]
+}
+
+const eventsOf = (input: ReadonlyArray<string>, builds: ReadonlyArray<string>): Events =>
+  run(input, builds)[1]
+
+const only = <Tag extends BuildEvents.PackerEvent["_tag"]>(
+  events: Events,
+  tag: Tag
+): ReadonlyArray<Tagged<Tag>> => events.filter((event): event is Tagged<Tag> => event._tag === tag)
+
+const phasesOf = (events: Events, build: string): ReadonlyArray<PhaseName> =>
+  only(events, "Phase").flatMap((event) => (event.build === build ? [event.phase] : []))
+
+const buildsOf = (name: string): ReadonlyArray<string> =>
+  name.startsWith("hcl2") ? ["demo.null.n", "demo.file.f"] : ["qemu"]
+
+const transcript = (version: Version, name: string): Events => eventsOf(lines(version, name), buildsOf(name))
+
+const builds = [
+  "hcl2-only",
+  "hcl2-provisioner-fails",
+  "hcl2-two-builds",
+  "qemu-cancelled",
+  "qemu-ok",
+  "qemu-provisioner-fails",
+  "qemu-ssh-refused"
+]
+
+/** What all versions have to tell alike: without times, output, and the wording that changed. */
+const shape = (events: Events, build: string) => ({
+  phases: phasesOf(events, build),
+  finished: only(events, "BuildFinished").filter((event) => event.build === build).length,
+  errored: only(events, "BuildErrored").flatMap((event) =>
+    event.build === build ? [event.message.replace(".Allowed", ". Allowed")] : []
+  ),
+  summary: only(events, "ErrorSummary").flatMap((event) =>
+    event.build === build ? [event.message.replace(".Allowed", ". Allowed")] : []
+  ),
+  artifacts: only(events, "Artifact").flatMap(({ time: _, ...event }) =>
+    event.build === build ? [event] : []
+  ),
+  warnings: only(events, "Warning").flatMap((event) => (event.build === build ? [event.message] : [])),
+  cancelled: only(events, "Cancelled").map((event) => event.message)
+})
+
+const shell = "Running local shell script: /tmp/packer-shell1"
+
+describe("of the transcripts", () => {
+  for (const name of builds) {
+    it(`${name} tells the same of both versions`, () => {
+      for (const build of buildsOf(name)) {
+        expect(shape(transcript("1.16.0", name), build)).toEqual(shape(transcript("1.6.6", name), build))
+      }
+    })
+  }
+
+  for (const version of versions) {
+    it(`Packer ${version}: a build that goes well`, () => {
+      const events = transcript(version, "qemu-ok")
+      expect(phasesOf(events, "qemu")).toEqual([
+        "fetch",
+        "create",
+        "boot",
+        "connect",
+        "provision",
+        "shutdown",
+        "export",
+        "post-process"
+      ])
+      const seconds = version === "1.6.6" ? 1795427398 : 1795443653
+      expect(only(events, "Phase")[0]).toEqual({
+        _tag: "Phase",
+        time: seconds * 1000,
+        build: "qemu",
+        phase: "fetch"
+      })
+      expect(only(events, "BuildFinished")).toEqual([
+        {
+          _tag: "BuildFinished",
+          time: (seconds + 11) * 1000,
+          build: "qemu",
+          durationSeconds: version === "1.6.6" ? 10.668 : 10.784
+        }
+      ])
+      expect(only(events, "Artifact")).toEqual([
+        {
+          _tag: "Artifact",
+          time: (seconds + 11) * 1000,
+          build: "qemu",
+          builderId: "transcend.qemu",
+          files: ["output-tiny/tiny"]
+        },
+        {
+          _tag: "Artifact",
+          time: (seconds + 11) * 1000,
+          build: "qemu",
+          builderId: "packer.post-processor.checksum",
+          files: ["packer_qemu_qemu_sha256.checksum"]
+        }
+      ])
+      expect(only(events, "Warning")).toMatchObject([
+        { build: "qemu", message: expect.stringContaining("A checksum of 'none' was specified.") }
+      ])
+    })
+
+    it(`Packer ${version}: a cancelled build`, () => {
+      const events = transcript(version, "qemu-cancelled")
+      expect(only(events, "Cancelled")).toMatchObject([
+        { message: "Cancelling build after receiving terminated" }
+      ])
+      expect(only(events, "BuildErrored")).toMatchObject([{ build: "qemu", message: "Build was cancelled." }])
+      expect(only(events, "Artifact")).toEqual([])
+      expect(phasesOf(events, "qemu").at(-1)).toBe("provision")
+    })
+
+    it(`Packer ${version}: builds that fail`, () => {
+      const timeout = transcript(version, "qemu-ssh-refused")
+      expect(phasesOf(timeout, "qemu").at(-1)).toBe("connect")
+      expect(only(timeout, "ErrorSummary")).toMatchObject([
+        { build: "qemu", message: "Timeout waiting for SSH." }
+      ])
+      const two = transcript(version, "hcl2-provisioner-fails")
+      expect(
+        only(two, "BuildErrored")
+          .map((event) => event.build)
+          .sort()
+      ).toEqual(["demo.file.f", "demo.null.n"])
+      expect(
+        only(two, "ErrorSummary")
+          .map((event) => event.build)
+          .sort()
+      ).toEqual(["demo.file.f", "demo.null.n"])
+    })
+
+    it(`Packer ${version}: the artifacts are those of the manifest`, () => {
+      for (const name of ["qemu-ok", "hcl2-two-builds"]) {
+        const events = transcript(version, name)
+        for (const made of manifest(version, name).builds) {
+          const build = name === "qemu-ok" ? made.name : `demo.${made.builder_type}.${made.name}`
+          const first = only(events, "Artifact").find((event) => event.build === build)
+          expect(first?.files).toEqual((made.files ?? []).map((file) => file.name))
+        }
+      }
+    })
+
+    it(`Packer ${version}: a build without files has one artifact`, () => {
+      expect(only(transcript(version, "hcl2-two-builds"), "Artifact")).toMatchObject([
+        { build: "demo.file.f", builderId: "packer.file", files: ["out/q.raw"] },
+        { build: "demo.null.n", builderId: "fnoeding.null", files: [] }
+      ])
+    })
+
+    it(`Packer ${version}: a guest that prints a phase of another build changes nothing`, () => {
+      const events = transcript(version, "hcl2-two-builds")
+      expect(only(events, "Line").map((event) => event.text)).toContain(
+        "==> demo.file.f: Gracefully halting virtual machine..."
+      )
+      for (const build of ["demo.file.f", "demo.null.n"]) {
+        expect(phasesOf(events, build)).toEqual(["provision", "post-process"])
+      }
+    })
+
+    it(`Packer ${version}: every line of output is there, and whose it is`, () => {
+      const said = only(transcript(version, "hcl2-only"), "Line").map(({ time: _, ...line }) => line)
+      const kind = version === "1.6.6" ? "message" : "say"
+      const build = "demo.file.f"
+      const password = version === "1.6.6" ? "s3cret-value" : "<sensitive>"
+      expect(said.slice(0, 10)).toEqual([
+        { _tag: "Line", stream: "say", build, text: shell },
+        { _tag: "Line", stream: kind, build, text: `the password is ${password}` },
+        { _tag: "Line", stream: "error", build, text: "oops" },
+        { _tag: "Line", stream: kind, build, text: "==> demo.file.f: Gracefully halting virtual machine..." },
+        { _tag: "Line", stream: kind, build, text: "three" },
+        { _tag: "Line", stream: kind, build, text: "café 🐧 \u001b[31mred\u001b[0m" },
+        { _tag: "Line", stream: "say", build, text: "Running post-processor:  (type manifest)" },
+        { _tag: "Line", stream: "say", build, text: "Running post-processor:  (type shell-local)" },
+        { _tag: "Line", stream: "say", build, postProcessor: "shell-local", text: shell },
+        { _tag: "Line", stream: kind, build, postProcessor: "shell-local", text: "post" }
+      ])
+      expect(said.slice(10, 13).map((line) => line.text.replace(/after .*/, "after"))).toEqual([
+        "Build 'demo.file.f' finished after",
+        "==> Wait completed after",
+        "==> Builds finished. The artifacts of successful builds are:"
+      ])
+    })
+
+    it(`Packer ${version}: phases go forward, and a state that was kept goes on as if it had not been`, () => {
+      const encode = Schema.encodeSync(BuildEvents.DecoderState)
+      const decode = Schema.decodeUnknownSync(Schema.parseJson(BuildEvents.DecoderState))
+      for (const name of names(version)) {
+        let state = BuildEvents.initial(buildsOf(name))
+        const events: Array<BuildEvents.PackerEvent> = []
+        for (const line of lines(version, name)) {
+          const [next, more] = BuildEvents.step(decode(JSON.stringify(encode(state))), Wire.parse(line))
+          state = next
+          events.push(...more)
+        }
+        expect(events).toEqual(transcript(version, name))
+        for (const build of buildsOf(name)) {
+          const phases = phasesOf(events, build)
+          expect(phases.every((phase, index) => index === 0 || isForward(phases[index - 1]!, phase))).toBe(
+            true
+          )
+        }
+      }
+    })
+
+    it(`Packer ${version}: events can be kept`, () => {
+      const schema = Schema.Array(BuildEvents.PackerEvent)
+      for (const name of builds) {
+        const events = transcript(version, name)
+        const kept = JSON.stringify(Schema.encodeSync(schema)(events))
+        expect(Schema.decodeUnknownSync(schema)(JSON.parse(kept))).toEqual(events)
+      }
+    })
+  }
+
+  it("a JSON template and its HCL2 twin tell the same", () => {
+    const printed = (build: string, postProcessor: (type: string) => string): ReadonlyArray<string> => [
+      ui("say", prefixed(build, shell)),
+      ui("message", prefixed(build, "hello", false)),
+      ui("say", prefixed(build, postProcessor("manifest"))),
+      ui("say", prefixed(build, postProcessor("shell-local"))),
+      ui("say", prefixed(`${build} (shell-local)`, shell)),
+      ui("message", prefixed(`${build} (shell-local)`, "post", false)),
+      ui("say", `Build '${build}' finished after 12 milliseconds 81 microseconds.`),
+      `1795460266,${build},artifact-count,1`,
+      `1795460266,${build},artifact,0,builder-id,packer.file`,
+      `1795460266,${build},artifact,0,file,0,x.raw`,
+      `1795460266,${build},artifact,0,end`
+    ]
+    const json = eventsOf(
+      printed("file", (type) => `Running post-processor: ${type}`),
+      ["file"]
+    )
+    const hcl2 = eventsOf(
+      printed("demo.file.f", (type) => `Running post-processor:  (type ${type})`),
+      ["demo.file.f"]
+    )
+    const named = JSON.parse(
+      JSON.stringify(hcl2)
+        .replaceAll("demo.file.f", "file")
+        .replaceAll(/: {2}\(type (\S+)\)/g, ": $1")
+    )
+    expect(named).toEqual(json)
+    expect(json.map((event) => event._tag)).toEqual([
+      "Phase",
+      "Line",
+      "Line",
+      "Phase",
+      "Line",
+      "Line",
+      "Line",
+      "Line",
+      "BuildFinished",
+      "Line",
+      "Artifact"
+    ])
+  })
+})
+
+describe("a guest", () => {
+  const claims = [
+    "Build 'demo' finished after 1 second.",
+    "Build 'demo' errored after 1 second: no",
+    "Build 'other' finished after 1 second.",
+    "\\nBuild 'demo' finished after 1 second.",
+    "x\\nBuild 'demo' finished after 1 second.",
+    "x\\nBuild 'demo' errored after 1 second: no",
+    "Cancelling build after receiving terminated",
+    "Cleanly cancelled builds after being interrupted.",
+    "Warning: the sky falls",
+    "1795443710,demo,artifact,0,builder-id,x",
+    "1795443710,demo,artifact,0,end",
+    "1795443710,demo,error,no",
+    "\\n1795443710,demo,error,no",
+    "==> other: Converting hard drive...",
+    "    other: x"
+  ]
+  const versionsOf = (line: string): ReadonlyArray<string> => [
+    ui("say", prefixed("demo", line)),
+    ui("message", prefixed("demo", line, false)),
+    ui("error", prefixed("demo", line)),
+    ui("say", prefixed("demo (shell-local)", line))
+  ]
+
+  const believed = (events: Events): Events =>
+    events.filter(
+      (event) =>
+        !(event._tag === "Line" && event.build === "demo") &&
+        !(event._tag === "Phase" && event.build === "demo")
+    )
+
+  it("cannot claim the end of a build, an artifact, an error, a warning or to be another build", () => {
+    for (const claim of claims) {
+      for (const line of versionsOf(claim)) {
+        expect(believed(eventsOf([line], ["demo", "other"])), line).toEqual([])
+        expect(believed(eventsOf([line], [])), line).toEqual([])
+      }
+    }
+  })
+
+  it("cannot either where its build is not known", () => {
+    const said = eventsOf(
+      claims.map((claim) => ui("say", prefixed("stranger", claim))),
+      ["demo", "other"]
+    )
+    expect(said.filter((event) => event._tag !== "Line" || event.build !== undefined)).toEqual([])
+    const errors = eventsOf(
+      claims.map((claim) => ui("error", prefixed("stranger", claim))),
+      ["demo", "other"]
+    )
+    expect(errors.filter((event) => event._tag !== "Line" || event.build !== undefined)).toEqual([])
+  })
+
+  it("cannot with anything, nor move a phase back", () => {
+    const text = FastCheck.oneof(
+      FastCheck.string({ unit: "binary" }),
+      FastCheck.constantFrom(
+        ...claims,
+        "Retrieving ISO",
+        "Converting hard drive...",
+        "Connected to SSH!",
+        "Running post-processor: x"
+      )
+    )
+    FastCheck.assert(
+      FastCheck.property(
+        FastCheck.array(text),
+        FastCheck.constantFrom([], ["demo"], ["demo", "other"]),
+        (texts, known) => {
+          const events = eventsOf(texts.flatMap(versionsOf), known)
+          expect(believed(events)).toEqual([])
+          const phases = phasesOf(events, "demo")
+          expect(phases.every((phase, index) => index === 0 || isForward(phases[index - 1]!, phase))).toBe(
+            true
+          )
+        }
+      )
+    )
+  })
+
+  it("opens no phase by its output up to 1.12, nor by its stderr", () => {
+    const input = [
+      ui("say", "==> demo: Provisioning with shell script: x"),
+      ui("message", "    demo: Converting hard drive..."),
+      ui("error", "==> demo: Converting hard drive...")
+    ]
+    expect(phasesOf(eventsOf(input, ["demo"]), "demo")).toEqual(["provision"])
+  })
+
+  it("from 1.13 on may have the display run ahead, but not back", () => {
+    const input = [
+      ui("say", "==> demo: Provisioning with shell script: x"),
+      ui("say", "==> demo: Converting hard drive..."),
+      ui("say", "==> demo: Gracefully halting virtual machine..."),
+      ui("say", "==> demo: Running post-processor: manifest")
+    ]
+    expect(phasesOf(eventsOf(input, ["demo"]), "demo")).toEqual(["provision", "export", "post-process"])
+  })
+
+  it("is past when a post-processor speaks, whatever it says", () => {
+    const input = [
+      ui("say", "==> demo (shell-local): Connected to SSH!"),
+      ui("say", "==> demo: Connected to SSH!")
+    ]
+    expect(phasesOf(eventsOf(input, ["demo"]), "demo")).toEqual(["post-process"])
+  })
+
+  it("says nothing more of a phase once its build has ended", () => {
+    const input = [
+      ui("say", "==> demo: Connected to SSH!"),
+      ui("error", "Build 'demo' errored after 1 second: no"),
+      ui("say", "==> demo: Converting hard drive...")
+    ]
+    expect(phasesOf(eventsOf(input, ["demo"]), "demo")).toEqual(["connect"])
+  })
+})
+
+describe("overallPhase", () => {
+  const overall = (...input: ReadonlyArray<string>) =>
+    BuildEvents.overallPhase(run(input, ["a", "b", "never"])[0])
+  const fetch = (build: string) => ui("say", `==> ${build}: Retrieving ISO`)
+  const provision = (build: string) => ui("say", `==> ${build}: Provisioning with shell script: x`)
+
+  it("is that of the build which is least far", () => {
+    expect(overall()).toBeUndefined()
+    expect(overall(fetch("a"))).toBe("fetch")
+    expect(overall(fetch("a"), provision("a"))).toBe("provision")
+    expect(overall(fetch("a"), fetch("b"), provision("a"))).toBe("fetch")
+    expect(overall(fetch("b"), provision("b"), fetch("a"), provision("a"))).toBe("provision")
+  })
+
+  it("counts an ended build as past everything", () => {
+    expect(overall(fetch("a"), provision("b"), ui("error", "Build 'a' errored after 1 second: no"))).toBe(
+      "provision"
+    )
+    expect(overall(fetch("a"), ui("say", "Build 'a' finished after 1 second."))).toBeUndefined()
+  })
+
+  it("is not known while a build has come to none", () => {
+    expect(overall(provision("a"), ui("say", "==> b: hello"))).toBeUndefined()
+    expect(overall(ui("say", "==> b: hello"), provision("a"))).toBeUndefined()
+    expect(overall(ui("say", "==> b: hello"), provision("a"), provision("b"))).toBe("provision")
+  })
+})
+
+describe("artifacts", () => {
+  const artifact = (index: number, files: ReadonlyArray<string>, builder = "x"): ReadonlyArray<string> => [
+    `1,b,artifact,${index},builder-id,${builder}`,
+    `1,b,artifact,${index},id,VM`,
+    `1,b,artifact,${index},files-count,${files.length}`,
+    ...files.map((file, number) => `1,b,artifact,${index},file,${number},${file}`),
+    `1,b,artifact,${index},end`
+  ]
+  const files = (...input: ReadonlyArray<ReadonlyArray<string>>) =>
+    only(eventsOf(input.flat(), ["b"]), "Artifact").map((event) => event.files)
+
+  it("keep the order, and each file once", () => {
+    expect(
+      files(artifact(0, ["z", "a", "z"]), artifact(1, ["z", "a"]), artifact(2, ["n", "a", "m"]))
+    ).toEqual([
+      ["z", "a"],
+      ["n", "m"]
+    ])
+  })
+
+  it("are told when they are whole", () => {
+    expect(files(artifact(0, ["a"]).slice(0, -1))).toEqual([])
+  })
+
+  it("that are none are not told", () => {
+    expect(files(["1,b,artifact,0,nil", "1,b,artifact,0,end"], artifact(1, ["a"]))).toEqual([["a"]])
+  })
+
+  it("of builds with odd names are kept apart", () => {
+    const odd = ["__proto__", "constructor", "my,build"]
+    const input = odd.flatMap((build) =>
+      artifact(0, [`${build}.img`]).map((line) => line.replace(",b,", `,${build},`))
+    )
+    expect(
+      only(
+        eventsOf(
+          input.map((line) => line.replace(",file,0,my,build", ",file,0,my%!(PACKER_COMMA)build")),
+          odd
+        ),
+        "Artifact"
+      )
+    ).toMatchObject(odd.map((build) => ({ build, files: [`${build}.img`] })))
+  })
+})
+
+describe("other output", () => {
+  it("that is no record is a line, with the time of the record before it", () => {
+    const [, events] = BuildEvents.step(BuildEvents.initial([], 5), Wire.parse("panic: oh"))
+    expect(events).toEqual([{ _tag: "Line", time: 5, stream: "say", text: "panic: oh" }])
+    expect(eventsOf(["7,,error-count,1", "panic: oh"], [])).toEqual([
+      { _tag: "Line", time: 7000, stream: "say", text: "panic: oh" }
+    ])
+  })
+
+  it("tells durations in seconds, whatever their units", () => {
+    const seconds = (duration: string) =>
+      only(eventsOf([ui("say", `Build 'b' finished after ${duration}.`)], []), "BuildFinished")[0]
+    expect(seconds("1 hour 2 minutes")).toMatchObject({ durationSeconds: 3720 })
+    expect(seconds("2 hours 1 minute")).toMatchObject({ durationSeconds: 7260 })
+    expect(seconds("1 second 5 milliseconds")).toMatchObject({ durationSeconds: 1.005 })
+    expect(seconds("12 milliseconds 81 microseconds")).toMatchObject({ durationSeconds: 0.012081 })
+    expect(seconds("a while")).not.toHaveProperty("durationSeconds")
+  })
+
+  it("keeps an error of several lines whole", () => {
+    const message = "1 error(s) occurred:\n\n* Post-processor failed: x: y"
+    expect(
+      only(
+        eventsOf([ui("error", `Build 'it's: odd' errored after 1 second 2 milliseconds: ${message}`)], []),
+        "BuildErrored"
+      )
+    ).toMatchObject([{ build: "it's: odd", message }])
+  })
+})

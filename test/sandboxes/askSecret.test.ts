@@ -1,0 +1,122 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import { UsageError } from "../../src/domain/Errors.js"
+import type { GivenInputs } from "../../src/domain/Input.js"
+import type { Extension } from "../../src/recipe/Extension.js"
+import type { AskSecret, CreateRequest } from "../../src/sandboxes/Sandboxes.js"
+import { manager } from "./manager.js"
+
+const extension: Extension = {
+  id: "ext.test",
+  description: "An extension of a test",
+  modes: {
+    make: {
+      description: "Makes nothing",
+      inputs: {
+        first: { type: "secret", required: true, description: "The first" },
+        optional: { type: "secret" },
+        second: { type: "secret", required: true, env: "SECOND" },
+        user: { type: "string", required: true, description: "Who it is" }
+      },
+      plan: ({ secrets }) => Effect.succeed({ encoded: {}, description: secrets, defaultName: undefined }),
+      provision: () => Effect.succeed({ artifacts: [], endpoint: null })
+    }
+  }
+}
+
+/** A manager, and a person who types the name of what is asked for. */
+const begun = Effect.gen(function* () {
+  const made = yield* manager(extension, { "test.yaml": "id: profile.test\nextension: ext.test\n" })
+  const asked: Array<readonly [string, string | undefined]> = []
+  const askSecret: AskSecret = (name, description) =>
+    Effect.sync(() => {
+      asked.push([name, description])
+      return Redacted.make(`typed ${name}`)
+    })
+  const request = (given: Readonly<Record<string, string>>): CreateRequest => ({
+    profile: "test",
+    inputs: Object.fromEntries(
+      Object.entries(given).map(([name, text]) => [name, { _tag: "Texts", texts: [text] }] as const)
+    ) satisfies GivenInputs,
+    environment: { FIRST: "given first" },
+    workingDirectory: made.folder
+  })
+  return { ...made, asked, askSecret, request }
+})
+
+describe("a required secret that was not given", () => {
+  it.scoped("is asked for, and reaches the recipe alone", () =>
+    Effect.gen(function* () {
+      const { asked, askSecret, request, sandboxes, secrets, store } = yield* begun
+      const { id, inputs } = yield* sandboxes.create({ ...request({ user: "me" }), askSecret })
+      expect(asked).toEqual([
+        ["first", "The first"],
+        ["second", undefined]
+      ])
+      expect(inputs).toEqual({ user: "me", first: "prompt", second: "prompt" })
+      const kept = Object.entries(yield* secrets.get(id, 1)).map(([name, value]) => [
+        name,
+        Redacted.value(value)
+      ])
+      expect(Object.fromEntries(kept)).toEqual({ first: "typed first", second: "typed second" })
+      expect(
+        JSON.stringify([yield* store.get(id), yield* store.plan(id), yield* store.events(id, 0)])
+      ).not.toContain("typed")
+    })
+  )
+
+  it.scoped("is not asked for where it has a source, nor when it is only planned", () =>
+    Effect.gen(function* () {
+      const { asked, askSecret, request, sandboxes } = yield* begun
+      const given = { ...request({ user: "me", first: "env:FIRST" }), askSecret }
+      expect((yield* sandboxes.plan(given)).inputs).toMatchObject({ first: "env:FIRST", second: "prompt" })
+      expect(asked).toEqual([])
+      yield* sandboxes.create(given)
+      yield* sandboxes.create({
+        ...given,
+        environment: { ...given.environment, SECOND: "given second" }
+      })
+      expect(asked).toEqual([["second", undefined]])
+    })
+  )
+
+  it.scoped("is missing where nobody is there to ask: the sources that it may have are named", () =>
+    Effect.gen(function* () {
+      const { request, sandboxes } = yield* begun
+      expect(yield* Effect.flip(sandboxes.create(request({ user: "me" })))).toMatchObject({
+        reason: "input",
+        message: "input first is missing",
+        hint: "give it: -i first=env:NAME or -i first=@FILE (The first)"
+      })
+      expect(yield* sandboxes.list).toEqual([])
+    })
+  )
+
+  it.scoped("is asked for behind everything else that may be wrong", () =>
+    Effect.gen(function* () {
+      const { asked, askSecret, request, sandboxes } = yield* begun
+      const refused = (given: Readonly<Record<string, string>>) =>
+        Effect.map(Effect.flip(sandboxes.create({ ...request(given), askSecret })), ({ message }) => message)
+      expect(yield* refused({})).toBe("input user is missing")
+      expect(yield* refused({ user: "me", second: "env:NONE" })).toBe(
+        "input second: the environment has no NONE"
+      )
+      // A literal is none, and is not taken for what the source is called.
+      expect(yield* refused({ user: "me", first: "prompt" })).toBe(
+        "input first is a secret and cannot be given as it is"
+      )
+      expect(asked).toEqual([])
+    })
+  )
+
+  it.scoped("leaves no record where nothing was typed", () =>
+    Effect.gen(function* () {
+      const { request, sandboxes } = yield* begun
+      const nothing = new UsageError({ reason: "input", message: "nothing was typed", hint: "type it" })
+      const created = sandboxes.create({ ...request({ user: "me" }), askSecret: () => nothing })
+      expect((yield* Effect.flip(created)).message).toBe("nothing was typed")
+      expect(yield* sandboxes.list).toEqual([])
+    })
+  )
+})

@@ -1,0 +1,110 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { deliver } from "../../src/hub/client/Delivery.js"
+import type { CreateRequest } from "../../src/sandboxes/Sandboxes.js"
+import { extensionOf } from "../support/inMemory.js"
+import { manager } from "./manager.js"
+
+const head = "id: profile.demo\nextension: ext.test\nmode: test\n"
+
+const planned = (profile: string, request: Partial<CreateRequest> = {}) =>
+  Effect.gen(function* () {
+    const { sandboxes } = yield* manager(extensionOf(Effect.void), { "demo.yaml": `${head}${profile}` })
+    const { hub } = yield* sandboxes.plan({
+      profile: "demo",
+      inputs: {},
+      environment: {},
+      workingDirectory: "/",
+      ...request
+    })
+    return hub
+  })
+
+const profile = "hub: { workstream: of-profile, task: of-profile, notes: failures, every: 5 minutes }\n"
+const environment = { SANDBOXER_WORKSTREAM: "of-environment", SANDBOXER_TASK: "" }
+
+describe("what a State Hub is told of a sandbox", () => {
+  it.scoped("is phases, and a heartbeat a minute", () =>
+    Effect.map(planned(""), (hub) =>
+      expect(hub).toEqual({ workstream: null, task: null, notes: "phases", everySeconds: 60 })
+    )
+  )
+
+  it.scoped("is what the profile says", () =>
+    Effect.map(planned(profile), (hub) =>
+      expect(hub).toEqual({
+        workstream: "of-profile",
+        task: "of-profile",
+        notes: "failures",
+        everySeconds: 300
+      })
+    )
+  )
+
+  it.scoped("is filed under what the environment says, where that says something", () =>
+    Effect.map(planned(profile, { environment }), (hub) =>
+      expect(hub).toMatchObject({ workstream: "of-environment", task: "of-profile" })
+    )
+  )
+
+  it.scoped("is told once what is planned, with the first note", () =>
+    Effect.gen(function* () {
+      const extension = extensionOf(Effect.void)
+      const planning = {
+        ...extension,
+        modes: {
+          test: {
+            ...extension.modes.test!,
+            plan: () =>
+              Effect.succeed({
+                encoded: {},
+                description: ["say something"],
+                defaultName: undefined,
+                phases: ["preflight", "provision", "collect"] as const
+              })
+          }
+        }
+      }
+      const { notes, sandboxes, services, store } = yield* manager(planning, { "demo.yaml": head })
+      const request = { profile: "demo", inputs: {}, environment: {}, workingDirectory: "/" }
+      const { id } = yield* sandboxes.create(request)
+      yield* Effect.provide(deliver(), services(1))
+      expect(yield* notes).toMatchObject([
+        { event_type: "requested", sequence: 1, summary: "demo · requested from profile.demo" },
+        {
+          event_type: "planned",
+          sequence: 2,
+          summary: "demo · planned: test on local, preflight to collect",
+          detail: {
+            mode: "test",
+            host: "local",
+            phases: ["preflight", "provision", "collect"],
+            steps: ["say something"]
+          }
+        }
+      ])
+      // It is the same for each attempt.
+      yield* store.transition(
+        id,
+        ["requested"],
+        { state: "failed" },
+        { identity: "x", type: "failed", message: "" }
+      )
+      yield* sandboxes.retry(id, { environment: {} })
+      const types = (yield* sandboxes.events(id, 0)).map(({ type }) => type)
+      expect(types).toEqual(["requested", "planned", "failed", "requested"])
+    })
+  )
+
+  it.scoped("is filed under what is given, whatever else is said", () =>
+    Effect.map(planned(profile, { environment, workstream: "given", task: "given" }), (hub) =>
+      expect(hub).toMatchObject({ workstream: "given", task: "given" })
+    )
+  )
+
+  it.scoped("is filed under nothing where that is given", () =>
+    Effect.map(planned(profile, { environment, workstream: "", task: "" }), (hub) =>
+      expect(hub).toMatchObject({ workstream: null, task: null })
+    )
+  )
+})

@@ -1,0 +1,429 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { HostPath } from "../../src/domain/HostPath.js"
+import { neverDelivered } from "../../src/domain/Outbox.js"
+import type { NewEvent } from "../../src/domain/ProgressEvent.js"
+import { layerHome } from "../../src/settings/Settings.js"
+import * as Memory from "../../src/store/memory/SandboxStoreMemory.js"
+import { type Commit, SandboxStore, type SandboxStoreShape, type Step } from "../../src/store/SandboxStore.js"
+import * as Sql from "../../src/store/sql/SandboxStoreSql.js"
+import { id, plan, platform, sandbox, temporaryFolder } from "../support/inMemory.js"
+
+const sql = Layer.unwrapScoped(
+  Effect.map(temporaryFolder, (home) => Layer.provide(Sql.layer, layerHome(home)))
+).pipe(Layer.provide(platform))
+
+const stores: ReadonlyArray<readonly [string, Layer.Layer<SandboxStore, unknown>]> = [
+  ["in memory", Memory.layer],
+  ["in SQL", sql]
+]
+
+const holder = (pid: number) => ({ machine: "m", bootId: "b", pid, startTime: 1 })
+const event = (identity: string, fields: Partial<NewEvent> = {}): NewEvent => ({
+  identity,
+  type: "note",
+  message: identity,
+  ...fields
+})
+const requested = event("requested", { type: "requested" })
+const step = (key: string, value: unknown = key): Step => ({ attempt: 1, key, job: null, result: { value } })
+
+const recorded = (store: SandboxStoreShape, n: number, name: string) =>
+  store.create(sandbox({ id: id(n), name }), plan(), requested)
+
+/** Everything that is kept of a sandbox. */
+const kept = (store: SandboxStoreShape) =>
+  Effect.all({
+    sandbox: store.get(id(1)),
+    events: store.events(id(1), 0),
+    steps: store.steps(id(1), 1),
+    log: store.log(id(1)),
+    lease: store.lease(id(1)),
+    asked: store.cancelRequested(id(1))
+  })
+
+const messages = (store: SandboxStoreShape, n = 1) =>
+  Effect.map(store.events(id(n), 0), (events) => events.map(({ message, seq }) => [seq, message]))
+
+const everything: Commit = {
+  change: { state: "provisioning" },
+  events: [event("written")],
+  step: step("written"),
+  log: { path: "/log", length: 1, offsets: { build: 1 } },
+  beat: true
+}
+
+describe.each(stores)("a store %s", (_, layer) => {
+  const test = (name: string, run: (store: SandboxStoreShape) => Effect.Effect<void, unknown>) =>
+    it.scoped(name, () => Effect.flatMap(SandboxStore, run).pipe(Effect.provide(layer)))
+
+  test("keeps what it is given", (store) =>
+    Effect.gen(function* () {
+      const made = sandbox({ inputs: { cpus: 2 }, ttlSeconds: 60 })
+      const wanted = plan({ spec: { anything: ["at", "all"] }, secrets: { password: "env:PASSWORD" } })
+      yield* store.create(
+        made,
+        wanted,
+        event("requested", { type: "requested", data: { by: "me" }, time: 5000 })
+      )
+      expect(yield* store.get(made.id)).toEqual(made)
+      expect(yield* store.plan(made.id)).toEqual(wanted)
+      expect(yield* store.list).toEqual([made])
+      expect(yield* store.events(made.id, 0)).toMatchObject([
+        {
+          id: `${made.id}-1`,
+          sandboxId: made.id,
+          seq: 1,
+          time: DateTime.unsafeMake(5000),
+          type: "requested",
+          phase: null,
+          data: { by: "me" }
+        }
+      ])
+    }))
+
+  test("has nothing of a sandbox that is not there", (store) =>
+    Effect.gen(function* () {
+      expect(yield* kept(store)).toEqual({
+        sandbox: undefined,
+        events: [],
+        steps: [],
+        log: undefined,
+        lease: undefined,
+        asked: false
+      })
+      expect(yield* store.plan(id(1))).toBeUndefined()
+      expect((yield* Effect.flip(store.requestCancel(id(1)))).reason).toBe("other")
+      expect((yield* Effect.flip(store.takeLease(id(1), holder(1), undefined))).reason).toBe("other")
+      expect((yield* Effect.flip(store.commit({ id: id(1), term: 1 }, everything))).reason).toBe("lease-lost")
+      expect(yield* store.transition(id(1), ["ready"], { state: "destroyed" }, event("e"))).toBe(false)
+      yield* store.releaseLease({ id: id(1), term: 1 })
+    }))
+
+  test("lists the oldest first, and those of one moment as they were created", (store) =>
+    Effect.gen(function* () {
+      for (const [n, at] of [
+        [1, 2000],
+        [2, 1000],
+        [3, 2000]
+      ] as const) {
+        yield* store.create(
+          sandbox({ id: id(n), name: `n${n}`, createdAt: DateTime.unsafeMake(at) }),
+          plan(),
+          requested
+        )
+      }
+      expect((yield* store.list).map(({ name }) => name)).toEqual(["n2", "n1", "n3"])
+    }))
+
+  test("gives a name to one of the living", (store) =>
+    Effect.gen(function* () {
+      yield* recorded(store, 1, "demo")
+      const error = yield* Effect.flip(recorded(store, 2, "demo"))
+      expect(error).toMatchObject({ _tag: "Conflict", reason: "name-taken" })
+      expect(error.message).toContain(id(1))
+      expect(yield* store.get(id(2))).toBeUndefined()
+      expect(yield* store.events(id(2), 0)).toEqual([])
+      expect(yield* store.takenNames).toEqual(new Set(["demo"]))
+      expect(yield* store.transition(id(1), ["requested"], { state: "failed" }, event("failed"))).toBe(true)
+      expect(yield* store.takenNames).toEqual(new Set())
+      yield* recorded(store, 2, "demo")
+      expect((yield* store.list).map(({ state }) => state)).toEqual(["failed", "requested"])
+    }))
+
+  test("uses an id once", (store) =>
+    Effect.gen(function* () {
+      yield* recorded(store, 1, "demo")
+      const error = yield* Effect.flip(recorded(store, 1, "other"))
+      expect(error).toMatchObject({ _tag: "StoreError", reason: "other" })
+      expect((yield* store.get(id(1)))?.name).toBe("demo")
+    }))
+
+  test("gives a name to one of many who want it at once", (store) =>
+    Effect.gen(function* () {
+      const results = yield* Effect.forEach(
+        [1, 2, 3, 4, 5],
+        (n) => Effect.either(recorded(store, n, "demo")),
+        { concurrency: "unbounded" }
+      )
+      expect(results.filter(({ _tag }) => _tag === "Right")).toHaveLength(1)
+    }))
+
+  test("gives the lease to one who saw its term", (store) =>
+    Effect.gen(function* () {
+      yield* recorded(store, 1, "demo")
+      expect(yield* store.lease(id(1))).toBeUndefined()
+      expect(yield* store.takeLease(id(1), holder(1), undefined)).toEqual({ id: id(1), term: 1 })
+      expect(yield* store.takeLease(id(1), holder(2), undefined)).toBeUndefined()
+      expect(yield* store.takeLease(id(1), holder(2), 2)).toBeUndefined()
+      expect(yield* store.lease(id(1))).toEqual({ term: 1, holder: holder(1), beat: 0 })
+      expect(yield* store.takeLease(id(1), holder(2), 1)).toEqual({ id: id(1), term: 2 })
+      expect(yield* store.lease(id(1))).toEqual({ term: 2, holder: holder(2), beat: 0 })
+    }))
+
+  test("gives the lease to one of many who take it at once", (store) =>
+    Effect.gen(function* () {
+      yield* recorded(store, 1, "demo")
+      for (const seen of [undefined, 1, 2]) {
+        const leases = yield* Effect.forEach(
+          [1, 2, 3, 4, 5],
+          (pid) => store.takeLease(id(1), holder(pid), seen),
+          {
+            concurrency: "unbounded"
+          }
+        )
+        expect(leases.filter((lease) => lease !== undefined)).toEqual([{ id: id(1), term: (seen ?? 0) + 1 }])
+      }
+    }))
+
+  test("writes for the newest term", (store) =>
+    Effect.gen(function* () {
+      yield* recorded(store, 1, "demo")
+      yield* store.takeLease(id(1), holder(1), undefined)
+      yield* store.commit({ id: id(1), term: 1 }, everything)
+      expect(yield* kept(store)).toMatchObject({
+        sandbox: { state: "provisioning" },
+        events: [{ seq: 1 }, { seq: 2, message: "written" }],
+        steps: [step("written")],
+        log: everything.log,
+        lease: { beat: 1 }
+      })
+    }))
+
+  test("refuses an older term, and writes nothing of it", (store) =>
+    Effect.gen(function* () {
+      yield* recorded(store, 1, "demo")
+      yield* store.takeLease(id(1), holder(1), undefined)
+      yield* store.takeLease(id(1), holder(2), 1)
+      const before = yield* kept(store)
+      for (const term of [1, 3]) {
+        const error = yield* Effect.flip(store.commit({ id: id(1), term }, everything))
+        expect(error).toMatchObject({ _tag: "StoreError", reason: "lease-lost" })
+        expect(yield* kept(store)).toEqual(before)
+      }
+    }))
+
+  test("writes all of a commit or nothing", (store) =>
+    Effect.gen(function* () {
+      yield* recorded(store, 1, "demo")
+      yield* recorded(store, 2, "taken")
+      yield* store.takeLease(id(1), holder(1), undefined)
+      const before = yield* kept(store)
+      const error = yield* Effect.flip(
+        store.commit({ id: id(1), term: 1 }, { ...everything, change: { name: "taken" } })
+      )
+      expect(error).toMatchObject({ _tag: "StoreError", reason: "other" })
+      expect(yield* kept(store)).toEqual(before)
+    }))
+
+  test("keeps the same thing once, and leaves no gap", (store) =>
+    Effect.gen(function* () {
+      yield* recorded(store, 1, "demo")
+      yield* recorded(store, 2, "other")
+      yield* store.takeLease(id(1), holder(1), undefined)
+      const lease = { id: id(1), term: 1 }
+      yield* store.commit(lease, { events: [event("a"), event("a", { message: "again" }), event("b")] })
+      yield* store.commit(lease, { events: [event("b"), event("a"), event("requested"), event("c")] })
+      expect(yield* messages(store)).toEqual([
+        [1, "requested"],
+        [2, "a"],
+        [3, "b"],
+        [4, "c"]
+      ])
+      expect(yield* messages(store, 2)).toEqual([[1, "requested"]])
+      expect((yield* store.events(id(1), 2)).map(({ seq }) => seq)).toEqual([3, 4])
+      expect(yield* store.events(id(1), 4)).toEqual([])
+    }))
+
+  test("tells of all events in the order they were written", (store) =>
+    Effect.gen(function* () {
+      yield* recorded(store, 1, "demo")
+      yield* recorded(store, 2, "other")
+      const first = yield* store.allEvents(0)
+      expect(first.events.map(({ sandboxId }) => sandboxId)).toEqual([id(1), id(2)])
+      expect(yield* store.allEvents(first.position)).toEqual({ events: [], position: first.position })
+      yield* store.requestCancel(id(1))
+      const next = yield* store.allEvents(first.position)
+      expect(next.events.map(({ type }) => type)).toEqual(["cancelling"])
+      expect(next.position).toBeGreaterThan(first.position)
+    }))
+
+  test("takes a lease back from who holds it", (store) =>
+    Effect.gen(function* () {
+      yield* recorded(store, 1, "demo")
+      yield* store.takeLease(id(1), holder(1), undefined)
+      yield* store.takeLease(id(1), holder(2), 1)
+      yield* store.releaseLease({ id: id(1), term: 1 })
+      expect((yield* store.lease(id(1)))?.holder).toEqual(holder(2))
+      yield* store.releaseLease({ id: id(1), term: 2 })
+      expect(yield* store.lease(id(1))).toEqual({ term: 2, holder: null, beat: 0 })
+      expect(yield* store.takeLease(id(1), holder(3), 2)).toEqual({ id: id(1), term: 3 })
+    }))
+
+  test("counts heartbeats anew for each term", (store) =>
+    Effect.gen(function* () {
+      yield* recorded(store, 1, "demo")
+      yield* store.takeLease(id(1), holder(1), undefined)
+      yield* store.commit({ id: id(1), term: 1 }, { beat: true })
+      yield* store.commit({ id: id(1), term: 1 }, { beat: true })
+      expect((yield* store.lease(id(1)))?.beat).toBe(2)
+      yield* store.takeLease(id(1), holder(2), 1)
+      expect((yield* store.lease(id(1)))?.beat).toBe(0)
+    }))
+
+  test("goes from one state to another where it is in the first", (store) =>
+    Effect.gen(function* () {
+      yield* recorded(store, 1, "demo")
+      const destroyed = event("destroyed", { type: "destroyed" })
+      expect(yield* store.transition(id(1), ["ready", "failed"], { state: "destroyed" }, destroyed)).toBe(
+        false
+      )
+      expect((yield* store.get(id(1)))?.state).toBe("requested")
+      expect(yield* messages(store)).toHaveLength(1)
+      expect(yield* store.transition(id(1), ["requested"], { state: "destroyed" }, destroyed)).toBe(true)
+      expect((yield* store.get(id(1)))?.state).toBe("destroyed")
+      expect(yield* messages(store)).toEqual([
+        [1, "requested"],
+        [2, "destroyed"]
+      ])
+    }))
+
+  test("journals steps by attempt and key, in the order they began", (store) =>
+    Effect.gen(function* () {
+      yield* recorded(store, 1, "demo")
+      yield* store.takeLease(id(1), holder(1), undefined)
+      const lease = { id: id(1), term: 1 }
+      const job = { folder: HostPath("/elsewhere/job"), stop: "group" } as const
+      yield* store.commit(lease, { step: { ...step("job"), job, result: null } })
+      yield* store.commit(lease, { step: step("other") })
+      yield* store.commit(lease, { step: { ...step("job"), attempt: 2 } })
+      yield* store.commit(lease, { step: { ...step("job", { exit: 0 }), job } })
+      expect(yield* store.steps(id(1), 1)).toEqual([{ ...step("job", { exit: 0 }), job }, step("other")])
+      expect(yield* store.steps(id(1), 2)).toEqual([{ ...step("job"), attempt: 2 }])
+    }))
+
+  test("knows how far the log has come", (store) =>
+    Effect.gen(function* () {
+      yield* recorded(store, 1, "demo")
+      yield* store.takeLease(id(1), holder(1), undefined)
+      const log = { path: "/log.1", length: 10, offsets: { build: 20 } }
+      yield* store.commit({ id: id(1), term: 1 }, { log })
+      yield* store.commit({ id: id(1), term: 1 }, { beat: true })
+      expect(yield* store.log(id(1))).toEqual(log)
+      yield* store.commit({ id: id(1), term: 1 }, { log: { ...log, length: 15 } })
+      expect((yield* store.log(id(1)))?.length).toBe(15)
+    }))
+
+  test("begins with all events that it is given", (store) =>
+    Effect.gen(function* () {
+      yield* store.create(
+        sandbox(),
+        plan(),
+        requested,
+        event("planned", { type: "planned" }),
+        event("planned")
+      )
+      expect(yield* messages(store)).toEqual([
+        [1, "requested"],
+        [2, "planned"]
+      ])
+      expect(yield* store.identities(id(1))).toEqual(new Set(["requested", "planned"]))
+      expect(yield* store.identities(id(2))).toEqual(new Set())
+    }))
+
+  test("forgets all of a sandbox where it may, and says whether notes of it wait", (store) =>
+    Effect.gen(function* () {
+      yield* recorded(store, 1, "demo")
+      yield* recorded(store, 2, "other")
+      expect(yield* store.outbox.untold).toEqual(new Set([id(1), id(2)]))
+      const asked: Array<readonly [string, boolean]> = []
+      const forget = (may: boolean) =>
+        store.forget(id(1), ({ name }, waits) => {
+          asked.push([name, waits])
+          return may
+        })
+      expect(yield* forget(false)).toBe(false)
+      expect(yield* messages(store)).toHaveLength(1)
+      expect(yield* forget(true)).toBe(true)
+      expect(yield* forget(true)).toBe(false)
+      expect(asked).toEqual([
+        ["demo", true],
+        ["demo", true]
+      ])
+      expect(yield* store.get(id(1))).toBeUndefined()
+      expect(yield* messages(store)).toEqual([])
+      // The other one is told of all the same.
+      expect(yield* store.outbox.untold).toEqual(new Set([id(2)]))
+      const [first, ...more] = yield* store.outbox.waiting(10)
+      expect([first?.note.sandbox_id, more]).toEqual([id(2), []])
+      const term = (yield* store.outbox.take(holder(1), 0)) ?? 0
+      const settlement = { refused: undefined, again: [], delivering: neverDelivered }
+      yield* store.outbox.settle(term, { ...settlement, delivered: [first?.position ?? -1] })
+      expect(yield* store.outbox.status).toMatchObject({ waiting: 0, delivered: 1 })
+      expect(yield* store.forget(id(2), (_, waits) => !waits)).toBe(true)
+    }))
+
+  test("says once that it was asked to cancel", (store) =>
+    Effect.gen(function* () {
+      yield* recorded(store, 1, "demo")
+      expect(yield* store.cancelRequested(id(1))).toBe(false)
+      yield* store.requestCancel(id(1))
+      yield* store.requestCancel(id(1))
+      expect(yield* store.cancelRequested(id(1))).toBe(true)
+      expect(yield* messages(store)).toEqual([
+        [1, "requested"],
+        [2, "asked to cancel"]
+      ])
+    }))
+
+  test("gives the lease back with what is written last", (store) =>
+    Effect.gen(function* () {
+      yield* recorded(store, 1, "demo")
+      yield* store.takeLease(id(1), holder(1), undefined)
+      yield* store.commit({ id: id(1), term: 1 }, { change: { state: "ready" }, release: true })
+      expect(yield* store.lease(id(1))).toEqual({ term: 1, beat: 0, holder: null })
+      yield* store.releaseLease({ id: id(1), term: 1 })
+      expect(yield* store.takeLease(id(1), holder(2), 1)).toEqual({ id: id(1), term: 2 })
+      yield* store.releaseLease({ id: id(1), term: 1 })
+      expect((yield* store.lease(id(1)))?.holder).toEqual(holder(2))
+    }))
+
+  test("has a resource held by as many as it has room for, and then by whoever was requested first", (store) =>
+    Effect.gen(function* () {
+      const claim = (n: number, term = 1) => store.claim({ id: id(n), term }, "slot", 2)
+      const line = Effect.map(store.claimants("slot"), (all) => all.map(({ holds, name }) => [name, holds]))
+      for (const n of [1, 2, 3, 4, 5]) {
+        yield* recorded(store, n, `n${n}`)
+        yield* store.takeLease(id(n), holder(n), undefined)
+      }
+      // They come in any order.
+      for (const n of [5, 3, 4, 1]) yield* claim(n)
+      expect(yield* line).toEqual([
+        ["n3", true],
+        ["n5", true],
+        ["n1", false],
+        ["n4", false]
+      ])
+      yield* claim(5)
+      yield* store.claim({ id: id(2), term: 1 }, "another", 1)
+      expect((yield* Effect.flip(claim(1, 7))).reason).toBe("lease-lost")
+      expect(yield* line).toHaveLength(4)
+      // Its end gives it up; who is not first in the line has to wait on.
+      yield* store.commit({ id: id(5), term: 1 }, { change: { state: "failed" } })
+      yield* claim(4)
+      expect((yield* line)[2]).toEqual(["n4", false])
+      yield* claim(1)
+      expect(yield* line).toEqual([
+        ["n1", true],
+        ["n3", true],
+        ["n4", false]
+      ])
+      // Who is tried again was requested again, and is the last.
+      yield* store.beginAttempt(id(5), 2, event("2/requested", { type: "requested" }))
+      yield* store.takeLease(id(5), holder(5), 1)
+      yield* claim(5, 2)
+      expect((yield* line).at(-1)).toEqual(["n5", false])
+    }))
+})
