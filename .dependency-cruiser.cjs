@@ -1,26 +1,58 @@
 /**
- * Which module may import which. Imports go down, one way:
+ * Which module may import which. Imports go down, as listed in `below`; docs/architecture.md has the picture.
  *
- *   bin → cli → Sandboxes → extensions → ports → domain
- *
- * An adapter (src/Host/*, src/Packer/*, …) hangs beside its port (src/Host.ts, src/Packer.ts, …), and only the wiring
- * (src/node.ts for the real ones, src/testing.ts for those of tests) knows it. docs/architecture.md tells why.
+ * A folder of src/ is a subject. An adapter lies in a subfolder that is named after what it adapts to, and only the wiring
+ * (src/node.ts for the live layers, src/testing.ts for those of tests) knows it.
  */
 
-const domain = "^src/domain/"
-const manager = "^src/Sandboxes(\\.ts$|/)"
-/** What wraps this machine for adapters: its processes, /proc, digests of its files, databases in files. */
-const machine = "^src/(Processes|Proc|Digest|Sqlite)\\.ts$"
-/** Any other file right in src/ with a capital, but for the manager; the supervision, over ports alone, is several. */
-const port = "^src/(?!(Sandboxes|Processes|Proc|Digest|Sqlite)\\.ts$)([A-Z][^/]*\\.ts$|Supervision/)"
-/** A folder right in src/ with a capital, but for the manager's own and the supervision's. */
-const adapter = "^src/(?!(Sandboxes|Supervision)/)[A-Z][^/]*/"
-/** What Packer says, as types and pure functions: its port speaks of them. */
-const packerWords = "^src/Packer/(BuildEvents|Inspect|Version)\\.ts$"
-const extensions = "^src/extensions/"
-const cli = "^src/cli/"
-/** What wires everything up, or offers it to the world. */
-const top = "^src/(node|testing|index|bin|command)\\.ts$"
+/** For each folder, the folders that it may import besides itself. `node.ts` and `testing.ts` may import any. */
+const below = {
+  domain: [],
+  settings: ["domain"],
+  hosts: ["settings", "domain"],
+  profiles: ["settings", "domain"],
+  packer: ["hosts", "settings", "domain"],
+  store: ["hosts", "settings", "domain"],
+  hub: ["store", "settings", "domain"],
+  artifacts: ["store", "hosts", "settings", "domain"],
+  secrets: ["store", "settings", "domain"],
+  recipe: ["artifacts", "store", "packer", "hosts", "settings", "domain"],
+  extensions: ["recipe", "artifacts", "store", "packer", "hosts", "settings", "domain"],
+  provisioning: ["recipe", "artifacts", "secrets", "hub", "store", "hosts", "settings", "domain"],
+  sandboxes: [
+    "provisioning",
+    "extensions",
+    "recipe",
+    "artifacts",
+    "secrets",
+    "hub",
+    "store",
+    "hosts",
+    "profiles",
+    "settings",
+    "domain"
+  ],
+  doctor: ["sandboxes", "store", "packer", "hosts", "settings", "domain"]
+}
+const above = { cli: Object.keys(below), bin: ["cli", ...Object.keys(below)] }
+
+/** Subfolders with the adapters of a port; the files of an adapter know each other. */
+const adapters = [
+  "artifacts/files",
+  "doctor/machine",
+  "hosts/(local|memory|placement|ssh)",
+  "hub/client/(http|journal|memory|tee)",
+  "hub/server/(memory|node|page|sql)",
+  "packer/(command|scripted)",
+  "profiles/directory",
+  "provisioning/(detached|fibers)",
+  "recipe/store",
+  "secrets/(files|memory)",
+  "store/(memory|proc|sql)"
+]
+const adapter = `^src/(${adapters.join("|")})/`
+const internal = "^src/internal/"
+const wiring = "^src/(node|testing)\\.ts$"
 
 /** Where a package's files are: `npm("effect")` is `effect` and no `effect-something`. */
 const npm = (...names) => `(^|/)node_modules/(${names.join("|")})/`
@@ -29,137 +61,119 @@ const npm = (...names) => `(^|/)node_modules/(${names.join("|")})/`
 module.exports = {
   forbidden: [
     // --- Imports go down ---
-    {
-      name: "domain-imports-nothing-but-effect",
-      comment: "The domain is schemas and pure functions: it imports itself and `effect`.",
+    ...Object.entries({ ...below, ...above }).map(([folder, allowed]) => ({
+      name: `${folder}-imports-what-is-below`,
+      comment: `src/${folder}/ imports ${["itself", ...allowed].join(", ")}. Its adapters import src/internal/, too.`,
       severity: "error",
-      from: { path: domain },
-      to: { pathNot: [domain, npm("effect")] }
-    },
-    {
-      name: "port-imports-domain-and-ports",
-      comment: "A port says what is wanted, never how: of our modules it imports the domain and other ports.",
-      severity: "error",
-      from: { path: port },
-      to: { path: "^src/", pathNot: [domain, port, packerWords] }
-    },
-    {
-      name: "adapter-imports-its-own-folder-ports-and-domain",
-      comment:
-        "An adapter is built over ports: of our modules it imports the domain, ports, and files of its own folder.",
-      severity: "error",
-      from: { path: "^src/(?!(?:Sandboxes|Supervision)/)([A-Z][^/]*)/" },
-      to: { path: "^src/", pathNot: [domain, port, machine, "^src/$1/"] }
-    },
-    {
-      name: "machine-imports-domain-alone",
-      comment: "What wraps this machine knows nothing of what it is used for.",
-      severity: "error",
-      from: { path: machine },
-      to: { path: "^src/", pathNot: [domain, machine] }
-    },
-    {
-      name: "extension-imports-ports-and-domain",
-      comment:
-        "A recipe is a pure composition of ports (Extension.ts among them). It imports no other extension, no adapter.",
-      severity: "error",
-      from: { path: "^src/extensions/([^/]+)/" },
-      to: { path: "^src/", pathNot: [domain, port, "^src/extensions/$1/"] }
-    },
-    {
-      name: "manager-imports-extensions-and-below",
-      comment: "The manager imports extensions, ports and the domain; what is above it decides on the rest.",
-      severity: "error",
-      from: { path: manager },
-      to: { path: "^src/", pathNot: [domain, port, extensions, manager] }
-    },
-    {
-      name: "cli-is-at-the-top",
-      comment: "Nothing imports the commands but the executable: the library has no command line in it.",
-      severity: "error",
-      from: { path: "^(src|scripts)/", pathNot: [cli, "^src/command\\.ts$"] },
-      to: { path: cli }
-    },
-    {
-      name: "executable-is-imported-by-nobody",
-      comment: "src/bin.ts and src/command.ts run when they are imported.",
-      severity: "error",
-      from: {},
-      to: { path: "^src/(bin|command)\\.ts$" }
-    },
-    {
-      name: "wiring-is-imported-from-above",
-      comment:
-        "Only the commands and the executable know the live wiring, and nothing in src knows the tests' one.",
-      severity: "error",
-      from: { path: "^src/", pathNot: [cli, "^src/command\\.ts$"] },
-      to: { path: top }
-    },
-    {
-      name: "testing-stays-out-of-the-program",
-      comment: "src/testing.ts is for tests, and for those who embed us: the program never imports it.",
-      severity: "error",
-      from: { path: "^src/" },
-      to: { path: "^src/testing\\.ts$" }
-    },
-
-    // --- Adapters ---
+      from: { path: `^src/${folder}/` },
+      to: {
+        path: "^src/",
+        pathNot: [folder, "internal", ...allowed]
+          .map((name) => `^src/${name}/`)
+          .concat(folder in above ? wiring : [])
+      }
+    })),
     {
       name: "adapter-is-known-to-the-wiring-alone",
-      comment:
-        "Which Host, which Packer, which hub is decided by layers, in src/node.ts and src/testing.ts alone; everyone else imports the port.",
+      comment: "Layers decide which Host, which Packer, which hub there is: everyone else imports the port.",
       severity: "error",
-      from: { path: "^src/", pathNot: [adapter, "^src/(node|testing)\\.ts$"] },
-      to: { path: adapter, pathNot: packerWords }
+      from: { path: "^src/([^/]+)", pathNot: [adapter, wiring] },
+      to: { path: adapter }
+    },
+    {
+      name: "adapter-knows-adapters-of-its-own-folder",
+      comment: "An adapter is built over ports, and over other adapters of the same folder.",
+      severity: "error",
+      from: { path: "^src/([^/]+)/" },
+      to: { path: adapter, pathNot: "^src/$1/" }
+    },
+    {
+      name: "internal-is-for-adapters",
+      comment: "src/internal/ wraps this platform: ports, recipes and the manager run on any.",
+      severity: "error",
+      from: { path: "^src/", pathNot: [adapter, internal] },
+      to: { path: internal }
+    },
+    {
+      name: "internal-imports-domain-alone",
+      comment: "What wraps the platform does not know what it is used for.",
+      severity: "error",
+      from: { path: internal },
+      to: { path: "^src/", pathNot: [internal, "^src/domain/"] }
+    },
+    {
+      name: "private-folder-stays-in-its-folder",
+      comment: "X/internal/ is private to X.",
+      severity: "error",
+      from: { path: "^src/([^/]+)/" },
+      to: { path: "^src/[^/]+/internal/", pathNot: "^src/$1/" }
+    },
+    {
+      name: "extension-imports-no-other",
+      comment: "An extension stands alone.",
+      severity: "error",
+      from: { path: "^src/extensions/([^/]+)/" },
+      to: { path: "^src/extensions/", pathNot: "^src/extensions/$1/" }
+    },
+    {
+      name: "entry-points-are-for-others",
+      comment:
+        "index.ts, node.ts and testing.ts are what this package offers; of src/, only the command imports one.",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/(cli|bin)/" },
+      to: { path: "^src/[^/]+\\.ts$" }
     },
 
     // --- What comes from outside ---
     {
-      name: "child-processes-in-one-module",
-      comment:
-        "src/Processes.ts wraps child processes; a process that it did not start is one that nobody stops.",
+      name: "domain-imports-effect-alone",
+      comment: "The domain is schemas and pure functions.",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/Processes\\.ts$" },
+      from: { path: "^src/domain/" },
+      to: { pathNot: ["^src/domain/", npm("effect")] }
+    },
+    {
+      name: "child-processes-in-one-module",
+      comment: "A process that src/internal/Processes.ts did not start is one that nobody stops.",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/internal/Processes\\.ts$" },
       to: { path: "^(node:)?(child_process|cluster|worker_threads)$" }
     },
     {
       name: "no-platform-commands",
-      comment: "@effect/platform's Command starts processes too: use src/Processes.ts.",
+      comment: "@effect/platform's Command starts processes too: use src/internal/Processes.ts.",
       severity: "error",
       from: { path: "^src/" },
       to: { path: "@effect/platform[^/]*/dist/.*/(Command|CommandExecutor|NodeCommandExecutor)\\." }
     },
     {
-      name: "no-node-builtins-below-the-adapters",
-      comment: "Ports, extensions and the manager run on any platform; what touches this one is an adapter.",
+      name: "node-in-adapters-alone",
+      comment: "Ports, recipes and the manager run on any platform; what touches this one is an adapter.",
       severity: "error",
-      from: { path: [domain, port, extensions, manager] },
+      from: { path: "^src/", pathNot: [adapter, internal, wiring, "^src/(cli|bin)/"] },
       to: { dependencyTypes: ["core"] }
     },
     {
-      name: "no-node-packages-below-the-adapters",
+      name: "node-packages-in-adapters-alone",
       comment:
-        "Ports, extensions and the manager import Effect's neutral packages, never those of Node or SQLite.",
+        "Ports, recipes and the manager import Effect's neutral packages, never those of Node or SQLite.",
       severity: "error",
-      from: { path: [domain, port, extensions, manager] },
-      to: {
-        path: npm("@effect/platform-node", "@effect/platform-node-shared", "better-sqlite3")
-      }
+      from: { path: "^src/", pathNot: [adapter, internal, wiring, "^src/(cli|bin)/"] },
+      to: { path: npm("@effect/platform-node", "@effect/platform-node-shared", "better-sqlite3") }
     },
     {
       name: "extension-imports-effect-alone",
       comment:
-        "Of packages, a recipe needs `effect` and @effect/platform's FileSystem and Path to plan with.",
+        "Of packages, a recipe needs `effect`, and FileSystem and Path of @effect/platform to plan with.",
       severity: "error",
-      from: { path: extensions },
+      from: { path: "^src/extensions/" },
       to: { path: "node_modules/", pathNot: npm("effect", "@effect/platform") }
     },
     {
       name: "effect-cli-in-cli-alone",
-      comment:
-        "@effect/cli stays in src/cli, so that the library does not need it and a later move touches one folder.",
+      comment: "The library does not need @effect/cli, and a later move touches one folder.",
       severity: "error",
-      from: { path: "^src/", pathNot: cli },
+      from: { path: "^src/", pathNot: "^src/cli/" },
       to: { path: npm("@effect/cli") }
     },
     {
@@ -167,7 +181,7 @@ module.exports = {
       comment:
         "The command is bundled; the library is not: what it imports must be among dependencies or peerDependencies.",
       severity: "error",
-      from: { path: "^src/", pathNot: [cli, "^src/command\\.ts$"] },
+      from: { path: "^src/", pathNot: "^src/(cli|bin)/" },
       to: {
         dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"],
         dependencyTypesNot: ["npm", "npm-peer"]
@@ -201,7 +215,7 @@ module.exports = {
       name: "no-orphans",
       comment: "A module that nobody imports and that imports nothing is left over.",
       severity: "error",
-      from: { orphan: true, path: "^src/", pathNot: top },
+      from: { orphan: true, path: "^src/", pathNot: "^src/[^/]+\\.ts$" },
       to: {}
     }
   ],
@@ -210,7 +224,7 @@ module.exports = {
     doNotFollow: { path: "node_modules" },
     exclude: { path: "^test/data/" },
     tsConfig: { fileName: "tsconfig.json" },
-    /** Type-only imports count: they tie modules together for the one who reads them. */
+    /** Type-only imports count: they tie modules together for the reader. */
     tsPreCompilationDeps: true,
     enhancedResolveOptions: {
       exportsFields: ["exports"],

@@ -133,7 +133,7 @@ export const layerRecipes = (
                   )
                 )
               ),
-              onTop(ArtifactsFiles.layer, ReporterStore.layer, Steps.layer, packer)
+              onTop(ArtifactsFiles.layer(provision), ReporterStore.layer, Steps.layer, packer)
             )
           )
       }

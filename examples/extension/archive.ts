@@ -11,9 +11,9 @@ import {
   Host,
   HostPath,
   type Input,
-  Jobs,
   type Recipe,
   Reporter,
+  runJob,
   Steps
 } from "sandboxer"
 
@@ -64,7 +64,7 @@ const provision = (
       { schema: HostPath.HostPathFromString, stop: "group" },
       Effect.fn(function* (job) {
         const archive = HostPath.join(job.folder, "archive.tar.gz")
-        const exitCode = yield* Jobs.run(job, {
+        const exitCode = yield* runJob(job, {
           program: "tar",
           args: ["-czvf", archive, "-C", yield* host.place(plan.folder), "."],
           stop: "group"

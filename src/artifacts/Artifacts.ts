@@ -6,7 +6,7 @@ import type { ProvisionError } from "../domain/Failure.js"
 import type { HostPath } from "../domain/HostPath.js"
 import type { CollectedFile, Receipt } from "../domain/Receipt.js"
 import type { HostError } from "../hosts/Host.js"
-import type { StoreError } from "../store/SandboxStore.js"
+import type { Lease, StoreError } from "../store/SandboxStore.js"
 
 /** A file on the host that becomes an artifact called `name`. */
 export interface Publication {
@@ -26,6 +26,11 @@ export interface Destination {
 export interface ResultsFolder {
   readonly folder: string
   readonly own: boolean
+}
+
+/** The attempt that publishes: what it records is written under this lease. */
+export interface Publisher extends Lease {
+  readonly attempt: number
 }
 
 /** @category services */

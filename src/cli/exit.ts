@@ -108,7 +108,7 @@ const failed = (name: string, failure: Failure): ReadonlyArray<string> => [
     : ["", ...failure.logTail.map((line) => `  | ${printable(line)}`), ""]),
   `error: ${name}: ${printable(failure.message)}`,
   `hint: ${printable(failure.hint)}`,
-  ...(failure.runbook === null ? [] : [`see: ${join(installed, failure.runbook)}`])
+  ...(failure.runbook === null ? [] : [`see: ${join(installed(), failure.runbook)}`])
 ]
 
 /** How `create`, `wait` and `watch` end for a provision that has ended. */

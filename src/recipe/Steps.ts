@@ -7,14 +7,9 @@ import * as Schema from "effect/Schema"
 import { type HostPath, join } from "../domain/HostPath.js"
 import { attemptHasEnded } from "../domain/Sandbox.js"
 import { Host, type HostError, type HostShape, type StopSignal } from "../hosts/Host.js"
+import type { JobRef } from "../hosts/jobs/Jobs.js"
 import { SandboxStore, type Step, type StoreError } from "../store/SandboxStore.js"
 import { Provision } from "./Provision.js"
-
-/** A job of this provision: its folder on the host exists. */
-export interface JobRef {
-  readonly key: string
-  readonly folder: HostPath
-}
 
 export interface StepsShape {
   /** The attempt's own folder on the host; it is removed when the provision has ended. */

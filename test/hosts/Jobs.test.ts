@@ -8,6 +8,7 @@ import { HostPath } from "../../src/domain/HostPath.js"
 import { Host, HostError, type JobOutput } from "../../src/hosts/Host.js"
 import * as Jobs from "../../src/hosts/jobs/Jobs.js"
 import { type OutputLine, Reporter } from "../../src/recipe/Reporter.js"
+import { runJob } from "../../src/recipe/RunJob.js"
 import { HostMemory } from "../../src/testing.js"
 import { platform } from "../support/inMemory.js"
 
@@ -136,7 +137,7 @@ const running = (
     })
     const result = yield* Effect.either(
       Effect.provide(
-        Jobs.run({ key: "work", folder }, { program: "work", args: ["hard"], stop: "group" }),
+        runJob({ key: "work", folder }, { program: "work", args: ["hard"], stop: "group" }),
         Layer.merge(Layer.succeed(Host, host), Layer.succeed(Reporter, reporter))
       )
     )

@@ -22,9 +22,10 @@ import { BuildPlan } from "../../src/extensions/vm-packer/build/BuildPlan.js"
 import { readHardware } from "../../src/extensions/vm-packer/build/hardware.js"
 import { collect } from "../../src/extensions/vm-packer/build/images.js"
 import { Host, Hosts } from "../../src/hosts/Host.js"
+import type { JobRef } from "../../src/hosts/jobs/Jobs.js"
 import { layerHosts } from "../../src/node.js"
 import { Reporter } from "../../src/recipe/Reporter.js"
-import { type JobRef, Steps, type StepsShape } from "../../src/recipe/Steps.js"
+import { Steps, type StepsShape } from "../../src/recipe/Steps.js"
 import { layerHome } from "../../src/settings/Settings.js"
 
 const mebibyte = 1024 ** 2

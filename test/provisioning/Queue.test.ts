@@ -5,7 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
 import type { Plan } from "../../src/domain/Plan.js"
-import * as Jobs from "../../src/hosts/jobs/Jobs.js"
+import { runJob } from "../../src/recipe/RunJob.js"
 import { Steps } from "../../src/recipe/Steps.js"
 import { UptimeMemory } from "../../src/testing.js"
 import {
@@ -20,7 +20,7 @@ import {
 
 const work = Effect.flatMap(Steps, (steps) =>
   steps.job("work", { schema: Schema.Number, stop: "group" }, (job) =>
-    Jobs.run(job, { program: "work", args: [], stop: "group" })
+    runJob(job, { program: "work", args: [], stop: "group" })
   )
 )
 

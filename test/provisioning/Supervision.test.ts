@@ -13,17 +13,17 @@ import { Artifacts } from "../../src/artifacts/Artifacts.js"
 import { ProvisionError } from "../../src/domain/Failure.js"
 import { join } from "../../src/domain/HostPath.js"
 import { Host, HostError, Hosts } from "../../src/hosts/Host.js"
-import * as Jobs from "../../src/hosts/jobs/Jobs.js"
 import { StateHub } from "../../src/hub/client/StateHub.js"
 import { supervise } from "../../src/provisioning/Supervision.js"
 import { Reporter } from "../../src/recipe/Reporter.js"
+import { runJob } from "../../src/recipe/RunJob.js"
 import { Steps } from "../../src/recipe/Steps.js"
 import { extensionOf, id, passTimeUntil, plan, platform, type World, world } from "../support/inMemory.js"
 
 /** A recipe with one long job; `begun` is completed when that runs. */
 const work = Effect.flatMap(Steps, (steps) =>
   steps.job("work", { schema: Schema.Number, stop: "group" }, (job) =>
-    Jobs.run(job, { program: "work", args: [], stop: "group" })
+    runJob(job, { program: "work", args: [], stop: "group" })
   )
 )
 

@@ -9,9 +9,9 @@ import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
 import { ProvisionError } from "../../src/domain/Failure.js"
 import type { Plan } from "../../src/domain/Plan.js"
-import * as Jobs from "../../src/hosts/jobs/Jobs.js"
 import { Provision } from "../../src/recipe/Provision.js"
 import { Reporter } from "../../src/recipe/Reporter.js"
+import { runJob } from "../../src/recipe/RunJob.js"
 import { Steps } from "../../src/recipe/Steps.js"
 import { extensionOf, id, passTimeUntil, plan, platform, type World, world } from "../support/inMemory.js"
 
@@ -138,7 +138,7 @@ describe("a limit", () => {
     const steps = yield* Steps
     yield* reporter.phase("boot")
     return yield* steps.job("work", { schema: Schema.Number, stop: "group" }, (job) =>
-      Jobs.run(job, { program: "work", args: [], stop: "group" })
+      runJob(job, { program: "work", args: [], stop: "group" })
     )
   })
   const stuck = (fields: Partial<Plan>) =>

@@ -8,18 +8,16 @@ import { ProvisionError } from "../../domain/Failure.js"
 import type { HostPath } from "../../domain/HostPath.js"
 import { type CollectedFile, print, type Receipt, receiptName } from "../../domain/Receipt.js"
 import { Host } from "../../hosts/Host.js"
-import { Provision } from "../../recipe/Provision.js"
 import { SandboxStore } from "../../store/SandboxStore.js"
-import type { ResultsFolder } from "../Artifacts.js"
+import type { Publisher, ResultsFolder } from "../Artifacts.js"
 import { cannotWrite, type Staging } from "./Staging.js"
 
-export const make = (staging: Staging) =>
+export const make = (staging: Staging, { attempt, id, term }: Publisher) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const store = yield* SandboxStore
     const host = yield* Host
-    const { attempt, id, term } = yield* Provision
 
     const artifact = (
       folder: string,

@@ -1,20 +1,17 @@
-/** Running a Job of a recipe to its end, its output going to the log. */
+/** Jobs: commands that outlive their starter. Their output as lines, and how they ended. */
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { ProvisionError } from "../../domain/Failure.js"
-import { Reporter } from "../../recipe/Reporter.js"
-import type { JobRef } from "../../recipe/Steps.js"
-import type { StoreError } from "../../store/SandboxStore.js"
-import {
-  type Command,
-  Host,
-  type HostError,
-  type HostShape,
-  type JobOutput,
-  type StopSignal
-} from "../Host.js"
+import type { HostPath } from "../../domain/HostPath.js"
+import type { HostError, HostShape, JobOutput, StopSignal } from "../Host.js"
+
+/** A job of a provision: its folder on the host exists. */
+export interface JobRef {
+  readonly key: string
+  readonly folder: HostPath
+}
 
 /**
  * A line of a job's output, or a piece of one that is too long: then `complete` is false for all but the last
@@ -141,19 +138,3 @@ export const grouped = <A, E, R>(stream: Stream.Stream<A, E, R>): Stream.Stream<
       return Stream.concat(Stream.succeed(items), end)
     })
   )
-
-/** Starts a job or follows the one that is there, to its end; what it prints goes to the log. Gives its exit code. */
-export const run = (
-  job: JobRef,
-  command: Command & { readonly stop: StopSignal }
-): Effect.Effect<number, HostError | StoreError | ProvisionError, Host | Reporter> =>
-  Effect.gen(function* () {
-    const host = yield* Host
-    const reporter = yield* Reporter
-    yield* host.startJob({ ...command, folder: job.folder })
-    yield* lines(host.followJob(job.folder, 0)).pipe(
-      grouped,
-      Stream.runForEach((chunk) => reporter.output([...chunk].map((line) => ({ ...line, job: job.key }))))
-    )
-    return yield* conclude(host, job, command.stop)
-  })

@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { HostPath } from "../../../domain/HostPath.js"
-import * as Jobs from "../../../hosts/jobs/Jobs.js"
 import { Provision } from "../../../recipe/Provision.js"
 import { Reporter } from "../../../recipe/Reporter.js"
+import { runJob } from "../../../recipe/RunJob.js"
 import { Steps } from "../../../recipe/Steps.js"
 import type { AttachPlan } from "./AttachPlan.js"
 
@@ -32,7 +32,7 @@ export const runCommand = Effect.fn(function* (plan: AttachPlan, workspace: Host
     return value === undefined ? [] : [[name, Redacted.value(value)] as const]
   })
   return yield* steps.job("command", { schema: CommandRun, stop: "group" }, (job) =>
-    Jobs.run(job, {
+    runJob(job, {
       program: "sh",
       args: ["-c", command],
       cwd: workspace,

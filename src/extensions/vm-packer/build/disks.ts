@@ -4,8 +4,8 @@ import * as Schema from "effect/Schema"
 import { ProvisionError } from "../../../domain/Failure.js"
 import { basename, type HostPath, HostPathFromString, join } from "../../../domain/HostPath.js"
 import { Host } from "../../../hosts/Host.js"
-import * as Jobs from "../../../hosts/jobs/Jobs.js"
 import { Reporter } from "../../../recipe/Reporter.js"
+import { runJob } from "../../../recipe/RunJob.js"
 import { Steps } from "../../../recipe/Steps.js"
 
 /**
@@ -121,7 +121,7 @@ export const convert = Effect.fn(function* (
     Effect.fn(function* (job) {
       const file = join(job.folder, target.name)
       const options = target.options.flatMap((option) => ["-o", option])
-      const exitCode = yield* Jobs.run(job, {
+      const exitCode = yield* runJob(job, {
         program: "qemu-img",
         args: ["convert", "-f", source.content.driver, "-O", target.format, ...options, source.file, file],
         stop: "group"

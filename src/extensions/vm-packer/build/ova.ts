@@ -4,8 +4,8 @@ import * as Schema from "effect/Schema"
 import { ProvisionError } from "../../../domain/Failure.js"
 import { basename, dirname, type HostPath, HostPathFromString, join } from "../../../domain/HostPath.js"
 import { Host } from "../../../hosts/Host.js"
-import * as Jobs from "../../../hosts/jobs/Jobs.js"
 import { Reporter } from "../../../recipe/Reporter.js"
+import { runJob } from "../../../recipe/RunJob.js"
 import { Steps } from "../../../recipe/Steps.js"
 import { type Content, capacityOf, convert } from "./disks.js"
 import type { Hardware } from "./hardware.js"
@@ -89,7 +89,7 @@ export const makeOva = Effect.fn(function* (options: {
     { schema: HostPathFromString, stop: "group" },
     Effect.fn(function* (job) {
       const ova = join(job.folder, "image.ova")
-      const exitCode = yield* Jobs.run(job, {
+      const exitCode = yield* runJob(job, {
         program: "sh",
         args: [
           "-c",

@@ -2,8 +2,8 @@ import * as Effect from "effect/Effect"
 import { ProvisionError } from "../../../domain/Failure.js"
 import { type HostPath, HostPathFromString, join } from "../../../domain/HostPath.js"
 import { Host, type HostError } from "../../../hosts/Host.js"
-import * as Jobs from "../../../hosts/jobs/Jobs.js"
 import { Reporter } from "../../../recipe/Reporter.js"
+import { runJob } from "../../../recipe/RunJob.js"
 import { Steps } from "../../../recipe/Steps.js"
 import type { BuildPlan } from "./BuildPlan.js"
 
@@ -76,7 +76,7 @@ export const prepare = Effect.fn(function* (plan: BuildPlan) {
         return made
       }
       yield* host.makeFolder(join(host.home, "prepared"))
-      const exitCode = yield* Jobs.run(job, {
+      const exitCode = yield* runJob(job, {
         program: "flock",
         args: [
           `${folder}.lock`,
