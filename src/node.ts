@@ -44,7 +44,7 @@ import * as ReporterStore from "./recipe/store/ReporterStore.js"
 import * as Sandboxes from "./sandboxes/Sandboxes.js"
 import * as SecretsFiles from "./secrets/files/SecretsFiles.js"
 import * as Settings from "./settings/Settings.js"
-import * as HoldersProc from "./store/proc/ProcessIdentityProc.js"
+import * as ProcessIdentityProc from "./store/proc/ProcessIdentityProc.js"
 import type { SandboxStore } from "./store/SandboxStore.js"
 import * as SandboxStoreOnDemand from "./store/sql/SandboxStoreOnDemand.js"
 import * as SandboxStoreSql from "./store/sql/SandboxStoreSql.js"
@@ -172,7 +172,7 @@ const supervision = ({ extensions, hosts, packer, settings, stateHub }: LayerOpt
     onTop(
       layerRecipes(packer ?? PackerCommand.layer),
       SecretsFiles.layer,
-      HoldersProc.layer,
+      ProcessIdentityProc.layer,
       extensions ?? layerShipped,
       stateHub ?? StateHubHttp.layer,
       ProfilesDirectory.layer

@@ -66,7 +66,7 @@ const provision = (
         const archive = HostPath.join(job.folder, "archive.tar.gz")
         const exitCode = yield* runJob(job, {
           program: "tar",
-          args: ["-czvf", archive, "-C", yield* host.place(plan.folder), "."],
+          args: ["-czvf", archive, "-C", yield* host.stage(plan.folder), "."],
           stop: "group"
         })
         if (exitCode === 0) return archive

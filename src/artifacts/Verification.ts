@@ -98,7 +98,7 @@ export const verify = (artifact: Artifact): Effect.Effect<Verification, HostErro
     // Artifacts are files of this machine, wherever they were made.
     const host = yield* hosts.get({ host: "local" })
     const file = yield* Effect.catchIf(
-      host.place(artifact.path),
+      host.stage(artifact.path),
       ({ reason }) => reason === "not-found",
       () => Effect.succeed(undefined)
     )

@@ -2,9 +2,9 @@ import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { Conflict } from "../domain/Errors.js"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
+import { notifyHub } from "./notifyHub.js"
 import { find, reference } from "./reference.js"
 import { say } from "./say.js"
-import { told } from "./told.js"
 
 export const cancel = Command.make("cancel", { id: reference }, ({ id }) =>
   Effect.gen(function* () {
@@ -21,5 +21,5 @@ export const cancel = Command.make("cancel", { id: reference }, ({ id }) =>
     }
     const proof = (yield* manager.events(sandbox.id, 0)).find(({ type }) => type === "cancelled")?.data.proof
     yield* say(`${name}: cancelled; nothing of it runs any more (${JSON.stringify(proof)})`)
-  }).pipe(told)
+  }).pipe(notifyHub)
 ).pipe(Command.withDescription("Cancel a provision, and wait for the proof that nothing of it runs"))

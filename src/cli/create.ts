@@ -4,12 +4,12 @@ import type { Plan } from "../domain/Plan.js"
 import { Profiles } from "../profiles/Profiles.js"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
 import { askSecret } from "./ask.js"
+import { followToCompletion } from "./followToCompletion.js"
 import { over, parseInputs, readInputsFile } from "./inputs.js"
+import { warnOfHub } from "./notifyHub.js"
 import * as options from "./options.js"
 import { type Kind, printOne, sandboxes } from "./output.js"
 import { warnOfShadows } from "./profile.js"
-import { warnOfHub } from "./told.js"
-import { toTheEnd } from "./toTheEnd.js"
 
 const plans: Kind<Plan> = {
   kind: "Plan",
@@ -125,7 +125,7 @@ export const create = Command.make(
       const sandbox = yield* manager.create(request)
       // Its supervisor tells the hub.
       if (detach) return yield* printOne(output, sandboxes, sandbox)
-      yield* toTheEnd(sandbox, { output, progress })
+      yield* followToCompletion(sandbox, { output, progress })
     })
 ).pipe(
   Command.withDescription(

@@ -2,11 +2,11 @@ import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
+import { notifyHub } from "./notifyHub.js"
 import * as options from "./options.js"
 import { printList, sandboxes } from "./output.js"
 import { find } from "./reference.js"
 import { say } from "./say.js"
-import { told } from "./told.js"
 
 const make = (name: string, description: string) =>
   Command.make(
@@ -34,7 +34,7 @@ const make = (name: string, description: string) =>
           if (typeof last?.data.left === "string") yield* say(`warning: ${name}: ${last.data.left}`)
         }
         yield* printList(output, sandboxes, destroyed)
-      }).pipe(told)
+      }).pipe(notifyHub)
   ).pipe(Command.withDescription(description))
 
 export const destroy = make("destroy", "End sandboxes; their artifacts stay")

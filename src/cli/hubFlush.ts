@@ -4,9 +4,9 @@ import { UsageError } from "../domain/Errors.js"
 import { flush as run } from "../hub/client/Delivery.js"
 import { SandboxStore } from "../store/SandboxStore.js"
 import { Ended } from "./exit.js"
+import { warnOfHub } from "./notifyHub.js"
 import { printable } from "./output.js"
 import { say, sayAll } from "./say.js"
-import { warnOfHub } from "./told.js"
 
 /** How long it is tried again, in seconds. */
 const patience = 30

@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import { NotFound } from "../domain/Errors.js"
 import { didYouMean } from "../domain/Nearest.js"
 import { SandboxStore } from "../store/SandboxStore.js"
+import { notifyHub } from "./notifyHub.js"
 import { say } from "./say.js"
-import { told } from "./told.js"
 
 export const retry = Command.make(
   "retry",
@@ -29,5 +29,5 @@ export const retry = Command.make(
       }
       const number = yield* outbox.retry(ids)
       yield* say(number === 1 ? "1 note waits again" : `${number} notes wait again`)
-    }).pipe(told)
+    }).pipe(notifyHub)
 ).pipe(Command.withDescription("Have notes that were put aside wait to be delivered again"))

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import type { Holder } from "../domain/Holder.js"
 import type { OutboxStatus, RefusedNote } from "../domain/Outbox.js"
 import { StateHub } from "../hub/client/StateHub.js"
-import { Holders } from "../store/ProcessIdentity.js"
+import { ProcessIdentity } from "../store/ProcessIdentity.js"
 import { SandboxStore } from "../store/SandboxStore.js"
 import * as options from "./options.js"
 import { type Kind, printOne } from "./output.js"
@@ -79,7 +79,7 @@ export const status = Command.make("status", { output: options.output }, ({ outp
   Effect.gen(function* () {
     const { outbox } = yield* SandboxStore
     const { target, tells, warning } = yield* StateHub
-    const { mayBeAlive } = yield* Holders
+    const { mayBeAlive } = yield* ProcessIdentity
     const found = yield* outbox.status
     const { holder } = found.sender
     yield* printOne(output, statuses, {

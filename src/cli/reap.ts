@@ -3,10 +3,10 @@ import * as Effect from "effect/Effect"
 import type { Reaped } from "../sandboxes/Reap.js"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
 import { Ended } from "./exit.js"
+import { notifyHub } from "./notifyHub.js"
 import * as options from "./options.js"
 import { type Kind, printList, sandboxes } from "./output.js"
 import { sayAll } from "./say.js"
-import { told } from "./told.js"
 
 const kind: Kind<Reaped> = {
   kind: "ReapedSandbox",
@@ -50,7 +50,7 @@ export const reap = Command.make(
       if (problems.length === 0) return
       yield* sayAll([...problems, "hint: it is tried again the next time"])
       return yield* new Ended({ exitCode: 1 })
-    }).pipe(told)
+    }).pipe(notifyHub)
 ).pipe(
   Command.withDescription(
     "End what is past its time: what is ready is destroyed, records and logs of the dead go; artifacts stay"

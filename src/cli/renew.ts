@@ -1,10 +1,10 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
+import { notifyHub } from "./notifyHub.js"
 import * as options from "./options.js"
 import { printOne, sandboxes, sandboxInFull } from "./output.js"
 import { find, reference } from "./reference.js"
-import { told } from "./told.js"
 
 export const renew = Command.make(
   "renew",
@@ -19,5 +19,5 @@ export const renew = Command.make(
       const { id: found } = yield* find(id)
       const renewed = yield* manager.renew(found, ttlSeconds)
       yield* printOne(output, output === "table" ? sandboxInFull : sandboxes, renewed)
-    }).pipe(told)
+    }).pipe(notifyHub)
 ).pipe(Command.withDescription("Let a sandbox that is ready live longer, or end sooner"))

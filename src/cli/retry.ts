@@ -2,11 +2,11 @@ import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
 import { askSecret } from "./ask.js"
+import { followToCompletion } from "./followToCompletion.js"
+import { warnOfHub } from "./notifyHub.js"
 import * as options from "./options.js"
 import { printOne, sandboxes } from "./output.js"
 import { find, reference } from "./reference.js"
-import { warnOfHub } from "./told.js"
-import { toTheEnd } from "./toTheEnd.js"
 
 export const retry = Command.make(
   "retry",
@@ -28,7 +28,7 @@ export const retry = Command.make(
         ...(askSecret === undefined ? {} : { askSecret })
       })
       if (detach) return yield* printOne(output, sandboxes, sandbox)
-      yield* toTheEnd(sandbox, { output, progress, after: before.at(-1)?.seq ?? 0 })
+      yield* followToCompletion(sandbox, { output, progress, after: before.at(-1)?.seq ?? 0 })
     })
 ).pipe(
   Command.withDescription(

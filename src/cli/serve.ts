@@ -1,9 +1,9 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { serve as run } from "../sandboxes/Serve.js"
+import { warnOfHub } from "./notifyHub.js"
 import { untilSignal } from "./progress.js"
 import { say } from "./say.js"
-import { warnOfHub } from "./told.js"
 
 export const serve = Command.make("serve", {}, () =>
   Effect.gen(function* () {

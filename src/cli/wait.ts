@@ -3,11 +3,11 @@ import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import { Conflict } from "../domain/Errors.js"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
+import { notifyHub } from "./notifyHub.js"
 import * as options from "./options.js"
 import { printOne, sandboxes } from "./output.js"
 import { conclude } from "./progress.js"
 import { find, reference } from "./reference.js"
-import { told } from "./told.js"
 
 export const wait = Command.make(
   "wait",
@@ -32,5 +32,5 @@ export const wait = Command.make(
           hint: "create it again"
         })
       }
-    }).pipe(told)
+    }).pipe(notifyHub)
 ).pipe(Command.withDescription("Wait until a provision has ended, and end as it did"))

@@ -3,7 +3,7 @@ import * as Schema from "effect/Schema"
 
 /**
  * An absolute path on a Host, which need not be this machine: it is never given to this machine's file system. Only
- * a `Host` reads and writes it; `Host.put`, `Host.place` and `Host.get` go between it and a local path.
+ * a `Host` reads and writes it; `Host.put`, `Host.stage` and `Host.get` go between it and a local path.
  */
 export type HostPath = string & Brand.Brand<"HostPath">
 

@@ -38,7 +38,7 @@ const ofFailures: ReadonlyArray<EventType> = ["warning", "taken-over", "failed",
  * Whether a hub is told of an event. `lastHeartbeat` is when it was last told of a heartbeat, in epoch milliseconds:
  * the next one is told once `everySeconds` have passed.
  */
-export const isTold = (
+export const isNotified = (
   { everySeconds, notes }: Plan["hub"],
   event: ProgressEvent,
   lastHeartbeat: number | undefined

@@ -18,7 +18,7 @@ export class Plan extends Schema.Class<Plan>("sandboxer/Plan")({
   name: Schema.NullOr(Schema.String),
   placement: Placement,
   /** Whether it starts no Job: whoever creates it carries it through. */
-  quick: Schema.optionalWith(Schema.Boolean, { default: () => false }),
+  jobless: Schema.optionalWith(Schema.Boolean, { default: () => false }).pipe(Schema.fromKey("quick")),
   /** What it has for itself while it is provisioned, in the order in which it waits for them. */
   locks: Schema.optionalWith(Schema.Array(Lock), { default: () => [] }),
   inputs: Schema.Record({ key: Schema.String, value: Schema.Unknown }),

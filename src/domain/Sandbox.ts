@@ -100,11 +100,11 @@ export const expiry = (since: DateTime.Utc, ttlSeconds: number | null): DateTime
   ttlSeconds === null ? null : DateTime.add(since, { seconds: ttlSeconds })
 
 /** Whether a sandbox can be provisioned once more, as the attempt behind its last. */
-export const mayBeginAnew = (sandbox: Sandbox, attempt: number): boolean =>
+export const mayRetry = (sandbox: Sandbox, attempt: number): boolean =>
   (sandbox.state === "failed" || sandbox.state === "cancelled") && attempt === sandbox.attempt + 1
 
 /** What changes as a new attempt begins. */
-export const begunAnew = (attempt: number): SandboxChange => ({
+export const resetForRetry = (attempt: number): SandboxChange => ({
   state: "requested",
   attempt,
   phase: null,

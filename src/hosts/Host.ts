@@ -161,7 +161,7 @@ export interface HostShape {
   ) => Effect.Effect<JobStopped, HostError>
 
   /** Makes a local file or folder available as it is; the local host just names it, and needs no fence. */
-  readonly place: <E = never>(
+  readonly stage: <E = never>(
     local: string,
     fence?: Effect.Effect<HostPath, E>
   ) => Effect.Effect<HostPath, HostError | E>

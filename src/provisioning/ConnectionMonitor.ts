@@ -14,17 +14,20 @@ export const lostMessage = (host: string): string =>
 export const backMessage = (host: string): string => `${host} is reached again`
 
 /** Warns once an outage, and says when it is over; never ends. */
-export const tell: Effect.Effect<never, StoreError, Host | Provision | Reporter> = Effect.gen(function* () {
-  const host = yield* Host
-  const reporter = yield* Reporter
-  const { term } = yield* Provision
-  const lost = Effect.zipRight(host.becomes(false), Effect.timeoutOption(host.becomes(true), patience)).pipe(
-    Effect.repeat({ until: Option.isNone })
-  )
-  for (let outage = 1; ; outage++) {
-    yield* lost
-    yield* reporter.warning(`link-lost/${term}.${outage}`, lostMessage(host.name))
-    yield* host.becomes(true)
-    yield* reporter.note(`link-back/${term}.${outage}`, backMessage(host.name))
+export const reportOutages: Effect.Effect<never, StoreError, Host | Provision | Reporter> = Effect.gen(
+  function* () {
+    const host = yield* Host
+    const reporter = yield* Reporter
+    const { term } = yield* Provision
+    const lost = Effect.zipRight(
+      host.becomes(false),
+      Effect.timeoutOption(host.becomes(true), patience)
+    ).pipe(Effect.repeat({ until: Option.isNone }))
+    for (let outage = 1; ; outage++) {
+      yield* lost
+      yield* reporter.warning(`link-lost/${term}.${outage}`, lostMessage(host.name))
+      yield* host.becomes(true)
+      yield* reporter.note(`link-back/${term}.${outage}`, backMessage(host.name))
+    }
   }
-})
+)

@@ -4,10 +4,10 @@ import { Artifacts } from "../artifacts/Artifacts.js"
 import { join } from "../domain/HostPath.js"
 import { graceOf } from "../domain/Phase.js"
 import type { Plan } from "../domain/Plan.js"
-import { begunAnew, type Sandbox } from "../domain/Sandbox.js"
+import { resetForRetry, type Sandbox } from "../domain/Sandbox.js"
 import type { HostShape } from "../hosts/Host.js"
 import type { RecipeError } from "../recipe/Recipe.js"
-import { keep } from "../recipe/RetainOnFailure.js"
+import { retain } from "../recipe/RetainOnFailure.js"
 import { fenceKey, folderOf, hasFolder, isFence, removeFolder } from "../recipe/Steps.js"
 import { Secrets } from "../secrets/Secrets.js"
 import { type Lease, SandboxStore, type Step } from "../store/SandboxStore.js"
@@ -45,7 +45,7 @@ const keepFiles = (
       ...end,
       failure: { ...failure, hint: `${failure.hint.replace(/\.$/, "")}; ${more}` }
     })
-    return keep(host, { id, attempt }, steps).pipe(
+    return retain(host, { id, attempt }, steps).pipe(
       Effect.map((kept) =>
         kept === undefined
           ? end
@@ -66,7 +66,7 @@ const isTriedAgain = (lease: Lease, { attempt }: Sandbox, { retry }: Plan, end: 
 const beginAnew = (lease: Lease, { attempt, logPath }: Sandbox, plan: Plan, { failure }: FailedEnd) =>
   Effect.flatMap(SandboxStore, (store) =>
     store.commit(lease, {
-      change: { ...begunAnew(attempt + 1), state: "provisioning" },
+      change: { ...resetForRetry(attempt + 1), state: "provisioning" },
       events: [
         {
           identity: `${attempt}/end`,
@@ -93,7 +93,7 @@ export const finish = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostSha
     const phase = (yield* store.get(lease.id))?.phase?.name
     const steps = yield* store.steps(lease.id, sandbox.attempt)
     // Where nothing was interrupted, nothing of its own is under way behind its fence.
-    const isOver = plan.quick && end.state === "ready"
+    const isOver = plan.jobless && end.state === "ready"
     const proof = yield* stopJobs(
       host,
       isOver ? steps.filter(({ key }) => key !== fenceKey(lease.term)) : steps,
@@ -102,7 +102,7 @@ export const finish = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostSha
     if (end.state !== "ready") yield* artifacts.withdraw
     // One that is quick has it only where it changed something there.
     const removed =
-      !plan.quick || hasFolder(steps) ? removeFolder(host, lease.id, sandbox.attempt) : Effect.void
+      !plan.jobless || hasFolder(steps) ? removeFolder(host, lease.id, sandbox.attempt) : Effect.void
     const told = end.state === "failed" ? yield* keepFiles(lease, sandbox.attempt, host, steps, end) : end
     if (told.state === "failed" && (yield* isTriedAgain(lease, sandbox, plan, told))) {
       // What the attempt had goes; secrets, which may lie beside it, are needed again.

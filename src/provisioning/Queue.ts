@@ -13,15 +13,15 @@ import type { SandboxId } from "../domain/Sandbox.js"
 import { formatDuration } from "../domain/Units.js"
 import { Reporter } from "../recipe/Reporter.js"
 import { Settings } from "../settings/Settings.js"
-import type { Holders } from "../store/ProcessIdentity.js"
+import type { ProcessIdentity } from "../store/ProcessIdentity.js"
 import { type Claimant, isNext, type Lease, SandboxStore, type StoreError } from "../store/SandboxStore.js"
-import { makeWatches } from "./SupervisorMonitor.js"
+import { makeMonitor } from "./SupervisorMonitor.js"
 import type { Supervisors } from "./Supervisors.js"
 
 /** What waiting needs: whoever waits sees to it that those before it are carried through. */
 export type QueueServices =
   | FileSystem.FileSystem
-  | Holders
+  | ProcessIdentity
   | Path.Path
   | Reporter
   | SandboxStore
@@ -84,7 +84,7 @@ export const enter = (
   Effect.gen(function* () {
     const store = yield* SandboxStore
     const reporter = yield* Reporter
-    const watchOf = yield* makeWatches
+    const watchOf = yield* makeMonitor
     const begunAt = yield* seconds
     const watches = new Map<SandboxId, Effect.Effect<void, StoreError>>()
     let waited = false

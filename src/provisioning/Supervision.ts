@@ -21,7 +21,7 @@ import { Reporter } from "../recipe/Reporter.js"
 import { isFence } from "../recipe/Steps.js"
 import { Secrets } from "../secrets/Secrets.js"
 import type { Settings } from "../settings/Settings.js"
-import { Holders } from "../store/ProcessIdentity.js"
+import { ProcessIdentity } from "../store/ProcessIdentity.js"
 import { type Lease, SandboxStore, type StoreError } from "../store/SandboxStore.js"
 import * as Outages from "./ConnectionMonitor.js"
 import { End, endKey, failureOf } from "./End.js"
@@ -33,7 +33,7 @@ import type { Supervisors } from "./Supervisors.js"
 export type SupervisionServices =
   | Extensions
   | FileSystem.FileSystem
-  | Holders
+  | ProcessIdentity
   | Hosts
   | Path.Path
   | RecipeLayers
@@ -52,11 +52,11 @@ const lookForCancelEvery = Duration.millis(200)
 const takeLease = (id: SandboxId) =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
-    const holders = yield* Holders
+    const identity = yield* ProcessIdentity
     const seen = yield* store.lease(id)
-    if (seen !== undefined && seen.holder !== null && (yield* holders.mayBeAlive(seen.holder)))
+    if (seen !== undefined && seen.holder !== null && (yield* identity.mayBeAlive(seen.holder)))
       return undefined
-    return yield* store.takeLease(id, holders.self, seen?.term)
+    return yield* store.takeLease(id, identity.self, seen?.term)
   })
 
 // A program from before wrote the wall's time alone.
@@ -170,7 +170,7 @@ const runRecipe = (
       ),
       Effect.raceFirst(Effect.as(untilCancelled(lease.id), { state: "cancelled" as const })),
       Effect.raceFirst(reporter.overdue),
-      Effect.raceFirst(Outages.tell),
+      Effect.raceFirst(Outages.reportOutages),
       Effect.catchIf(
         (error) => !(error._tag === "StoreError" && error.reason === "lease-lost"),
         (error) =>
@@ -206,7 +206,7 @@ const provision = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, 
               ? { state: "cancelled" }
               : yield* runRecipe(plan, lease, sandbox.attempt, begun)
             // There is nothing to clean up, and so nothing between this and the record's end.
-            if (plan.quick && result.state === "ready") return result
+            if (plan.jobless && result.state === "ready") return result
             const value = yield* Effect.orDie(Schema.encode(End)(result))
             const journal = store.commit(lease, {
               step: { attempt: sandbox.attempt, key: endKey, job: null, result: { value } }

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import { monotonicSeconds } from "../domain/Monotonic.js"
 import type { SandboxId } from "../domain/Sandbox.js"
 import { Settings } from "../settings/Settings.js"
-import { Holders } from "../store/ProcessIdentity.js"
+import { ProcessIdentity } from "../store/ProcessIdentity.js"
 import { SandboxStore, StoreError } from "../store/SandboxStore.js"
 import { Supervisors } from "./Supervisors.js"
 
@@ -19,11 +19,11 @@ const firstPatience = 3
 const mostStarts = 5
 
 /** Makes watches over the supervisor of one sandbox each, on the clock of this process: to be run again and again. */
-export const makeWatches = Effect.gen(function* () {
+export const makeMonitor = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const store = yield* SandboxStore
-  const holders = yield* Holders
+  const identity = yield* ProcessIdentity
   const supervisors = yield* Supervisors
   const { home } = yield* Settings
 
@@ -63,9 +63,9 @@ export const makeWatches = Effect.gen(function* () {
         signAt = now
         starts = 0
       }
-      if (lease?.holder && (yield* holders.mayBeAlive(lease.holder))) {
+      if (lease?.holder && (yield* identity.mayBeAlive(lease.holder))) {
         if (now - signAt < longestSilence) return
-        yield* holders.kill(lease.holder)
+        yield* identity.kill(lease.holder)
       }
       // Where there never was a lease, whoever created the sandbox has just started a supervisor.
       if (first && lease === undefined) startAgainAt = now + firstPatience

@@ -81,7 +81,7 @@ export interface Mode<P, I = unknown> {
   /** Where it runs; the profile's host where it is left out. */
   readonly placement?: (plan: P) => Placement
   /** Whether the recipe starts no Job, and is done in a moment; false where it is left out. */
-  readonly quick?: (plan: P) => boolean
+  readonly jobless?: (plan: P) => boolean
   /** What one provision at a time may use, the `vm_name` first; nothing where it is left out. */
   readonly locks?: (plan: P) => ReadonlyArray<Lock>
   /** The phases that it goes through, in their order, as far as its plan tells; not told where it is left out. */
@@ -109,7 +109,7 @@ export interface PlannedMode {
   readonly description: ReadonlyArray<string>
   readonly defaultName: string | undefined
   readonly placement?: Placement | undefined
-  readonly quick?: boolean | undefined
+  readonly jobless?: boolean | undefined
   readonly locks?: ReadonlyArray<Lock> | undefined
   readonly phases?: ReadonlyArray<PhaseName> | undefined
 }
@@ -138,7 +138,7 @@ export const mode = <P, I>(definition: Mode<P, I>): AnyMode => {
           description: definition.describe(plan),
           defaultName: definition.defaultName(plan),
           placement: definition.placement?.(plan),
-          quick: definition.quick?.(plan),
+          jobless: definition.jobless?.(plan),
           locks: definition.locks?.(plan),
           phases: definition.phases?.(plan)
         }

@@ -8,7 +8,7 @@ import { Steps } from "./Steps.js"
 const key = "keep-on-failure"
 
 /** For recipes: has a folder kept, one of the attempt's own, should the provision fail. */
-export const keepOnFailure = (folder: HostPath): Effect.Effect<void, StoreError, Steps> =>
+export const retainOnFailure = (folder: HostPath): Effect.Effect<void, StoreError, Steps> =>
   Effect.flatMap(Steps, (steps) => Effect.asVoid(steps.step(key, HostPathFromString, Effect.succeed(folder))))
 
 /** Where the files of an attempt are kept. */
@@ -20,7 +20,7 @@ const placeOf = (host: HostShape, id: string, attempt: number) =>
  * to be kept, or nothing was made. Nothing may write there any more. Doing it again gives the same: it is one rename,
  * which finds nothing to move, and never removes what is there.
  */
-export const keep = (
+export const retain = (
   host: HostShape,
   { attempt, id }: { readonly id: string; readonly attempt: number },
   steps: ReadonlyArray<Step>

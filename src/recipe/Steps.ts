@@ -24,7 +24,7 @@ export interface StepsShape {
     effect: Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | StoreError, R>
   /** The result of a step that a supervisor before this one journaled. */
-  readonly kept: <A, I>(key: string, schema: Schema.Schema<A, I>) => Effect.Effect<Option.Option<A>>
+  readonly journaled: <A, I>(key: string, schema: Schema.Schema<A, I>) => Effect.Effect<Option.Option<A>>
   /**
    * As `step`, for something long: `run` starts a Job in the given folder, or follows the one that is there. When
    * the provision is cancelled, the job is stopped as `stop` says.
@@ -70,7 +70,7 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
       const { attempt, id, plan, term } = yield* Provision
       const folder = join(folderOf(host.home, id), String(attempt))
       const done = new Map((yield* store.steps(id, attempt)).map((step) => [step.key, step]))
-      const { quick } = plan
+      const { jobless } = plan
       const isMade = hasFolder([...done.values()])
       const journal = (step: Step) => store.commit({ id, term }, { step })
       // Made by whoever comes first, and then never again: a term that goes on behind the attempt's end finds it gone,
@@ -85,7 +85,7 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
           )
         )
       // Without a job nothing may come into it: one errand less to a host that is far away.
-      if (!quick && !isMade)
+      if (!jobless && !isMade)
         yield* makeFolder({ attempt, key: folderKey, job: null, result: { value: null } })
       const fence = yield* Effect.cached(
         Effect.gen(function* () {
@@ -101,7 +101,7 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
           // Written down before it is used: whoever comes next takes it down.
           const job: JobStep = { folder: join(folder, `fence.${term}`), stop: "group" }
           const step: Step = { attempt, key: fenceKey(term), job, result: null }
-          yield* quick && !isMade ? makeFolder(step) : journal(step)
+          yield* jobless && !isMade ? makeFolder(step) : journal(step)
           return job.folder
         })
       )
@@ -111,7 +111,7 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
           yield* journal({ attempt, key, job: job ?? null, result: { value: encoded } })
           return result
         })
-      const kept = <A, I>(key: string, schema: Schema.Schema<A, I>): Effect.Effect<Option.Option<A>> => {
+      const journaled = <A, I>(key: string, schema: Schema.Schema<A, I>): Effect.Effect<Option.Option<A>> => {
         const result = done.get(key)?.result
         return result === null || result === undefined
           ? Effect.succeedNone
@@ -121,15 +121,15 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
         folder,
         step: (key, schema, effect) =>
           Effect.gen(function* () {
-            const before = yield* kept(key, schema)
+            const before = yield* journaled(key, schema)
             if (before._tag === "Some") return before.value
             const result = yield* effect
-            return quick ? result : yield* keep(key, schema, result)
+            return jobless ? result : yield* keep(key, schema, result)
           }),
-        kept,
+        journaled,
         job: (key, { schema, stop }, run) =>
           Effect.gen(function* () {
-            const before = yield* kept(key, schema)
+            const before = yield* journaled(key, schema)
             if (before._tag === "Some") return before.value
             const job = { folder: join(folder, key), stop }
             // Written down before it starts: whoever cancels finds it.

@@ -8,7 +8,7 @@ import { hasEnded, type Sandbox } from "../domain/Sandbox.js"
 import type { HostError, Hosts } from "../hosts/Host.js"
 import type { Supervisors } from "../provisioning/Supervisors.js"
 import type { Settings } from "../settings/Settings.js"
-import type { Holders } from "../store/ProcessIdentity.js"
+import type { ProcessIdentity } from "../store/ProcessIdentity.js"
 import { type SandboxStore, StoreError } from "../store/SandboxStore.js"
 
 /**
@@ -51,7 +51,7 @@ export interface Mismatch {
 
 export type ReconcileServices =
   | FileSystem.FileSystem
-  | Holders
+  | ProcessIdentity
   | Hosts
   | Path.Path
   | SandboxStore
@@ -59,18 +59,18 @@ export type ReconcileServices =
   | Supervisors
 
 /** What is known of a sandbox by its id: a living one is left alone. */
-export type Standing = "living" | "ended" | "unknown"
+export type Liveness = "living" | "ended" | "unknown"
 
 export interface Known {
   readonly sandboxes: ReadonlyArray<Sandbox>
-  readonly standing: (id: string) => Standing
+  readonly liveness: (id: string) => Liveness
 }
 
 export const knownOf = (sandboxes: ReadonlyArray<Sandbox>): Known => {
   const byId = new Map<string, Sandbox>(sandboxes.map((sandbox) => [sandbox.id, sandbox]))
   return {
     sandboxes,
-    standing: (id) => {
+    liveness: (id) => {
       const sandbox = byId.get(id)
       return sandbox === undefined ? "unknown" : hasEnded(sandbox.state) ? "ended" : "living"
     }
@@ -108,7 +108,7 @@ export const telling = (kind: MismatchKind, what: string): Mismatch => ({
 })
 
 /** Logs and kept files of sandboxes that nobody knows; `idOf` is what their names look like. */
-export const unknown = (kind: MismatchKind, folder: string, idOf: RegExp, { standing }: Known) =>
+export const unknown = (kind: MismatchKind, folder: string, idOf: RegExp, { liveness: standing }: Known) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const names = yield* namesIn(folder)
@@ -157,7 +157,7 @@ export const secrets = <E, R>(jobs: string, records: Effect.Effect<Known, E, R>)
       .map((name) => path.join(jobs, name))
     const abandoned = yield* Effect.filter(folders, isAbandoned)
     if (abandoned.length === 0) return []
-    const { standing } = yield* records
+    const { liveness: standing } = yield* records
     return abandoned
       .filter((folder) => standing(path.basename(folder)) !== "living")
       .map((folder) => {
@@ -168,7 +168,7 @@ export const secrets = <E, R>(jobs: string, records: Effect.Effect<Known, E, R>)
   })
 
 /** Images: those that are recorded and not there, those that are there and not recorded, and halves of some. */
-export const artifacts = Effect.fn(function* (home: string, { sandboxes, standing }: Known) {
+export const artifacts = Effect.fn(function* (home: string, { sandboxes, liveness: standing }: Known) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const recorded = sandboxes.flatMap((sandbox) => sandbox.artifacts)

@@ -100,7 +100,7 @@ export const planOf = Effect.fn("Sandboxes.plan")(function* (request: CreateRequ
       mode: name,
       name: request.name ?? null,
       placement: planned.placement ?? { host },
-      quick: planned.quick ?? false,
+      jobless: planned.jobless ?? false,
       locks: planned.locks ?? [],
       inputs: { ...resolved.values, ...resolved.secrets },
       secrets: resolved.secrets,

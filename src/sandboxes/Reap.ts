@@ -116,7 +116,7 @@ export const reap = (
       })
 
     const reaped: Array<Reaped> = []
-    const untold = yield* store.outbox.untold
+    const untold = yield* store.outbox.unsent
     for (const sandbox of yield* store.list) {
       const { state } = sandbox
       // One that is being destroyed was left in the midst of it, or its machine was gone.

@@ -10,7 +10,7 @@ import { hasEnded, isLiving, type Sandbox } from "../domain/Sandbox.js"
 import { type HostError, type HostShape, Hosts } from "../hosts/Host.js"
 import { Supervisors } from "../provisioning/Supervisors.js"
 import { Settings } from "../settings/Settings.js"
-import { Holders } from "../store/ProcessIdentity.js"
+import { ProcessIdentity } from "../store/ProcessIdentity.js"
 import { SandboxStore, type StoreError } from "../store/SandboxStore.js"
 import {
   artifacts,
@@ -34,13 +34,13 @@ const toBegin = 15
 /** Provisions that nobody carries through, and leases that nobody holds. */
 const supervision = Effect.fn(function* ({ sandboxes }: Known) {
   const store = yield* SandboxStore
-  const holders = yield* Holders
+  const identity = yield* ProcessIdentity
   const supervisors = yield* Supervisors
   const found = yield* Effect.forEach(sandboxes, ({ id, state }) =>
     Effect.gen(function* () {
       const lease = yield* store.lease(id)
       const held = lease !== undefined && lease.holder !== null
-      if (held && (yield* holders.mayBeAlive(lease.holder))) return []
+      if (held && (yield* identity.mayBeAlive(lease.holder))) return []
       if (hasEnded(state)) {
         const mend = held ? store.releaseLease({ id, term: lease.term }) : Effect.void
         return held ? [{ kind: "lease", what: id, action: "give it back", mend } satisfies Mismatch] : []
@@ -98,7 +98,7 @@ const look = (host: HostShape): Effect.Effect<Seen, HostError> =>
   })
 
 /** Jobs of a host, of sandboxes that have ended or that nobody knows. */
-const jobs = Effect.fn(function* ({ folders, host, living }: Seen, { standing }: Known) {
+const jobs = Effect.fn(function* ({ folders, host, living }: Seen, { liveness: standing }: Known) {
   const isLocal = host.name === "local"
   // What lies on another machine under an id that nobody knows may be another state directory's.
   const isOurs = (id: string) =>

@@ -18,7 +18,7 @@ import { formatDuration } from "../domain/Units.js"
 import type { HostError, Hosts } from "../hosts/Host.js"
 import type { StateHub } from "../hub/client/StateHub.js"
 import type { Profiles } from "../profiles/Profiles.js"
-import { makeWatches } from "../provisioning/SupervisorMonitor.js"
+import { makeMonitor } from "../provisioning/SupervisorMonitor.js"
 import { Supervisors } from "../provisioning/Supervisors.js"
 import type { Extensions, PlanServices } from "../recipe/Extension.js"
 import { Secrets } from "../secrets/Secrets.js"
@@ -122,7 +122,7 @@ export const layer = Layer.effect(
     const store = yield* SandboxStore
     const secrets = yield* Secrets
     const supervisors = yield* Supervisors
-    const watchOf = yield* makeWatches
+    const watchOf = yield* makeMonitor
     const { retentionSeconds } = yield* Settings
 
     const get: SandboxesShape["get"] = (id) =>
@@ -277,7 +277,7 @@ export const layer = Layer.effect(
         if (hasEnded(state)) yield* forget
         return yield* refused(state)
       }
-      yield* supervisors.start(id, { here: plan.quick && request.detach !== true })
+      yield* supervisors.start(id, { here: plan.jobless && request.detach !== true })
       return yield* get(id)
     })
 
@@ -315,7 +315,7 @@ export const layer = Layer.effect(
         // Before the record: a supervisor that finds the record finds them too.
         return yield* secrets.put(id, 1, values).pipe(
           Effect.zipRight(recorded),
-          Effect.tap(() => supervisors.start(id, { here: plan.quick && request.detach !== true })),
+          Effect.tap(() => supervisors.start(id, { here: plan.jobless && request.detach !== true })),
           Effect.onError((cause) => takeBack(id, 1, Cause.isInterrupted(cause)))
         )
       }, Effect.provide(services)),

@@ -12,10 +12,10 @@ import type { Conflict } from "../domain/Errors.js"
 import { hasEnded, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
 import { deliverForever } from "../hub/client/Delivery.js"
 import type { StateHub } from "../hub/client/StateHub.js"
-import { makeWatches } from "../provisioning/SupervisorMonitor.js"
+import { makeMonitor } from "../provisioning/SupervisorMonitor.js"
 import { Supervisors } from "../provisioning/Supervisors.js"
 import { Settings } from "../settings/Settings.js"
-import type { Holders } from "../store/ProcessIdentity.js"
+import type { ProcessIdentity } from "../store/ProcessIdentity.js"
 import type { SandboxStore, StoreError } from "../store/SandboxStore.js"
 import type { Reaped } from "./Reap.js"
 import { Sandboxes } from "./Sandboxes.js"
@@ -48,7 +48,7 @@ const makeTending = (say: Say) =>
     const sandboxes = yield* Sandboxes
     const supervisors = yield* Supervisors
     const troubles = makeTroubles(say)
-    const watchOf = yield* Effect.provideService(makeWatches, Supervisors, {
+    const watchOf = yield* Effect.provideService(makeMonitor, Supervisors, {
       ...supervisors,
       start: (id, options) =>
         Effect.zipRight(
@@ -123,7 +123,14 @@ export const serve = (
 ): Effect.Effect<
   never,
   StoreError | Conflict,
-  FileSystem.FileSystem | Holders | Path.Path | Sandboxes | SandboxStore | Settings | StateHub | Supervisors
+  | FileSystem.FileSystem
+  | ProcessIdentity
+  | Path.Path
+  | Sandboxes
+  | SandboxStore
+  | Settings
+  | StateHub
+  | Supervisors
 > =>
   Effect.gen(function* () {
     const sandboxes = yield* Sandboxes

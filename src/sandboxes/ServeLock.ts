@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import { Conflict } from "../domain/Errors.js"
 import { Holder } from "../domain/Holder.js"
 import { Settings } from "../settings/Settings.js"
-import { Holders } from "../store/ProcessIdentity.js"
+import { ProcessIdentity } from "../store/ProcessIdentity.js"
 import { StoreError } from "../store/SandboxStore.js"
 
 const HolderJson = Schema.parseJson(Holder)
@@ -30,7 +30,7 @@ export const take = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const { home } = yield* Settings
-  const { mayBeAlive, self } = yield* Holders
+  const { mayBeAlive, self } = yield* ProcessIdentity
   const folder = path.join(home, "serve")
   const fileOf = (term: number) => path.join(folder, String(term))
   const terms = Effect.map(fs.readDirectory(folder), (names) =>

@@ -4,8 +4,8 @@ import type * as Effect from "effect/Effect"
 import type { Holder } from "../domain/Holder.js"
 
 /** @category services */
-export class Holders extends Context.Tag("sandboxer/Holders")<
-  Holders,
+export class ProcessIdentity extends Context.Tag("sandboxer/ProcessIdentity")<
+  ProcessIdentity,
   {
     readonly self: Holder
     /** False only where it is certain: of a process on another machine nobody here can say so. */

@@ -170,7 +170,7 @@ export interface OutboxShape {
   /** The first of those that wait, in the order in which they were written. */
   readonly waiting: (most: number) => Effect.Effect<ReadonlyArray<WaitingNote>, StoreError>
   /** Sandboxes of which a note waits. */
-  readonly untold: Effect.Effect<ReadonlySet<SandboxId>, StoreError>
+  readonly unsent: Effect.Effect<ReadonlySet<SandboxId>, StoreError>
   /** Those that were put aside, the oldest first. */
   readonly refused: Effect.Effect<ReadonlyArray<RefusedNote>, StoreError>
   /** Takes the right to deliver over from the term that was seen; `undefined` where someone else was quicker. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as DateTime from "effect/DateTime"
-import { isTold, lastLine, noteOf, oneLine } from "../../src/domain/Note.js"
+import { isNotified, lastLine, noteOf, oneLine } from "../../src/domain/Note.js"
 import { ProgressEvent } from "../../src/domain/ProgressEvent.js"
 import { id, plan, sandbox } from "../support/inMemory.js"
 
@@ -159,12 +159,12 @@ describe("which events are told", () => {
     ["phases", types.filter((type) => type !== "note")],
     ["all", types]
   ] as const)("%s", (notes, told) => {
-    expect(types.filter((type) => isTold({ ...hub, notes }, event({ type }), undefined))).toEqual(told)
+    expect(types.filter((type) => isNotified({ ...hub, notes }, event({ type }), undefined))).toEqual(told)
   })
 
   it("a heartbeat once in a while", () => {
     const told = (seconds: number, last: number | undefined) =>
-      isTold({ ...hub, everySeconds: 60 }, event({ type: "heartbeat", time: at(seconds) }), last)
+      isNotified({ ...hub, everySeconds: 60 }, event({ type: "heartbeat", time: at(seconds) }), last)
     expect([told(10, undefined), told(69, 10_000), told(70, 10_000)]).toEqual([true, false, true])
   })
 })

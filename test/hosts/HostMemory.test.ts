@@ -37,7 +37,7 @@ describe("files", () => {
       writeFileSync(`${local}/a`, "one")
       writeFileSync(`${local}/inner/b`, "two")
       const host = yield* hostOf()
-      const placed = yield* host.place(local)
+      const placed = yield* host.stage(local)
       expect(placed).not.toBe(local)
       expect(yield* host.list(placed)).toEqual(["a", "inner"])
       expect(HostMemory.textOf(host, join(placed, "inner/b"))).toBe("two")
@@ -48,7 +48,7 @@ describe("files", () => {
       // Again it is the same place, with what was made there.
       yield* host.write(join(placed, "made"), "made")
       writeFileSync(`${local}/a`, "three")
-      expect(yield* host.place(local)).toBe(placed)
+      expect(yield* host.stage(local)).toBe(placed)
       expect(yield* host.list(placed)).toEqual(["a", "inner", "made"])
       expect(HostMemory.textOf(host, join(placed, "a"))).toBe("three")
     }).pipe(Effect.provide(platform))
@@ -88,7 +88,7 @@ describe("files", () => {
         host.list(absent),
         host.sha256(absent),
         host.realPath(absent),
-        host.place(`${local}/absent`),
+        host.stage(`${local}/absent`),
         host.run({ program: "p", args: [], cwd: absent }),
         host.startJob({ ...job, folder: absent }),
         Stream.runDrain(host.followJob(absent, 0))

@@ -594,7 +594,7 @@ describe("files", () => {
     "of this machine are where they are",
     test((host) =>
       Effect.gen(function* () {
-        expect(yield* host.place("/srv/template.pkr.hcl")).toBe("/srv/template.pkr.hcl")
+        expect(yield* host.stage("/srv/template.pkr.hcl")).toBe("/srv/template.pkr.hcl")
       })
     )
   )

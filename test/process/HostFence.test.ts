@@ -202,7 +202,7 @@ describe("over SSH, behind a fence", () => {
     test((host) =>
       Effect.gen(function* () {
         const { fence } = yield* fenced(host)
-        const place = host.place(join(here, "project"), Effect.succeed(fence))
+        const place = host.stage(join(here, "project"), Effect.succeed(fence))
         const placed = yield* place
         fs.writeFileSync(join(placed, "made"), "by a build")
         yield* host.stopJob(fence, take)

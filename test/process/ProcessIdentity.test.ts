@@ -3,13 +3,13 @@ import * as Effect from "effect/Effect"
 import type { Holder } from "../../src/domain/Holder.js"
 import { bootId, processInfo } from "../../src/internal/Proc.js"
 import { detach, signal } from "../../src/internal/Processes.js"
-import { Holders } from "../../src/store/ProcessIdentity.js"
-import * as HoldersProc from "../../src/store/proc/ProcessIdentityProc.js"
+import { ProcessIdentity } from "../../src/store/ProcessIdentity.js"
+import * as ProcessIdentityProc from "../../src/store/proc/ProcessIdentityProc.js"
 import { lives, until } from "./until.js"
 
 /** A process of this machine, as a holder, which ends with the test. */
 const another = Effect.gen(function* () {
-  const { self } = yield* Holders
+  const { self } = yield* ProcessIdentity
   const pid = yield* Effect.acquireRelease(
     Effect.orDie(detach({ program: "sleep", args: ["1000"] })),
     (started) => signal(started, "SIGKILL")
@@ -20,7 +20,7 @@ const another = Effect.gen(function* () {
 describe("a holder", () => {
   it.effect("is this process, on this machine, since this boot", () =>
     Effect.gen(function* () {
-      const { mayBeAlive, self } = yield* Holders
+      const { mayBeAlive, self } = yield* ProcessIdentity
       expect(self).toMatchObject({
         pid: process.pid,
         bootId: bootId(),
@@ -28,23 +28,23 @@ describe("a holder", () => {
       })
       expect(self.machine).not.toBe("")
       expect(yield* mayBeAlive(self)).toBe(true)
-    }).pipe(Effect.provide(HoldersProc.layer))
+    }).pipe(Effect.provide(ProcessIdentityProc.layer))
   )
 
   it.scopedLive("is alive until it ends", () =>
     Effect.gen(function* () {
-      const { mayBeAlive } = yield* Holders
+      const { mayBeAlive } = yield* ProcessIdentity
       const holder = yield* another
       expect(yield* mayBeAlive(holder)).toBe(true)
       yield* signal(holder.pid, "SIGKILL")
       yield* until("its end", () => !lives(holder.pid))
       expect(yield* mayBeAlive(holder)).toBe(false)
-    }).pipe(Effect.provide(HoldersProc.layer))
+    }).pipe(Effect.provide(ProcessIdentityProc.layer))
   )
 
   it.scopedLive("is not another process of its number, nor one of another boot", () =>
     Effect.gen(function* () {
-      const { kill, mayBeAlive } = yield* Holders
+      const { kill, mayBeAlive } = yield* ProcessIdentity
       const holder = yield* another
       for (const other of [
         { ...holder, startTime: holder.startTime - 1 },
@@ -54,25 +54,25 @@ describe("a holder", () => {
         yield* kill(other)
       }
       expect(lives(holder.pid)).toBe(true)
-    }).pipe(Effect.provide(HoldersProc.layer))
+    }).pipe(Effect.provide(ProcessIdentityProc.layer))
   )
 
   it.scopedLive("on another machine may be alive, and is not ours to kill", () =>
     Effect.gen(function* () {
-      const { kill, mayBeAlive } = yield* Holders
+      const { kill, mayBeAlive } = yield* ProcessIdentity
       const holder = { ...(yield* another), machine: "elsewhere" }
       expect(yield* mayBeAlive(holder)).toBe(true)
       yield* kill(holder)
       expect(lives(holder.pid)).toBe(true)
-    }).pipe(Effect.provide(HoldersProc.layer))
+    }).pipe(Effect.provide(ProcessIdentityProc.layer))
   )
 
   it.scopedLive("is killed where it is the one that is meant", () =>
     Effect.gen(function* () {
-      const { kill } = yield* Holders
+      const { kill } = yield* ProcessIdentity
       const holder = yield* another
       yield* kill(holder)
       yield* until("its end", () => !lives(holder.pid))
-    }).pipe(Effect.provide(HoldersProc.layer))
+    }).pipe(Effect.provide(ProcessIdentityProc.layer))
   )
 })

@@ -95,7 +95,7 @@ const collected = (
   const steps: StepsShape = {
     folder: jobs,
     step: <A, I, E, R>(_key: string, _schema: Schema.Schema<A, I>, effect: Effect.Effect<A, E, R>) => effect,
-    kept: () => Effect.succeedNone,
+    journaled: () => Effect.succeedNone,
     job: <A, I, E, R>(
       key: string,
       _options: { readonly schema: Schema.Schema<A, I> },

@@ -29,7 +29,7 @@ const watched = Effect.gen(function* () {
     Effect.sync(() => void said.push([type, key, message]))
   const fiber = yield* Effect.fork(
     Effect.provide(
-      Outages.tell,
+      Outages.reportOutages,
       Layer.mergeAll(
         Layer.succeed(Host, host),
         Layer.succeed(Provision, { id: id(1), attempt: 1, term: 2, plan: plan(), secrets: {} }),

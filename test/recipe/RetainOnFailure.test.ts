@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { ProvisionError } from "../../src/domain/Failure.js"
 import { HostPath, join } from "../../src/domain/HostPath.js"
 import { Host } from "../../src/hosts/Host.js"
-import { keepOnFailure } from "../../src/recipe/RetainOnFailure.js"
+import { retainOnFailure } from "../../src/recipe/RetainOnFailure.js"
 import { Steps } from "../../src/recipe/Steps.js"
 import type { HostMemory } from "../../src/testing.js"
 import {
@@ -24,7 +24,7 @@ const recipe = (files: ReadonlyArray<string>, end: Effect.Effect<never, Provisio
     const host = yield* Host
     const steps = yield* Steps
     const folder = join(steps.folder, "output")
-    yield* keepOnFailure(folder)
+    yield* retainOnFailure(folder)
     yield* host.makeFolder(folder)
     for (const name of files) yield* host.write(join(folder, name), name)
     yield* host.write(join(steps.folder, "variables.json"), "secret")
@@ -47,7 +47,7 @@ const where = `what it had made by then is kept in ${kept} until you or reap rem
 const begun = (options: Partial<WorldOptions> & { readonly recipe: ReturnType<typeof recipe> }) =>
   world({ program: mv, extensions: [extensionOf(options.recipe)], ...options })
 
-describe("keepOnFailure", { timeout: 30_000 }, () => {
+describe("retainOnFailure", { timeout: 30_000 }, () => {
   it.scoped("keeps the folder of a provision that fails, and nothing else of it", () =>
     Effect.gen(function* () {
       const made = yield* begun({ recipe: recipe(["disk", "efivars"], broken) })

@@ -337,7 +337,7 @@ describe.each(stores)("a store %s", (_, layer) => {
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
       yield* recorded(store, 2, "other")
-      expect(yield* store.outbox.untold).toEqual(new Set([id(1), id(2)]))
+      expect(yield* store.outbox.unsent).toEqual(new Set([id(1), id(2)]))
       const asked: Array<readonly [string, boolean]> = []
       const forget = (may: boolean) =>
         store.forget(id(1), ({ name }, waits) => {
@@ -355,7 +355,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       expect(yield* store.get(id(1))).toBeUndefined()
       expect(yield* messages(store)).toEqual([])
       // The other one is told of all the same.
-      expect(yield* store.outbox.untold).toEqual(new Set([id(2)]))
+      expect(yield* store.outbox.unsent).toEqual(new Set([id(2)]))
       const [first, ...more] = yield* store.outbox.waiting(10)
       expect([first?.note.sandbox_id, more]).toEqual([id(2), []])
       const term = (yield* store.outbox.take(holder(1), 0)) ?? 0

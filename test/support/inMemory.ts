@@ -25,9 +25,9 @@ import { Secrets, type SecretValues } from "../../src/secrets/Secrets.js"
 import { layerHome, type SettingsShape } from "../../src/settings/Settings.js"
 import { SandboxStore } from "../../src/store/SandboxStore.js"
 import {
-  HoldersMemory,
   HostMemory,
   PackerScripted,
+  ProcessIdentityMemory,
   SandboxStoreMemory,
   SecretsMemory,
   StateHubMemory,
@@ -148,7 +148,7 @@ export const world = (options: WorldOptions) =>
     ): Layer.Layer<SupervisionServices> =>
       Layer.mergeAll(
         layerRecipes(packer),
-        HoldersMemory.layer(pid, dead),
+        ProcessIdentityMemory.layer(pid, dead),
         Layer.succeed(Supervisors, {
           start: (started) => Effect.sync(() => void starts.push(started)),
           ended: () => Effect.never

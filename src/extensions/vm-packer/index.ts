@@ -30,7 +30,7 @@ export const vmPacker: Extension = {
       describe: AttachPlan.describe,
       defaultName: ({ name }) => name,
       placement: ({ placement }) => placement,
-      quick: ({ command }) => command === null,
+      jobless: ({ command }) => command === null,
       locks: AttachPlan.locks,
       phases: AttachPlan.phases,
       provision: attach,

@@ -343,7 +343,7 @@ export const make = (home: HostPath): HostShape => ({
   ),
   followJob,
   stopJob,
-  place: (local) => Effect.succeed(HostPath(local)),
+  stage: (local) => Effect.succeed(HostPath(local)),
   put: copy,
   get: (path, local) =>
     Effect.gen(function* () {

@@ -185,7 +185,7 @@ export const make = (
               hostError("no-answer", `${command.program} did not end within ${timeoutSeconds} s`)
           })
         ),
-      place: (local, fence) =>
+      stage: (local, fence) =>
         Effect.gen(function* () {
           yield* behind(fence === undefined ? undefined : yield* fence)
           const placed = join(home, `placed${path.resolve(local)}`)

@@ -15,7 +15,7 @@ import type { Question } from "./SshShell.js"
 
 type Files = Pick<
   HostShape,
-  | "place"
+  | "stage"
   | "put"
   | "get"
   | "write"
@@ -130,7 +130,7 @@ export const make = (link: Link, home: HostPath): Files => {
 
   return {
     // Links within stay links; what others lead to is sent, since they lead nowhere there.
-    place: (path, fence) =>
+    stage: (path, fence) =>
       Effect.gen(function* () {
         const behind = fence === undefined ? undefined : yield* fence
         const real = yield* local(() => fs.realpath(path))

@@ -12,7 +12,7 @@ import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import { oneLine } from "../../domain/Note.js"
 import type { Delivering, Sender, Settlement, WaitingNote } from "../../domain/Outbox.js"
-import { Holders } from "../../store/ProcessIdentity.js"
+import { ProcessIdentity } from "../../store/ProcessIdentity.js"
 import { SandboxStore, type StoreError } from "../../store/SandboxStore.js"
 import { HubError, StateHub } from "./StateHub.js"
 
@@ -54,7 +54,7 @@ const isDue = ({ delivering: { nextTryAt, target: of } }: Sender, target: string
 const mayTake = ({ holder, renewedAt }: Sender, now: number) =>
   Effect.gen(function* () {
     if (holder === null || now - renewedAt >= longestSilence) return true
-    return !(yield* Effect.flatMap(Holders, ({ mayBeAlive }) => mayBeAlive(holder)))
+    return !(yield* Effect.flatMap(ProcessIdentity, ({ mayBeAlive }) => mayBeAlive(holder)))
   })
 
 const after = (
@@ -147,7 +147,7 @@ const sendAll = (
 /** Delivers all that waits, if it is time to; with `now`, whatever the backoff says. */
 export const deliver = (
   options: { readonly now?: boolean } = {}
-): Effect.Effect<Delivered, StoreError, Holders | SandboxStore | StateHub> =>
+): Effect.Effect<Delivered, StoreError, ProcessIdentity | SandboxStore | StateHub> =>
   Effect.gen(function* () {
     const { target, tells } = yield* StateHub
     if (tells === false) return "untold"
@@ -157,7 +157,7 @@ export const deliver = (
     const now = yield* Clock.currentTimeMillis
     if (options.now !== true && !isDue(sender, target, now)) return "later"
     if (!(yield* mayTake(sender, now))) return "busy"
-    const { self } = yield* Holders
+    const { self } = yield* ProcessIdentity
     return yield* Effect.acquireUseRelease(
       outbox.take(self, sender.term),
       (term): Effect.Effect<Delivered, StoreError, SandboxStore | StateHub> =>
@@ -167,17 +167,12 @@ export const deliver = (
   })
 
 /** Delivers what waits, for as long as it is interrupted: for who stays. */
-export const deliverForever: Effect.Effect<never, never, Holders | SandboxStore | StateHub> = deliver().pipe(
-  Effect.ignore,
-  Effect.repeat(Schedule.spaced(lookEvery)),
-  Effect.zipRight(Effect.never)
-)
+export const deliverForever: Effect.Effect<never, never, ProcessIdentity | SandboxStore | StateHub> =
+  deliver().pipe(Effect.ignore, Effect.repeat(Schedule.spaced(lookEvery)), Effect.zipRight(Effect.never))
 
 /** Delivers what waits where that takes no longer than 5 s, and never fails: for the end of a command. */
-export const deliverBriefly: Effect.Effect<void, never, Holders | SandboxStore | StateHub> = deliver().pipe(
-  Effect.timeoutOption(patience),
-  Effect.ignore
-)
+export const deliverBriefly: Effect.Effect<void, never, ProcessIdentity | SandboxStore | StateHub> =
+  deliver().pipe(Effect.timeoutOption(patience), Effect.ignore)
 
 /**
  * Runs `work` and delivers meanwhile, and what it leaves for 5 s at most; a hub that cannot take notes changes nothing
@@ -185,7 +180,7 @@ export const deliverBriefly: Effect.Effect<void, never, Holders | SandboxStore |
  */
 export const withDelivery = <A, E, R>(
   work: Effect.Effect<A, E, R>
-): Effect.Effect<A, E, R | Holders | SandboxStore | StateHub> =>
+): Effect.Effect<A, E, R | ProcessIdentity | SandboxStore | StateHub> =>
   Effect.scoped(
     Effect.gen(function* () {
       if ((yield* StateHub).tells === false) return yield* work
@@ -223,7 +218,7 @@ export const withDelivery = <A, E, R>(
  */
 export const flush = (
   seconds: number
-): Effect.Effect<Delivered, StoreError, Holders | SandboxStore | StateHub> =>
+): Effect.Effect<Delivered, StoreError, ProcessIdentity | SandboxStore | StateHub> =>
   Effect.gen(function* () {
     const { outbox } = yield* SandboxStore
     const until = (yield* Clock.currentTimeMillis) + seconds * 1000

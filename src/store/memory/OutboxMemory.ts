@@ -1,6 +1,6 @@
 /** The outbox in memory: its rows, and what is written with an event. */
 import type * as Effect from "effect/Effect"
-import { isTold, type Note, noteOf } from "../../domain/Note.js"
+import { isNotified, type Note, noteOf } from "../../domain/Note.js"
 import { neverDelivered, type Sender } from "../../domain/Outbox.js"
 import type { Plan } from "../../domain/Plan.js"
 import type { ProgressEvent } from "../../domain/ProgressEvent.js"
@@ -41,7 +41,7 @@ export const write = (
     ({ note }) => note.sandbox_id === sandbox.id && note.event_type === "heartbeat"
   )
   const last = heartbeat === undefined ? undefined : Date.parse(heartbeat.note.occurred_at)
-  if (!isTold(hub, event, last)) return outbox
+  if (!isNotified(hub, event, last)) return outbox
   const earlier = events.slice(
     Math.max(
       0,
@@ -83,7 +83,7 @@ export const make = (
           .flatMap(({ note, position, state }) => (state === "waiting" ? [{ position, note }] : []))
           .slice(0, most)
       ),
-    untold: read(untold),
+    unsent: read(untold),
     refused: read(({ rows }) => rows.filter(({ state }) => state === "refused")),
     take: (holder, seen) =>
       modify((outbox, now) => {

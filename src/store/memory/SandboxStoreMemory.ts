@@ -7,11 +7,11 @@ import type { HeldLease } from "../../domain/Holder.js"
 import type { Plan } from "../../domain/Plan.js"
 import { type NewEvent, numbered, type ProgressEvent } from "../../domain/ProgressEvent.js"
 import {
-  begunAnew,
   change,
   hasEnded,
   isLiving,
-  mayBeginAnew,
+  mayRetry,
+  resetForRetry,
   type Sandbox,
   type SandboxChange,
   type SandboxId
@@ -270,11 +270,11 @@ export const make: Effect.Effect<SandboxStoreShape> = Effect.sync(() => {
       transaction((now) =>
         Either.gen(function* () {
           const kept = state.sandboxes.get(id)
-          if (kept === undefined || !mayBeginAnew(kept.sandbox, attempt)) return [false, state] as const
+          if (kept === undefined || !mayRetry(kept.sandbox, attempt)) return [false, state] as const
           const other = holdsName(state, kept.sandbox)
           if (other !== undefined) return yield* Either.left(nameTaken(kept.sandbox.name, other.id))
           const cleared = withKept(state, { ...kept, cancelRequested: false })
-          return [true, append(yield* update(cleared, id, begunAnew(attempt)), id, event, now)] as const
+          return [true, append(yield* update(cleared, id, resetForRetry(attempt)), id, event, now)] as const
         })
       ),
     forget: (id, when) =>

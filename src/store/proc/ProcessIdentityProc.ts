@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import type { Holder } from "../../domain/Holder.js"
 import * as Proc from "../../internal/Proc.js"
 import { signal } from "../../internal/Processes.js"
-import { Holders } from "../ProcessIdentity.js"
+import { ProcessIdentity } from "../ProcessIdentity.js"
 
 const machineId = (): string => {
   try {
@@ -25,7 +25,7 @@ const self = (): Holder => ({
 })
 
 /** @category layers */
-export const layer: Layer.Layer<Holders> = Layer.sync(Holders, () => {
+export const layer: Layer.Layer<ProcessIdentity> = Layer.sync(ProcessIdentity, () => {
   const me = self()
   const isThere = (holder: Holder) => {
     const info = Proc.processInfo(holder.pid)

@@ -5,7 +5,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Holder } from "../../domain/Holder.js"
-import { isTold, looksBack, Note, noteOf } from "../../domain/Note.js"
+import { isNotified, looksBack, Note, noteOf } from "../../domain/Note.js"
 import { neverDelivered, type Sender } from "../../domain/Outbox.js"
 import type { Plan } from "../../domain/Plan.js"
 import type { ProgressEvent } from "../../domain/ProgressEvent.js"
@@ -78,7 +78,7 @@ export const write = (
         ? yield* sql<{ readonly occurred_at: number }>`SELECT occurred_at FROM outbox
             WHERE sandbox_id = ${sandbox.id} AND event_type = 'heartbeat' ORDER BY position DESC LIMIT 1`
         : []
-    if (!isTold(hub, event, heartbeat?.occurred_at)) return
+    if (!isNotified(hub, event, heartbeat?.occurred_at)) return
     const note = noteOf(sandbox, hub, event, looksBack.includes(event.type) ? yield* earlier : [])
     yield* sql`INSERT INTO outbox (id, sandbox_id, event_type, occurred_at, document)
       VALUES (${note.id}, ${sandbox.id}, ${event.type}, ${DateTime.toEpochMillis(event.time)},
@@ -134,7 +134,7 @@ export const make = ({ decode, encode, run, sql, transaction }: Rows): OutboxSha
           )
         )
       ),
-    untold: run(
+    unsent: run(
       Effect.map(
         sql<{
           readonly sandbox_id: SandboxId

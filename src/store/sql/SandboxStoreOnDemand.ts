@@ -56,7 +56,7 @@ export const layer = <R>(
           peek: use(({ outbox }) => outbox.peek),
           status: use(({ outbox }) => outbox.status),
           waiting: (most) => use(({ outbox }) => outbox.waiting(most)),
-          untold: use(({ outbox }) => outbox.untold),
+          unsent: use(({ outbox }) => outbox.unsent),
           refused: use(({ outbox }) => outbox.refused),
           take: (holder, seen) => use(({ outbox }) => outbox.take(holder, seen)),
           settle: (term, settlement) => use(({ outbox }) => outbox.settle(term, settlement)),

@@ -12,11 +12,11 @@ import { HostPathFromString } from "../../domain/HostPath.js"
 import { Plan } from "../../domain/Plan.js"
 import { type NewEvent, numbered, ProgressEvent } from "../../domain/ProgressEvent.js"
 import {
-  begunAnew,
   change,
   hasEnded,
   isLiving,
-  mayBeginAnew,
+  mayRetry,
+  resetForRetry,
   Sandbox,
   type SandboxChange,
   type SandboxId
@@ -415,12 +415,12 @@ const make: Effect.Effect<SandboxStoreShape, never, SqlClient.SqlClient> = Effec
         const began = yield* transaction(
           Effect.gen(function* () {
             const sandbox = yield* document(id)
-            if (sandbox === undefined || !mayBeginAnew(sandbox, attempt)) return false
+            if (sandbox === undefined || !mayRetry(sandbox, attempt)) return false
             const [other] = yield* sql<{ readonly id: string }>`
               SELECT id FROM sandboxes WHERE name = ${sandbox.name} AND living = 1`
             if (other !== undefined) return other.id
             yield* sql`UPDATE sandboxes SET cancel_requested = 0 WHERE id = ${id}`
-            yield* update(id, begunAnew(attempt))
+            yield* update(id, resetForRetry(attempt))
             yield* append(id, event)
             return true
           })

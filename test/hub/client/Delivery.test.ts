@@ -17,10 +17,10 @@ import { HubError, layerNoop, StateHub } from "../../../src/hub/client/StateHub.
 import * as Tee from "../../../src/hub/client/tee/StateHubTee.js"
 import { layerHome } from "../../../src/settings/Settings.js"
 import * as Memory from "../../../src/store/memory/SandboxStoreMemory.js"
-import type { Holders } from "../../../src/store/ProcessIdentity.js"
+import type { ProcessIdentity } from "../../../src/store/ProcessIdentity.js"
 import { SandboxStore, type SandboxStoreShape } from "../../../src/store/SandboxStore.js"
 import * as Sql from "../../../src/store/sql/SandboxStoreSql.js"
-import { HoldersMemory, StateHubMemory } from "../../../src/testing.js"
+import { ProcessIdentityMemory, StateHubMemory } from "../../../src/testing.js"
 import { id, plan, platform, sandbox, temporaryFolder } from "../../support/inMemory.js"
 
 type Answer = "taken" | HubError | "silent"
@@ -87,7 +87,7 @@ describe.each(stores)("notes of a store %s", (_, storeLayer) => {
     readonly store: SandboxStoreShape
     readonly hub: ReturnType<typeof makeHub>
     readonly as: <A, E>(
-      effect: Effect.Effect<A, E, Holders | SandboxStore | StateHub>,
+      effect: Effect.Effect<A, E, ProcessIdentity | SandboxStore | StateHub>,
       pid?: number
     ) => Effect.Effect<A, E>
     readonly dead: Set<number>
@@ -105,7 +105,11 @@ describe.each(stores)("notes of a store %s", (_, storeLayer) => {
           as: (effect, pid = 1) =>
             Effect.provide(
               effect,
-              Layer.mergeAll(Layer.succeed(SandboxStore, store), hub.layer, HoldersMemory.layer(pid, dead))
+              Layer.mergeAll(
+                Layer.succeed(SandboxStore, store),
+                hub.layer,
+                ProcessIdentityMemory.layer(pid, dead)
+              )
             )
         })
       }).pipe(Effect.provide(storeLayer))
@@ -196,7 +200,9 @@ describe.each(stores)("notes of a store %s", (_, storeLayer) => {
       yield* outcomes(lab, "later")
       const other = Layer.succeed(StateHub, { target: "other", publish: () => Effect.void })
       const told = yield* deliver().pipe(
-        Effect.provide(Layer.mergeAll(Layer.succeed(SandboxStore, lab.store), HoldersMemory.layer(), other))
+        Effect.provide(
+          Layer.mergeAll(Layer.succeed(SandboxStore, lab.store), ProcessIdentityMemory.layer(), other)
+        )
       )
       expect(told).toBe("none")
     }))
@@ -292,7 +298,7 @@ it.effect("where nobody is told, nothing is tried", () =>
     yield* say(store, 1, "a")
     expect(yield* deliver()).toBe("untold")
     expect(yield* store.outbox.status).toMatchObject({ waiting: 2 })
-  }).pipe(Effect.provide(Layer.mergeAll(Memory.layer, layerNoop, HoldersMemory.layer())))
+  }).pipe(Effect.provide(Layer.mergeAll(Memory.layer, layerNoop, ProcessIdentityMemory.layer())))
 )
 
 describe("two hubs", () => {
@@ -315,7 +321,7 @@ describe("two hubs", () => {
         Effect.provide(
           Layer.mergeAll(
             Memory.layer,
-            HoldersMemory.layer(),
+            ProcessIdentityMemory.layer(),
             Tee.layer(away.layer, Layer.succeedContext(memory))
           )
         )

@@ -13,7 +13,7 @@ const said = (
 ): Effect.Effect<string, HostError, Hosts> =>
   Effect.gen(function* () {
     const host = yield* local
-    const { exitCode, stdout } = yield* host.run({ program, args: args(yield* host.place(folder)) }).pipe(
+    const { exitCode, stdout } = yield* host.run({ program, args: args(yield* host.stage(folder)) }).pipe(
       Effect.catchIf(
         ({ reason }) => reason === "program-missing",
         () => Effect.succeed({ exitCode: 127, stdout: "", stderr: "" })

@@ -18,7 +18,7 @@ import { type BuildRecord, Packer } from "../../../packer/Packer.js"
 import type { RecipeError } from "../../../recipe/Recipe.js"
 import { Reporter } from "../../../recipe/Reporter.js"
 import { Steps } from "../../../recipe/Steps.js"
-import * as blame from "./rootCause.js"
+import * as rootCause from "./rootCause.js"
 import { space } from "./space.js"
 
 const verdictKey = "verdict"
@@ -60,9 +60,9 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
   const steps = yield* Steps
   const phases = new Map<string, PhaseName | undefined>()
   const told = { at: yield* now, end: 0, here: false }
-  let verdict = Option.getOrUndefined(yield* steps.kept(verdictKey, ProvisionError))
+  let verdict = Option.getOrUndefined(yield* steps.journaled(verdictKey, ProvisionError))
   const isDecided = verdict !== undefined
-  const oomKills = yield* steps.step("oom-kills", Schema.Number, blame.oomKills(host))
+  const oomKills = yield* steps.step("oom-kills", Schema.Number, rootCause.oomKills(host))
 
   const saw = (records: Iterable<BuildRecord>) =>
     Effect.map(now, (at) => {
@@ -202,7 +202,7 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
       looks = Option.isSome(Option.flatten(piece)) ? looks + 1 : 0
       if (looks < 2) return
       yield* stop(
-        blame.diskFull(host, job.folder, {
+        rootCause.diskFull(host, job.folder, {
           message: "what Packer printed breaks off within a line, and nothing came any more"
         }),
         graceOfBroken
@@ -268,10 +268,10 @@ export const guard = Effect.fn(function* (job: JobRef, { folders, freeDisk, mach
         yield* Effect.ignore(disk.measure)
         const said = error._tag === "ProvisionError" ? (verdict ?? error) : error
         const full = disk.wasFull()
-        return yield* full !== undefined && blame.mayBeOfDisk(said)
-          ? blame.diskFull(host, full, said)
-          : blame.mayBeOfMemory(said) && (yield* blame.oomKills(host)) > oomKills
-            ? blame.outOfMemory(host, said)
+        return yield* full !== undefined && rootCause.mayBeOfDisk(said)
+          ? rootCause.diskFull(host, full, said)
+          : rootCause.mayBeOfMemory(said) && (yield* rootCause.oomKills(host)) > oomKills
+            ? rootCause.outOfMemory(host, said)
             : said
       })
   }

@@ -62,7 +62,7 @@ export const prepare = Effect.fn(function* (plan: BuildPlan) {
     "prepare",
     { schema: HostPathFromString, stop: "group" },
     Effect.fn(function* (job) {
-      const source = yield* host.place(wanted.folder, steps.fence)
+      const source = yield* host.stage(wanted.folder, steps.fence)
       const inputs = (yield* Effect.forEach(wanted.inputs, (name) => digests(source, name))).flat()
       const recipe = join(steps.folder, "prepare.inputs")
       yield* host.write(

@@ -9,7 +9,7 @@ import { formatSize } from "../../../domain/Units.js"
 import type { HostError, HostShape } from "../../../hosts/Host.js"
 import type { ReporterShape } from "../../../recipe/Reporter.js"
 import type { StoreError } from "../../../store/SandboxStore.js"
-import * as blame from "./rootCause.js"
+import * as rootCause from "./rootCause.js"
 
 const lookEvery = Duration.seconds(2)
 /** With so little left nothing can be written any more, in bytes. */
@@ -71,7 +71,7 @@ export const space = ({ folders, freeDisk, host, reporter, saidAt, stop }: Space
       since ??= at
       if (at - Math.max(since, saidAt()) < longestFull) return
       const message = "Packer printed nothing any more, and was told to stop"
-      return yield* stop(blame.diskFull(host, full, { message }))
+      return yield* stop(rootCause.diskFull(host, full, { message }))
     }
     since = undefined
     // A moment without space does a long and quiet step no harm: to stop it would lose a good build. Where it did harm the

@@ -17,7 +17,7 @@ import {
 import { Provision } from "../../../recipe/Provision.js"
 import type { RecipeError } from "../../../recipe/Recipe.js"
 import { type OutputLine, Reporter } from "../../../recipe/Reporter.js"
-import { keepOnFailure } from "../../../recipe/RetainOnFailure.js"
+import { retainOnFailure } from "../../../recipe/RetainOnFailure.js"
 import { Steps } from "../../../recipe/Steps.js"
 import type { StoreError } from "../../../store/SandboxStore.js"
 import type { BuildPlan } from "./BuildPlan.js"
@@ -31,7 +31,7 @@ import type { Prepared } from "./prepare.js"
 export const place = Effect.fn(function* (plan: BuildPlan) {
   const host = yield* Host
   const steps = yield* Steps
-  const folder = yield* steps.step("place", HostPathFromString, host.place(plan.folder, steps.fence))
+  const folder = yield* steps.step("place", HostPathFromString, host.stage(plan.folder, steps.fence))
   const name = plan.template === plan.folder ? undefined : plan.template.slice(plan.folder.length + 1)
   return { folder, path: name === undefined ? folder : join(folder, name) }
 })
@@ -141,7 +141,7 @@ const validated = Effect.fn(function* (
   const request = {
     machines: builds.flatMap(({ name, type }) => (type === "qemu" ? [name] : [])),
     ...template,
-    variableFiles: [...(yield* Effect.forEach(plan.varFiles, (one) => host.place(one, steps.fence))), file],
+    variableFiles: [...(yield* Effect.forEach(plan.varFiles, (one) => host.stage(one, steps.fence))), file],
     only: plan.only,
     except: plan.except,
     force: plan.force,
@@ -192,7 +192,7 @@ const onError = Effect.fn(function* (plan: BuildPlan, builds: Inspection["builds
     yield* reporter.warning("on_error", `on_error=keep will keep nothing: ${why}`)
     return "cleanup"
   }
-  yield* keepOnFailure(outputFolder(steps.folder))
+  yield* retainOnFailure(outputFolder(steps.folder))
   return "abort"
 })
 

@@ -131,15 +131,15 @@ describe("what does not fit together is refused", () => {
 })
 
 describe("what is planned", () => {
-  it.scoped("is quick without a command, and locks the workspace of a project", () =>
+  it.scoped("is jobless without a command, and locks the workspace of a project", () =>
     Effect.gen(function* () {
       const project = yield* temporaryFolder
       const alone = yield* attachPlan({ host: "kvm1" }, { hosts })
-      expect(alone).toMatchObject({ quick: true, locks: [], description: ["reach kvm1"] })
+      expect(alone).toMatchObject({ jobless: true, locks: [], description: ["reach kvm1"] })
       const synced = yield* attachPlan({ host: "kvm1", project }, { hosts })
-      expect(synced.quick).toBe(true)
+      expect(synced.jobless).toBe(true)
       const run = yield* attachPlan({ host: "kvm1", project, command: "make" }, { hosts })
-      expect(run.quick).toBe(false)
+      expect(run.jobless).toBe(false)
       expect(run.locks).toEqual(synced.locks)
       expect(run.locks).toHaveLength(1)
       expect((yield* attachPlan({ host: "other", project, command: "make" })).locks).not.toEqual(run.locks)

@@ -105,7 +105,7 @@ export const attachWorld = (options: AttachOptions) =>
         extension: "ext.vm-packer",
         mode: "attach",
         placement: planned.placement!,
-        quick: planned.quick!,
+        jobless: planned.jobless!,
         locks: planned.locks!,
         spec: planned.encoded
       }),

@@ -76,7 +76,7 @@ const guarding = (machines: ReadonlyArray<string>, freeDisk: number | null = nul
                   ? Effect.sync(() => journal.set(key, value))
                   : new StoreError({ reason: world.store, message: "no", hint: "" })
               ),
-        kept: <A, I>(key: string, _: Schema.Schema<A, I>) =>
+        journaled: <A, I>(key: string, _: Schema.Schema<A, I>) =>
           Effect.sync(() => Option.fromNullable(journal.get(key) as A | undefined))
       })
     )

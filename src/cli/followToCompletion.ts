@@ -1,21 +1,21 @@
 /** What a command does once it has begun a provision. */
 import * as Effect from "effect/Effect"
 import type { Sandbox } from "../domain/Sandbox.js"
+import { notifyHub } from "./notifyHub.js"
 import type { Format } from "./options.js"
 import { printOne, sandboxes, sandboxInFull } from "./output.js"
 import { conclude, follow, handling, type ProgressMode } from "./progress.js"
-import { told } from "./told.js"
 
 /**
  * Follows it, prints the record as it ended, and ends as it did; the State Hub is told. A signal is for who follows, or
  * for who tells: in between it changes nothing.
  */
-export const toTheEnd = (
+export const followToCompletion = (
   sandbox: Sandbox,
   options: { readonly output: Format; readonly progress: ProgressMode; readonly after?: number }
 ) =>
   handling(
-    told(
+    notifyHub(
       Effect.gen(function* () {
         const { output, progress, ...from } = options
         const ended = yield* follow(sandbox, { mode: progress, cancels: true, ...from })

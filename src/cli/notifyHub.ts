@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { deliverBriefly } from "../hub/client/Delivery.js"
 import { StateHub } from "../hub/client/StateHub.js"
-import type { Holders } from "../store/ProcessIdentity.js"
+import type { ProcessIdentity } from "../store/ProcessIdentity.js"
 import { SandboxStore } from "../store/SandboxStore.js"
 import { untilSignal } from "./progress.js"
 import { say } from "./say.js"
@@ -29,9 +29,9 @@ export const warnOfHub: Effect.Effect<void, never, StateHub> = Effect.flatMap(St
  * Runs a command's work, then tells the hub for 5 s at most, however the work ended; it ends as the work did. Ctrl-C and
  * SIGTERM end the telling alone.
  */
-export const told = <A, E, R>(
+export const notifyHub = <A, E, R>(
   work: Effect.Effect<A, E, R>
-): Effect.Effect<A, E, R | Holders | SandboxStore | StateHub> =>
+): Effect.Effect<A, E, R | ProcessIdentity | SandboxStore | StateHub> =>
   Effect.ensuring(
     work,
     Effect.flatMap(StateHub, ({ tells }) =>
