@@ -2,8 +2,8 @@ import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { Conflict } from "../domain/Errors.js"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
-import { notifyHub } from "./notifyHub.js"
-import { find, reference } from "./reference.js"
+import { notifyHub } from "./NotifyHub.js"
+import { find, reference } from "./SandboxArgument.js"
 import { say } from "./say.js"
 
 export const cancel = Command.make("cancel", { id: reference }, ({ id }) =>

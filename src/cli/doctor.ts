@@ -5,9 +5,9 @@ import { Doctor } from "../doctor/Doctor.js"
 import type { Check } from "../domain/Check.js"
 import { UsageError } from "../domain/Errors.js"
 import { examine, type Mismatch, type ReconcileServices } from "../sandboxes/Reconcile.js"
-import { Ended } from "./exit.js"
-import * as options from "./options.js"
-import { type Kind, printList } from "./output.js"
+import { Ended } from "./ExitCode.js"
+import * as options from "./Options.js"
+import { type Kind, printList } from "./Printer.js"
 import { sayAll } from "./say.js"
 
 const checks: Kind<Check> = {

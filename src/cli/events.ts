@@ -6,9 +6,9 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { ProgressEvent } from "../domain/ProgressEvent.js"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
-import * as options from "./options.js"
-import { events as kind, printList, printOne } from "./output.js"
-import { find } from "./reference.js"
+import * as options from "./Options.js"
+import { events as kind, printList, printOne } from "./Printer.js"
+import { find } from "./SandboxArgument.js"
 
 const lookEvery = Duration.millis(200)
 

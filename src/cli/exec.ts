@@ -2,8 +2,8 @@ import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Attached from "../sandboxes/Attached.js"
-import { Ended, ofError } from "./exit.js"
-import { find, reference } from "./reference.js"
+import { Ended, ofError } from "./ExitCode.js"
+import { find, reference } from "./SandboxArgument.js"
 import { sayAll } from "./say.js"
 
 /** What ssh(1) ends with where it is to blame, and not the command. */

@@ -5,8 +5,8 @@ import { UsageError } from "../domain/Errors.js"
 import { didYouMean } from "../domain/Nearest.js"
 import { isLiving, type Sandbox } from "../domain/Sandbox.js"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
-import * as options from "./options.js"
-import { printList, sandboxesAt } from "./output.js"
+import * as options from "./Options.js"
+import { printList, sandboxesAt } from "./Printer.js"
 
 const filters: Readonly<Record<string, (sandbox: Sandbox) => string>> = {
   id: ({ id }) => id,

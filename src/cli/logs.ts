@@ -4,10 +4,10 @@ import * as Effect from "effect/Effect"
 import { NotFound } from "../domain/Errors.js"
 import { hasEnded } from "../domain/Sandbox.js"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
-import * as options from "./options.js"
-import { printable } from "./output.js"
-import { streamLog } from "./progress.js"
-import { find, reference } from "./reference.js"
+import * as options from "./Options.js"
+import { printable } from "./Printer.js"
+import { streamLog } from "./Progress.js"
+import { find, reference } from "./SandboxArgument.js"
 
 // A terminal acts on what a guest prints; a file or a pipe gets it as it is.
 const write = (bytes: Uint8Array) =>

@@ -1,10 +1,10 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
-import { notifyHub } from "./notifyHub.js"
-import * as options from "./options.js"
-import { printOne, sandboxes, sandboxInFull } from "./output.js"
-import { find, reference } from "./reference.js"
+import { notifyHub } from "./NotifyHub.js"
+import * as options from "./Options.js"
+import { printOne, sandboxes, sandboxInFull } from "./Printer.js"
+import { find, reference } from "./SandboxArgument.js"
 
 export const renew = Command.make(
   "renew",

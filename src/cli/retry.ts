@@ -1,12 +1,12 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
-import { askSecret } from "./ask.js"
-import { followToCompletion } from "./followToCompletion.js"
-import { warnOfHub } from "./notifyHub.js"
-import * as options from "./options.js"
-import { printOne, sandboxes } from "./output.js"
-import { find, reference } from "./reference.js"
+import { askSecret } from "./AskSecret.js"
+import { followToCompletion } from "./FollowToCompletion.js"
+import { warnOfHub } from "./NotifyHub.js"
+import * as options from "./Options.js"
+import { printOne, sandboxes } from "./Printer.js"
+import { find, reference } from "./SandboxArgument.js"
 
 export const retry = Command.make(
   "retry",

@@ -1,8 +1,8 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { serve as run } from "../sandboxes/Serve.js"
-import { warnOfHub } from "./notifyHub.js"
-import { untilSignal } from "./progress.js"
+import { warnOfHub } from "./NotifyHub.js"
+import { untilSignal } from "./Progress.js"
 import { say } from "./say.js"
 
 export const serve = Command.make("serve", {}, () =>

@@ -2,9 +2,9 @@ import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { hasEnded } from "../domain/Sandbox.js"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
-import * as options from "./options.js"
-import { printOne, sandboxInFull } from "./output.js"
-import { find, reference } from "./reference.js"
+import * as options from "./Options.js"
+import { printOne, sandboxInFull } from "./Printer.js"
+import { find, reference } from "./SandboxArgument.js"
 
 export const show = Command.make("show", { id: reference, output: options.output }, ({ id, output }) =>
   Effect.gen(function* () {

@@ -2,7 +2,7 @@ import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Attached from "../sandboxes/Attached.js"
 import { endAs } from "./exec.js"
-import { find, reference } from "./reference.js"
+import { find, reference } from "./SandboxArgument.js"
 
 const loginShell = { program: "sh", args: ["-c", `exec "\${SHELL:-/bin/sh}" -l`] }
 

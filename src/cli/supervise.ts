@@ -1,7 +1,7 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { supervise as run } from "../provisioning/Supervision.js"
-import { find, reference } from "./reference.js"
+import { find, reference } from "./SandboxArgument.js"
 
 /** What `create` starts for each sandbox; by hand it shows why one does not start. */
 export const supervise = Command.make("supervise", { id: reference }, ({ id }) =>

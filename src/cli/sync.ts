@@ -2,9 +2,9 @@ import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import type { SyncChange } from "../hosts/Host.js"
 import * as Attached from "../sandboxes/Attached.js"
-import * as options from "./options.js"
-import { type Kind, printList } from "./output.js"
-import { find, reference } from "./reference.js"
+import * as options from "./Options.js"
+import { type Kind, printList } from "./Printer.js"
+import { find, reference } from "./SandboxArgument.js"
 
 const changes: Kind<SyncChange> = {
   kind: "Change",

@@ -3,11 +3,11 @@ import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import { Conflict } from "../domain/Errors.js"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
-import { notifyHub } from "./notifyHub.js"
-import * as options from "./options.js"
-import { printOne, sandboxes } from "./output.js"
-import { conclude } from "./progress.js"
-import { find, reference } from "./reference.js"
+import { notifyHub } from "./NotifyHub.js"
+import * as options from "./Options.js"
+import { printOne, sandboxes } from "./Printer.js"
+import { conclude } from "./Progress.js"
+import { find, reference } from "./SandboxArgument.js"
 
 export const wait = Command.make(
   "wait",

@@ -1,9 +1,9 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
-import { notifyHub } from "./notifyHub.js"
-import * as options from "./options.js"
-import { conclude, follow } from "./progress.js"
-import { find, reference } from "./reference.js"
+import { notifyHub } from "./NotifyHub.js"
+import * as options from "./Options.js"
+import { conclude, follow } from "./Progress.js"
+import { find, reference } from "./SandboxArgument.js"
 
 export const watch = Command.make(
   "watch",

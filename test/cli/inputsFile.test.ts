@@ -5,7 +5,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { over, parseInputs, readInputsFile } from "../../src/cli/inputs.js"
+import { over, parseInputs, readInputsFile } from "../../src/cli/Inputs.js"
 import { type InputDeclarations, resolveInputs } from "../../src/domain/Input.js"
 
 let folder: string

@@ -15,9 +15,9 @@ import { hasEnded, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
 import { formatDuration } from "../domain/Units.js"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
 import type { StoreError } from "../store/SandboxStore.js"
-import { Ended, ofSandbox } from "./exit.js"
-import type { progressModes } from "./options.js"
-import { printable } from "./output.js"
+import { Ended, ofSandbox } from "./ExitCode.js"
+import type { progressModes } from "./Options.js"
+import { printable } from "./Printer.js"
 import { say, sayAll } from "./say.js"
 
 export type ProgressMode = (typeof progressModes)[number]

@@ -1,10 +1,10 @@
 /** What a command does once it has begun a provision. */
 import * as Effect from "effect/Effect"
 import type { Sandbox } from "../domain/Sandbox.js"
-import { notifyHub } from "./notifyHub.js"
-import type { Format } from "./options.js"
-import { printOne, sandboxes, sandboxInFull } from "./output.js"
-import { conclude, follow, handling, type ProgressMode } from "./progress.js"
+import { notifyHub } from "./NotifyHub.js"
+import type { Format } from "./Options.js"
+import { printOne, sandboxes, sandboxInFull } from "./Printer.js"
+import { conclude, follow, handling, type ProgressMode } from "./Progress.js"
 
 /**
  * Follows it, prints the record as it ended, and ends as it did; the State Hub is told. A signal is for who follows, or

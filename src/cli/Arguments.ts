@@ -5,7 +5,7 @@
 import * as Either from "effect/Either"
 import { UsageError } from "../domain/Errors.js"
 import { didYouMean } from "../domain/Nearest.js"
-import { type Flag, flags } from "./options.js"
+import { type Flag, flags } from "./Options.js"
 
 /** Global options that decide which layers there are. */
 export interface Globals {

@@ -4,11 +4,11 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { Conflict, UsageError } from "../domain/Errors.js"
-import { draft, draftName } from "../profiles/ProfileDraft.js"
-import { Profiles } from "../profiles/Profiles.js"
-import * as options from "./options.js"
-import { printOne, profiles } from "./output.js"
+import { Conflict, UsageError } from "../../domain/Errors.js"
+import { draft, draftName } from "../../profiles/ProfileDraft.js"
+import { Profiles } from "../../profiles/Profiles.js"
+import * as options from "../Options.js"
+import { printOne, profiles } from "../Printer.js"
 
 const exists = (file: string) =>
   new Conflict({ reason: "exists", message: `${file} exists already`, hint: "choose another name" })

@@ -1,11 +1,11 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
-import { NotFound } from "../domain/Errors.js"
-import { didYouMean } from "../domain/Nearest.js"
-import { SandboxStore } from "../store/SandboxStore.js"
-import { notifyHub } from "./notifyHub.js"
-import { say } from "./say.js"
+import { NotFound } from "../../domain/Errors.js"
+import { didYouMean } from "../../domain/Nearest.js"
+import { SandboxStore } from "../../store/SandboxStore.js"
+import { notifyHub } from "../NotifyHub.js"
+import { say } from "../say.js"
 
 export const retry = Command.make(
   "retry",

@@ -1,12 +1,12 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
-import { UsageError } from "../domain/Errors.js"
-import { flush as run } from "../hub/client/Delivery.js"
-import { SandboxStore } from "../store/SandboxStore.js"
-import { Ended } from "./exit.js"
-import { warnOfHub } from "./notifyHub.js"
-import { printable } from "./output.js"
-import { say, sayAll } from "./say.js"
+import { UsageError } from "../../domain/Errors.js"
+import { flush as run } from "../../hub/client/Delivery.js"
+import { SandboxStore } from "../../store/SandboxStore.js"
+import { Ended } from "../ExitCode.js"
+import { warnOfHub } from "../NotifyHub.js"
+import { printable } from "../Printer.js"
+import { say, sayAll } from "../say.js"
 
 /** How long it is tried again, in seconds. */
 const patience = 30

@@ -1,8 +1,8 @@
 import * as Command from "@effect/cli/Command"
-import { flush } from "./hubFlush.js"
-import { retry } from "./hubRetry.js"
-import { serve } from "./hubServe.js"
-import { status } from "./hubStatus.js"
+import { flush } from "./flush.js"
+import { retry } from "./retry.js"
+import { serve } from "./serve.js"
+import { status } from "./status.js"
 
 export const hub = Command.make("hub").pipe(
   Command.withDescription("The State Hub that is told how sandboxes fare"),

@@ -3,7 +3,7 @@ import * as Console from "effect/Console"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import { parse, parseAllDocuments } from "yaml"
-import { type Format, formats } from "../../src/cli/options.js"
+import { type Format, formats } from "../../src/cli/Options.js"
 import {
   artifacts,
   events,
@@ -14,7 +14,7 @@ import {
   sandboxes,
   sandboxesAt,
   sandboxInFull
-} from "../../src/cli/output.js"
+} from "../../src/cli/Printer.js"
 import { ArtifactId } from "../../src/domain/Artifact.js"
 import { ProgressEvent } from "../../src/domain/ProgressEvent.js"
 import { Sandbox, SandboxId } from "../../src/domain/Sandbox.js"

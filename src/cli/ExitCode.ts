@@ -13,8 +13,8 @@ import type { HostError } from "../hosts/Host.js"
 import type { HubServerError } from "../hub/server/HubServer.js"
 import type { HubStoreError } from "../hub/server/HubStore.js"
 import type { StoreError } from "../store/SandboxStore.js"
-import { installed } from "./installed.js"
-import { printable } from "./output.js"
+import { installed } from "./PackageRoot.js"
+import { printable } from "./Printer.js"
 
 /**
  * A command that has said all it has to say, and ends with an exit code other than 0.

@@ -10,7 +10,7 @@ import { type Profile, ProfileDocument } from "../domain/Profile.js"
 import { ProgressEvent } from "../domain/ProgressEvent.js"
 import { Sandbox } from "../domain/Sandbox.js"
 import type { ExplainedInput } from "../recipe/ProfileMode.js"
-import type { Format } from "./options.js"
+import type { Format } from "./Options.js"
 
 export const apiVersion = "sandboxer/v1"
 

@@ -1,5 +1,5 @@
 /**
- * Options of the command line. Each is made here, so that it is known which take a value: `argv.ts` puts words in the
+ * Options of the command line. Each is made here, so that it is known which take a value: `Arguments.ts` puts words in the
  * order that @effect/cli reads them in.
  */
 import * as HelpDoc from "@effect/cli/HelpDoc"
@@ -108,7 +108,7 @@ export const progress = choice("progress", progressModes, "How progress is shown
   Options.withDefault("auto" as const)
 )
 
-/** Options of every verb; `argv.ts` reads them wherever they stand. */
+/** Options of every verb; `Arguments.ts` reads them wherever they stand. */
 export const globals = {
   profiles: optional(text("profiles", "A folder of profiles that is looked in first")),
   config: optional(text("config", "The configuration file")),

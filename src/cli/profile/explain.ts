@@ -1,10 +1,10 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
-import { Profiles } from "../profiles/Profiles.js"
-import * as ProfileMode from "../recipe/ProfileMode.js"
-import * as options from "./options.js"
-import { inputs, printList } from "./output.js"
+import { Profiles } from "../../profiles/Profiles.js"
+import * as ProfileMode from "../../recipe/ProfileMode.js"
+import * as options from "../Options.js"
+import { inputs, printList } from "../Printer.js"
 
 export const explain = Command.make(
   "explain",

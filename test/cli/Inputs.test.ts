@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
-import { parseInputs } from "../../src/cli/inputs.js"
+import { parseInputs } from "../../src/cli/Inputs.js"
 
 const inputs = (...given: ReadonlyArray<string>) => Either.getOrThrow(parseInputs(given))
 const refused = (...given: ReadonlyArray<string>) => {

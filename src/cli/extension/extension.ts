@@ -1,9 +1,9 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
-import { type Extension, Extensions } from "../recipe/Extension.js"
-import * as options from "./options.js"
-import { type Kind, printList, printOne } from "./output.js"
+import { type Extension, Extensions } from "../../recipe/Extension.js"
+import * as options from "../Options.js"
+import { type Kind, printList, printOne } from "../Printer.js"
 
 const extensions: Kind<Extension> = {
   kind: "Extension",

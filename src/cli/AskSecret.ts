@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { UsageError } from "../domain/Errors.js"
 import type { AskSecret } from "../sandboxes/Sandboxes.js"
-import { printable } from "./output.js"
+import { printable } from "./Printer.js"
 
 const nowhere = () => new Writable({ write: (_chunk, _encoding, done) => done() })
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
-import { parse, type Verbs } from "../../src/cli/argv.js"
+import { parse, type Verbs } from "../../src/cli/Arguments.js"
 // The flags of all verbs are known once the verbs are.
 import "../../src/cli/main.js"
 

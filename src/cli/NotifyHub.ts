@@ -4,7 +4,7 @@ import { deliverBriefly } from "../hub/client/Delivery.js"
 import { StateHub } from "../hub/client/StateHub.js"
 import type { ProcessIdentity } from "../store/ProcessIdentity.js"
 import { SandboxStore } from "../store/SandboxStore.js"
-import { untilSignal } from "./progress.js"
+import { untilSignal } from "./Progress.js"
 import { say } from "./say.js"
 
 const tell = Effect.gen(function* () {

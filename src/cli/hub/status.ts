@@ -1,13 +1,13 @@
 import * as Command from "@effect/cli/Command"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import type { Holder } from "../domain/Holder.js"
-import type { OutboxStatus, RefusedNote } from "../domain/Outbox.js"
-import { StateHub } from "../hub/client/StateHub.js"
-import { ProcessIdentity } from "../store/ProcessIdentity.js"
-import { SandboxStore } from "../store/SandboxStore.js"
-import * as options from "./options.js"
-import { type Kind, printOne } from "./output.js"
+import type { Holder } from "../../domain/Holder.js"
+import type { OutboxStatus, RefusedNote } from "../../domain/Outbox.js"
+import { StateHub } from "../../hub/client/StateHub.js"
+import { ProcessIdentity } from "../../store/ProcessIdentity.js"
+import { SandboxStore } from "../../store/SandboxStore.js"
+import * as options from "../Options.js"
+import { type Kind, printOne } from "../Printer.js"
 
 interface Status extends OutboxStatus {
   readonly told: boolean
