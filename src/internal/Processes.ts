@@ -33,8 +33,13 @@ export interface ProcessResult {
   readonly stderr: string
 }
 
-/** Of what a program prints so much is kept, in bytes. */
-export const kept = 1024 * 1024
+/** Limits of child processes. */
+export interface ProcessLimits {
+  /** From SIGTERM to SIGKILL. */
+  readonly killGrace: Duration.Duration
+  /** Bytes kept of each output. */
+  readonly outputBytes: number
+}
 
 const processError = ({ cwd, program }: ProcessCommand, cause: NodeJS.ErrnoException) =>
   // A folder that is not there is ENOENT too.
@@ -94,14 +99,14 @@ export const signal = (pid: number, name: NodeJS.Signals): Effect.Effect<void> =
     }
   })
 
-// TERM first; what does not end within two seconds is killed. The whole group: what the child started may outlive it.
-const end = (child: ChildProcess): Effect.Effect<void> =>
+// TERM first; what does not end in time is killed. The whole group: what the child started may outlive it.
+const end = (child: ChildProcess, { killGrace }: ProcessLimits): Effect.Effect<void> =>
   Effect.suspend(() => {
     const pid = child.pid
     if (pid === undefined) return Effect.void
     const closed = Effect.async<void>((resume) => void child.once("close", () => resume(Effect.void)))
     return signal(-pid, "SIGTERM").pipe(
-      Effect.zipRight(Effect.interruptible(closed).pipe(Effect.timeoutOption(Duration.seconds(2)))),
+      Effect.zipRight(Effect.interruptible(closed).pipe(Effect.timeoutOption(killGrace))),
       Effect.zipRight(signal(-pid, "SIGKILL")),
       Effect.zipRight(
         Effect.sync(() => {
@@ -128,11 +133,8 @@ const around = 4096
 /** What a child prints: so much of its beginning, and the last bytes where they are asked for. */
 const collect = (
   readable: Readable | null,
-  {
-    last = 0,
-    look = () => {},
-    most = kept
-  }: { last?: number; look?: (tail: Buffer) => void; most?: number } = {}
+  most: number,
+  { last = 0, look = () => {} }: { last?: number; look?: (tail: Buffer) => void } = {}
 ) => {
   const chunks: Array<Buffer> = []
   let size = 0
@@ -191,6 +193,7 @@ const give = ({ stdin }: ChildProcess, { held, input }: Input) => {
  */
 export const piped = (
   command: ProcessCommand,
+  limits: ProcessLimits,
   { leaves = false, ...options }: Input & { readonly leaves?: boolean }
 ): Effect.Effect<PipedProcess, ProcessError, Scope.Scope> =>
   Effect.map(
@@ -200,7 +203,7 @@ export const piped = (
         readonly ended: PipedProcess["ended"]
         readonly isOver: () => boolean
       }>(command, { detached: true, stdio: ["pipe", "pipe", "pipe"] }, (child, resume) => {
-        const stderr = collect(child.stderr, { last: tailLength })
+        const stderr = collect(child.stderr, limits.outputBytes, { last: tailLength })
         give(child, options)
         let isOver = false
         const over = new Promise<number>((resolve) => {
@@ -224,7 +227,7 @@ export const piped = (
       }),
       ({ child, isOver }) => {
         const hasEnded = child.exitCode !== null || child.signalCode !== null
-        if (!hasEnded || (leaves && !isOver())) return end(child)
+        if (!hasEnded || (leaves && !isOver())) return end(child, limits)
         // Nobody reads it any more.
         return leaves ? Effect.sync(() => void child.stderr?.destroy()) : Effect.void
       }
@@ -236,11 +239,12 @@ export const piped = (
   )
 
 /**
- * Runs a command to its end, which reads `input`, or has its stdin closed. Of stdout somewhat more than is `kept` is given.
+ * Runs a command to its end, which reads `input`, or has its stdin closed. Gives somewhat more of stdout than `outputBytes`.
  * Interruption ends the process and what it started.
  */
 export const converse = (
   command: ProcessCommand,
+  limits: ProcessLimits,
   options?: Input
 ): Effect.Effect<
   Omit<ProcessResult, "stdout"> & { readonly stdout: Buffer; readonly tail: string },
@@ -250,8 +254,8 @@ export const converse = (
     command,
     { detached: true, stdio: [options === undefined ? "ignore" : "pipe", "pipe", "pipe"] },
     (child, resume) => {
-      const stdout = collect(child.stdout, { most: kept + around })
-      const stderr = collect(child.stderr, { last: tailLength })
+      const stdout = collect(child.stdout, limits.outputBytes + around)
+      const stderr = collect(child.stderr, limits.outputBytes, { last: tailLength })
       if (options !== undefined) give(child, options)
       child.once("close", (code, by) =>
         resume(
@@ -263,7 +267,7 @@ export const converse = (
           })
         )
       )
-      return end(child)
+      return end(child, limits)
     }
   )
 
@@ -286,7 +290,10 @@ export interface Answering {
 }
 
 /** Starts a command that answers what it reads. */
-export const answering = (command: ProcessCommand): Effect.Effect<Answering, ProcessError> =>
+export const answering = (
+  command: ProcessCommand,
+  limits: ProcessLimits
+): Effect.Effect<Answering, ProcessError> =>
   started(command, { detached: true, stdio: ["pipe", "pipe", "pipe"] }, (child, resume) => {
     let isClosed = false
     child.once("close", () => {
@@ -301,8 +308,7 @@ export const answering = (command: ProcessCommand): Effect.Effect<Answering, Pro
       Effect.async((answer) => {
         const missing = new Set(["stdout", "stderr"])
         const watched = (name: "stdout" | "stderr") =>
-          collect(child[name], {
-            most: kept + around,
+          collect(child[name], limits.outputBytes + around, {
             last: tailLength,
             look: (tail) => {
               if (!tail.includes(`\n${mark}\n`)) return
@@ -330,7 +336,7 @@ export const answering = (command: ProcessCommand): Effect.Effect<Answering, Pro
         for (const handle of handles) handle.ref()
         child.once("close", finish)
         child.stdin?.write(input)
-        return end(child)
+        return end(child, limits)
       })
     child.once("spawn", () =>
       resume(
@@ -345,19 +351,20 @@ export const answering = (command: ProcessCommand): Effect.Effect<Answering, Pro
   })
 
 /**
- * Runs a command to its end with stdin closed and keeps the first MiB of each output. Interruption and the timeout
+ * Runs a command to its end with stdin closed and keeps the beginning of each output. Interruption and the timeout
  * end the process and what it started.
  */
 export const run = (
   command: ProcessCommand,
+  limits: ProcessLimits,
   options: { readonly timeoutSeconds?: number } = {}
 ): Effect.Effect<ProcessResult, ProcessError> => {
   const running = Effect.map(
-    converse(command),
+    converse(command, limits),
     ({ exitCode, stderr, stdout }): ProcessResult => ({
       exitCode,
       stderr,
-      stdout: stdout.subarray(0, kept).toString("utf8")
+      stdout: stdout.subarray(0, limits.outputBytes).toString("utf8")
     })
   )
   return options.timeoutSeconds === undefined

@@ -9,6 +9,7 @@ import { Host, HostError, type JobOutput } from "../../src/hosts/Host.js"
 import * as Jobs from "../../src/hosts/jobs/Jobs.js"
 import { type OutputLine, Reporter } from "../../src/recipe/Reporter.js"
 import { runJob } from "../../src/recipe/RunJob.js"
+import { defaults } from "../../src/settings/Timing.js"
 import { HostMemory } from "../../src/testing.js"
 import { platform } from "../support/inMemory.js"
 
@@ -58,7 +59,7 @@ describe("lines", () => {
 
   it.effect("come in pieces where they are too long, with no character torn", () =>
     Effect.gen(function* () {
-      const { longestLine } = Jobs
+      const longestLine = defaults.jobs.lineBytes
       for (const text of [
         "x".repeat(longestLine),
         "x".repeat(longestLine + 1),

@@ -1,10 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import { connectError, missingProgram } from "../../src/hosts/ssh/SshErrors.js"
+import { defaults } from "../../src/settings/Timing.js"
 
 const target = {
   connection: { host: "kvm1", port: null, user: null, identityFile: null },
   socket: "/s",
-  knownHosts: "/k"
+  knownHosts: "/k",
+  timing: defaults.ssh
 }
 
 describe("a host that lets us in", () => {

@@ -6,7 +6,9 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { processInfo } from "../../src/internal/Proc.js"
-import { detach, type ProcessCommand, piped, run, signal } from "../../src/internal/Processes.js"
+import * as Processes from "../../src/internal/Processes.js"
+import { detach, type ProcessCommand, signal } from "../../src/internal/Processes.js"
+import { defaults } from "../../src/settings/Timing.js"
 import { lives, until } from "./until.js"
 
 let folder: string
@@ -34,6 +36,9 @@ const sh = (line: string, ...args: ReadonlyArray<string>) => ({
 
 const pipes = () => process.getActiveResourcesInfo().filter((name) => name === "PipeWrap").length
 const pipesBefore = pipes()
+
+const run = (command: ProcessCommand, options?: { readonly timeoutSeconds: number }) =>
+  Processes.run(command, defaults.process, options)
 
 /** Both ways of starting a command. */
 const starts = [
@@ -237,7 +242,11 @@ describe("a command that leaves something behind which has its stderr", () => {
   const runs = (exitCode: number) =>
     Effect.scoped(
       Effect.gen(function* () {
-        const { ended, stdout } = yield* piped(leaving(exitCode), { input: "", held: false, leaves: true })
+        const { ended, stdout } = yield* Processes.piped(leaving(exitCode), defaults.process, {
+          input: "",
+          held: false,
+          leaves: true
+        })
         yield* Stream.runDrain(stdout)
         return yield* ended
       })

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import { HostPath } from "../../src/domain/HostPath.js"
 import * as SshLink from "../../src/hosts/ssh/SshLink.js"
 import { rsyncOver } from "../../src/hosts/ssh/SshRsync.js"
+import { defaults } from "../../src/settings/Timing.js"
 
 let tools: string
 beforeAll(() => {
@@ -23,7 +24,12 @@ afterAll(() => {
 const reason = (said: string) =>
   Effect.suspend(() => {
     vi.stubEnv("SAID", said)
-    const link = SshLink.make("kvm1", tools, { host: "kvm1", port: null, user: null, identityFile: null })
+    const link = SshLink.make(
+      "kvm1",
+      tools,
+      { host: "kvm1", port: null, user: null, identityFile: null },
+      defaults
+    )
     const known = { home: "/home/ci", host: "kvm1", port: 22, user: "ci", keyFingerprint: null }
     const { push } = rsyncOver({ ...link, connect: Effect.succeed(known) })
     return Effect.map(Effect.flip(push([], "file", HostPath("/there"))), (error) => error.reason)

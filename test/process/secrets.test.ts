@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect } from "@effect/vitest"
-import { longestLine } from "../../src/hosts/jobs/Jobs.js"
+import { defaults } from "../../src/settings/Timing.js"
 import { type Creating, it, type Lab } from "./harness.js"
 
 const token = 'tok,en "5f2e" \\x é, 9,b'
@@ -42,7 +42,7 @@ const says = (text: string) => `1,,ui,message,    qemu: ${wire(text)}\n`
 const cutAnywhere = (text: string) => {
   const start = "1,,ui,message,    qemu: "
   return Array.from({ length: wire(text).length }, (_, before) => {
-    const padding = "-".repeat(longestLine - start.length - before)
+    const padding = "-".repeat(defaults.jobs.lineBytes - start.length - before)
     return `${start}${padding}${wire(text)} after the cut ${wire(text)}.\n`
   }).join("")
 }

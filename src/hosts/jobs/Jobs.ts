@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { ProvisionError } from "../../domain/Failure.js"
 import type { HostPath } from "../../domain/HostPath.js"
+import { Timing } from "../../settings/Timing.js"
 import type { HostError, HostShape, JobOutput, StopSignal } from "../Host.js"
 
 /** A job of a provision: its folder on the host exists. */
@@ -22,9 +23,6 @@ export interface JobLine {
   readonly end: number
   readonly complete: boolean
 }
-
-/** Longer lines come in pieces: a guest may print without ever ending a line. */
-export const longestLine = 64 * 1024
 
 const newline = 0x0a
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
@@ -51,7 +49,11 @@ const wholeEscapes = (bytes: Uint8Array): number => {
   )
 }
 
-const split = (rest: Uint8Array, restStart: number): readonly [Array<JobLine>, Uint8Array, number] => {
+const splitLines = (
+  rest: Uint8Array,
+  restStart: number,
+  longestLine: number
+): readonly [Array<JobLine>, Uint8Array, number] => {
   const lines: Array<JobLine> = []
   let from = 0
   while (from < rest.length) {
@@ -84,8 +86,11 @@ interface Pending {
 }
 const nothingPending: Pending = { rest: new Uint8Array(), start: 0 }
 
-/** Lines of what a job prints; text that is not UTF-8 gets U+FFFD. */
+/** Lines of a Job's output; text that is not UTF-8 gets U+FFFD. A line that is too long comes in pieces. */
 export const lines = <E>(output: Stream.Stream<JobOutput, E>): Stream.Stream<JobLine, E> =>
+  Stream.unwrap(Effect.map(Timing, ({ jobs }) => linesUpTo(jobs.lineBytes, output)))
+
+const linesUpTo = <E>(longestLine: number, output: Stream.Stream<JobOutput, E>): Stream.Stream<JobLine, E> =>
   output.pipe(
     Stream.map((piece): JobOutput | undefined => piece),
     // The end of the output ends its last line.
@@ -102,7 +107,11 @@ export const lines = <E>(output: Stream.Stream<JobOutput, E>): Stream.Stream<Job
       const joined = new Uint8Array(state.rest.length + piece.bytes.length)
       joined.set(state.rest)
       joined.set(piece.bytes, state.rest.length)
-      const [found, rest, start] = split(joined, piece.end - piece.bytes.length - state.rest.length)
+      const [found, rest, start] = splitLines(
+        joined,
+        piece.end - piece.bytes.length - state.rest.length,
+        longestLine
+      )
       return [{ rest, start }, Chunk.fromIterable(found)]
     }),
     Stream.flattenChunks
@@ -126,15 +135,19 @@ export const conclude = (
         })
   })
 
-/** Groups of what comes within a tenth of a second. What came before a failure comes, too: it is what tells of it. */
+/** Groups of what comes within a moment. What came before a failure comes, too: it explains the failure. */
 export const grouped = <A, E, R>(stream: Stream.Stream<A, E, R>): Stream.Stream<Chunk.Chunk<A>, E, R> =>
-  stream.pipe(
-    // As values, since groups that are not full are dropped where the stream fails.
-    Stream.either,
-    Stream.groupedWithin(1000, "100 millis"),
-    Stream.flatMap((group) => {
-      const [failures, items] = Chunk.separate(group)
-      const end = Option.match(Chunk.head(failures), { onNone: () => Stream.empty, onSome: Stream.fail })
-      return Stream.concat(Stream.succeed(items), end)
-    })
+  Stream.unwrap(
+    Effect.map(Timing, ({ jobs }) =>
+      stream.pipe(
+        // As values, since groups that are not full are dropped where the stream fails.
+        Stream.either,
+        Stream.groupedWithin(jobs.groupLines, jobs.groupInterval),
+        Stream.flatMap((group) => {
+          const [failures, items] = Chunk.separate(group)
+          const end = Option.match(Chunk.head(failures), { onNone: () => Stream.empty, onSome: Stream.fail })
+          return Stream.concat(Stream.succeed(items), end)
+        })
+      )
+    )
   )

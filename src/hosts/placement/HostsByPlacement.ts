@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import { HostPath } from "../../domain/HostPath.js"
 import { didYouMean } from "../../domain/Nearest.js"
 import { Settings } from "../../settings/Settings.js"
+import { Timing } from "../../settings/Timing.js"
 import { HostError, type HostShape, Hosts } from "../Host.js"
 import * as Local from "../local/HostLocal.js"
 import * as Ssh from "../ssh/HostSsh.js"
@@ -11,8 +12,10 @@ import * as Ssh from "../ssh/HostSsh.js"
 /** @category layers */
 export const layer: Layer.Layer<Hosts, never, Settings> = Layer.effect(
   Hosts,
-  Effect.map(Settings, ({ home, hosts }) => {
-    const local = Local.make(HostPath(home))
+  Effect.gen(function* () {
+    const { home, hosts } = yield* Settings
+    const timing = yield* Timing
+    const local = Local.make(HostPath(home), timing)
     const made = new Map<string, HostShape>()
     return {
       get: ({ connection, host }) =>
@@ -23,7 +26,7 @@ export const layer: Layer.Layer<Hosts, never, Settings> = Layer.effect(
             const kept = made.get(key)
             return kept !== undefined
               ? Effect.succeed(kept)
-              : Effect.tap(Ssh.make(host, to, home), (one) => Effect.sync(() => made.set(key, one)))
+              : Effect.tap(Ssh.make(host, to, home, timing), (one) => Effect.sync(() => made.set(key, one)))
           }
           if (host === local.name) return Effect.succeed(local)
           const names = [local.name, ...Object.keys(hosts).filter((one) => one !== local.name)]

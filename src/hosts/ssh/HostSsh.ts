@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import { HostPath } from "../../domain/HostPath.js"
 import type { Connection } from "../../domain/Placement.js"
+import type { TimingShape } from "../../settings/Timing.js"
 import type { HostError, HostShape } from "../Host.js"
 import * as SshFiles from "./SshFiles.js"
 import * as SshJobs from "./SshJobs.js"
@@ -18,10 +19,11 @@ import * as SshRun from "./SshRun.js"
 export const make = (
   name: string,
   connection: Connection,
-  stateHome: string
+  stateHome: string,
+  timing: TimingShape
 ): Effect.Effect<HostShape, HostError> =>
   Effect.gen(function* () {
-    const link = SshLink.make(name, stateHome, connection)
+    const link = SshLink.make(name, stateHome, connection, timing)
     const home = HostPath((yield* link.connect).home)
     return {
       name,

@@ -1,10 +1,11 @@
 /** Jobs on a host behind SSH: the same folder and wrapper as on this machine, looked at by a program of sh there. */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { HostPath } from "../../domain/HostPath.js"
 import { cookie, HostError, type HostShape, type JobOutput, type JobStatus } from "../Host.js"
 import { fileError, missingProgram } from "./SshErrors.js"
-import { backoff, type Link } from "./SshLink.js"
+import type { Link } from "./SshLink.js"
 import * as Programs from "./SshPrograms.js"
 import { exporting } from "./SshRun.js"
 
@@ -15,15 +16,23 @@ export const make = (
   link: Link,
   home: HostPath
 ): Pick<HostShape, "startJob" | "jobStatus" | "jobProcesses" | "livingJobs" | "followJob" | "stopJob"> => {
+  const { jobs, ssh } = link.timing
+  const poll = Duration.toSeconds(jobs.remotePoll)
+  /** How often a program that looks at this interval does so within a time. */
+  const pollsIn = (duration: Duration.Duration, seconds = poll) =>
+    Math.ceil(Duration.toSeconds(duration) / seconds)
   const failed = (what: string, stderr: string) => fileError(link.name, what, stderr)
 
+  const claimPoll = Duration.toSeconds(jobs.claimPoll)
   const startJob: HostShape["startJob"] = ({ args, cwd, env, folder, program }) =>
     Effect.flatMap(exporting(link.name, env), (exports) =>
       Effect.flatMap(
         // Twice does no harm: one of any number runs.
         link.ask({
           program: `${exports}${Programs.start}`,
-          args: [folder, cwd ?? folder, program, ...args]
+          args: [claimPoll, pollsIn(jobs.startGrace, claimPoll), folder, cwd ?? folder, program, ...args].map(
+            String
+          )
         }),
         ({ exitCode, stderr }) =>
           exitCode === 0
@@ -77,10 +86,17 @@ export const make = (
       const followed: Stream.Stream<JobOutput, HostError | typeof lost> = Stream.unwrapScoped(
         Effect.map(
           // Nothing is wrong with a job whose host is not to be reached for a while.
-          Effect.retry(link.open({ program: Programs.follow, args: [folder, String(at)], held: true }), {
-            while: ({ reason }) => reason === "unreachable",
-            schedule: backoff
-          }),
+          Effect.retry(
+            link.open({
+              program: Programs.follow,
+              args: [folder, at, poll, jobs.pollsPerSearch].map(String),
+              held: true
+            }),
+            {
+              while: ({ reason }) => reason === "unreachable",
+              schedule: link.backoff
+            }
+          ),
           ({ ended, stdout }) =>
             Stream.concat(
               Stream.map(stdout, (bytes): JobOutput => {
@@ -104,7 +120,7 @@ export const make = (
       return Stream.catchAll(followed, (error) =>
         error === lost
           ? Stream.concat(
-              Stream.execute(Effect.sleep("100 millis")),
+              Stream.execute(Effect.sleep(ssh.followRetry)),
               Stream.suspend(() => goOn(end))
             )
           : Stream.fail(error)
@@ -115,7 +131,19 @@ export const make = (
 
   const stopJob: HostShape["stopJob"] = (folder, { graceSeconds, stop }) =>
     Effect.flatMap(
-      link.ask({ program: Programs.stop, args: [folder, stop, String(Math.ceil(graceSeconds))] }),
+      link.ask({
+        program: Programs.stop,
+        args: [
+          folder,
+          stop,
+          Math.ceil(graceSeconds),
+          poll,
+          pollsIn(jobs.startGrace),
+          // The clock there shows whole seconds: the first of them may be over at once.
+          Math.ceil(Duration.toSeconds(jobs.wrapperGrace)) + 1,
+          pollsIn(jobs.killWait)
+        ].map(String)
+      }),
       ({ stderr, stdout }) => {
         const [, killed, left] = /^(\d+) (\d+)\n$/.exec(stdout.toString("utf8")) ?? []
         if (left === undefined) return failed(`the job in ${folder} cannot be stopped`, stderr)

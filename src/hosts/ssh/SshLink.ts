@@ -4,7 +4,6 @@ import * as fs from "node:fs"
 import { createConnection as connectTo } from "node:net"
 import { userInfo } from "node:os"
 import { dirname, join } from "node:path"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
@@ -14,6 +13,7 @@ import * as Stream from "effect/Stream"
 import type { Connection } from "../../domain/Placement.js"
 import { installHint } from "../../domain/Programs.js"
 import * as Processes from "../../internal/Processes.js"
+import type { TimingShape } from "../../settings/Timing.js"
 import { HostError } from "../Host.js"
 import { connectError, fileError, linkLost } from "./SshErrors.js"
 import { connecting, parseConfiguration, type SshTarget, sharing, where } from "./SshOptions.js"
@@ -23,8 +23,6 @@ import * as Loop from "./SshShellPool.js"
 
 /** Socket names have at most 107 bytes, and ssh puts 17 behind one while it makes it. */
 const longestSocket = 90
-/** How long a host that was reached before is waited for. */
-const patience = Duration.minutes(10)
 
 /** What is known of a connection as it is made; kept beside its socket. */
 const Known = Schema.Struct({
@@ -75,7 +73,7 @@ const privateFolder = (name: string, folder: string) =>
       })
   })
 
-const targetOf = (home: string, connection: Connection): SshTarget => {
+const targetOf = (home: string, connection: Connection, timing: TimingShape["ssh"]): SshTarget => {
   const digest = createHash("sha256")
     .update(
       JSON.stringify([home, connection.host, connection.port, connection.user, connection.identityFile])
@@ -87,12 +85,16 @@ const targetOf = (home: string, connection: Connection): SshTarget => {
   return {
     connection,
     socket: Buffer.byteLength(near) <= longestSocket ? near : far,
-    knownHosts: join(home, "known_hosts")
+    knownHosts: join(home, "known_hosts"),
+    timing
   }
 }
 
 export interface Link {
   readonly name: string
+  readonly timing: TimingShape
+  /** The pauses before a lost connection is tried again. */
+  readonly backoff: Schedule.Schedule<unknown>
   /** The host as it is called on a command line of ssh, behind these arguments, which use the shared connection. */
   readonly destination: string
   readonly arguments: ReadonlyArray<string>
@@ -129,14 +131,13 @@ export const processError = (name: string) => (error: Processes.ProcessError) =>
 
 const isUnreachable = (error: HostError) => error.reason === "unreachable"
 
-/** Sooner at first, then every ten seconds. */
-export const backoff = Schedule.exponential(Duration.millis(250)).pipe(
-  Schedule.either(Schedule.spaced(Duration.seconds(10)))
-)
-
 /** `home` is our state directory here. */
-export const make = (name: string, home: string, connection: Connection): Link => {
-  const target = targetOf(home, connection)
+export const make = (name: string, home: string, connection: Connection, timing: TimingShape): Link => {
+  const limits = timing.ssh
+  const target = targetOf(home, connection, limits)
+  const backoff = Schedule.exponential(limits.retryFirst).pipe(
+    Schedule.either(Schedule.spaced(limits.retryMax))
+  )
   const knownFile = `${target.socket}.json`
   const fail = Effect.mapError(processError(name))
   const ssh = (args: ReadonlyArray<string>): Processes.ProcessCommand => ({ program: "ssh", args })
@@ -194,37 +195,43 @@ export const make = (name: string, home: string, connection: Connection): Link =
   })
 
   const dialogue = (options: ReadonlyArray<string>, question: Question) =>
-    Effect.map(fail(Processes.piped(ssh(words(options)), input(question))), ({ ended, stdout }) => {
-      const start = Shell.afterBegin()
-      return {
-        begun: start.begun,
-        stdout: Stream.filterMap(stdout, (piece) => {
-          const bytes = start.take(piece)
-          return bytes.length === 0 ? Option.none() : Option.some(bytes)
-        }),
-        ended: Effect.map(ended, (result) => Shell.parseEnd(result.stderr, result.tail))
+    Effect.map(
+      fail(Processes.piped(ssh(words(options)), timing.process, input(question))),
+      ({ ended, stdout }) => {
+        const start = Shell.afterBegin()
+        return {
+          begun: start.begun,
+          stdout: Stream.filterMap(stdout, (piece) => {
+            const bytes = start.take(piece)
+            return bytes.length === 0 ? Option.none() : Option.some(bytes)
+          }),
+          ended: Effect.map(ended, (result) => Shell.parseEnd(result.stderr, result.tail))
+        }
       }
-    })
+    )
 
   const answered = (printed: { readonly stdout: Buffer; readonly stderr: string; readonly tail: string }) => {
     const start = Shell.afterBegin()
-    const stdout = Buffer.from(start.take(printed.stdout)).subarray(0, Processes.kept)
+    const stdout = Buffer.from(start.take(printed.stdout)).subarray(0, timing.process.outputBytes)
     const { exitCode, stderr } = Shell.parseEnd(printed.stderr, printed.tail)
     return { begun: start.begun(), exitCode, stdout, stderr, said: printed.stderr }
   }
   const answer = (options: ReadonlyArray<string>, question: Question) =>
-    Effect.map(fail(Processes.converse(ssh(words(options)), input(question))), answered)
-  const loop = Loop.make(Processes.answering(ssh(words(sharing(target), Shell.loop))))
+    Effect.map(fail(Processes.converse(ssh(words(options)), timing.process, input(question))), answered)
+  const loop = Loop.make(
+    Processes.answering(ssh(words(sharing(target), Shell.loop)), timing.process),
+    limits.shellIdle
+  )
   const answerByLoop = (question: Question) => Effect.map(fail(loop.ask(question)), answered)
+
+  const ownConfiguration = fail(
+    Processes.run(ssh(["-G", ...where(connection), "--", connection.host]), timing.process)
+  )
 
   const connectNow = Effect.gen(function* () {
     yield* privateFolder(name, dirname(target.socket))
     yield* Effect.sync(() => fs.mkdirSync(home, { recursive: true, mode: 0o700 }))
-    const {
-      exitCode: configured,
-      stderr,
-      stdout
-    } = yield* fail(Processes.run(ssh(["-G", ...where(connection), "--", connection.host])))
+    const { exitCode: configured, stderr, stdout } = yield* ownConfiguration
     if (configured !== 0) return yield* connectError(name, target, stderr)
     const found = yield* answer(connecting(target, parseConfiguration(stdout)), {
       program: hello,
@@ -267,20 +274,17 @@ export const make = (name: string, home: string, connection: Connection): Link =
   })
   const connect = Effect.retry(connectOnce, {
     while: (error) => isUnreachable(error) && reached,
-    schedule: Schedule.upTo(backoff, patience)
+    schedule: Schedule.upTo(backoff, limits.outage)
   })
 
   // A server lets a connection have so many sessions at once, ten as a rule: then one of its own.
-  const alone = Effect.map(
-    fail(Processes.run(ssh(["-G", ...where(connection), "--", connection.host]))),
-    ({ stdout }) => [
-      "-o",
-      "ControlMaster=no",
-      "-o",
-      "ControlPath=none",
-      ...connecting(target, parseConfiguration(stdout))
-    ]
-  )
+  const alone = Effect.map(ownConfiguration, ({ stdout }) => [
+    "-o",
+    "ControlMaster=no",
+    "-o",
+    "ControlPath=none",
+    ...connecting(target, parseConfiguration(stdout))
+  ])
 
   /** Which options to use now: the shared connection's where it can be had. */
   const begin = <A extends { readonly begun: boolean; readonly exitCode: number | undefined }>(
@@ -311,7 +315,7 @@ export const make = (name: string, home: string, connection: Connection): Link =
     ).pipe(
       Effect.retry({
         while: (error) => again && isUnreachable(error) && reached,
-        schedule: Schedule.intersect(backoff, Schedule.recurs(20))
+        schedule: Schedule.intersect(backoff, Schedule.recurs(limits.retries))
       })
     )
 
@@ -333,6 +337,8 @@ export const make = (name: string, home: string, connection: Connection): Link =
 
   return {
     name,
+    timing,
+    backoff,
     destination: connection.host,
     arguments: sharing(target),
     connect,

@@ -1,5 +1,7 @@
 /** How OpenSSH's client is asked to reach a host. */
+import * as Duration from "effect/Duration"
 import type { Connection } from "../../domain/Placement.js"
+import type { TimingShape } from "../../settings/Timing.js"
 
 /** What all commands to a host share. */
 export interface SshTarget {
@@ -8,10 +10,8 @@ export interface SshTarget {
   readonly socket: string
   /** Our own file of known keys. */
   readonly knownHosts: string
+  readonly timing: TimingShape["ssh"]
 }
-
-/** Seconds that the shared connection is kept open while nobody uses it. */
-export const persistSeconds = 60
 
 /** What the user's own configuration says of a host, as `ssh -G` prints it. */
 export interface OwnConfiguration {
@@ -26,6 +26,10 @@ export const parseConfiguration = (printed: string): OwnConfiguration => {
     userKnownHostsFile: of("userknownhostsfile")
   }
 }
+
+/** ssh takes whole seconds, and takes 0 for no limit. */
+const wholeSeconds = (duration: Duration.Duration) =>
+  String(Math.max(1, Math.ceil(Duration.toSeconds(duration))))
 
 const option = (name: string, value: string) => ["-o", `${name}=${value}`]
 
@@ -42,12 +46,12 @@ export const where = ({ identityFile, port, user }: Connection): ReadonlyArray<s
 /** A value with blanks, as ssh_config takes it; `%` begins a token there. */
 const quoted = (path: string) => `"${path.replaceAll("%", "%%")}"`
 
-/** Never asks anybody, notices a dead link within 15 seconds, and does nothing that a configuration asks for besides. */
-const common = [
+/** Never asks a person, notices a dead link, and does nothing else that a configuration asks for. */
+const common = ({ aliveCount, aliveInterval, connectTimeout }: SshTarget["timing"]) => [
   ...option("BatchMode", "yes"),
-  ...option("ConnectTimeout", "10"),
-  ...option("ServerAliveInterval", "5"),
-  ...option("ServerAliveCountMax", "3"),
+  ...option("ConnectTimeout", wholeSeconds(connectTimeout)),
+  ...option("ServerAliveInterval", wholeSeconds(aliveInterval)),
+  ...option("ServerAliveCountMax", String(aliveCount)),
   ...option("ClearAllForwardings", "yes"),
   ...option("ForwardX11", "no"),
   ...option("RemoteCommand", "none"),
@@ -61,9 +65,9 @@ const common = [
  */
 export const connecting = (target: SshTarget, own: OwnConfiguration): ReadonlyArray<string> => [
   ...where(target.connection),
-  ...common,
+  ...common(target.timing),
   ...option("ControlMaster", "auto"),
-  ...option("ControlPersist", String(persistSeconds)),
+  ...option("ControlPersist", wholeSeconds(target.timing.persist)),
   ...option("ControlPath", quoted(target.socket)),
   ...option("UserKnownHostsFile", `${quoted(target.knownHosts)} ${own.userKnownHostsFile}`),
   ...(["yes", "true"].includes(own.strictHostKeyChecking)
@@ -76,7 +80,7 @@ export const connecting = (target: SshTarget, own: OwnConfiguration): ReadonlyAr
 /** Uses the shared connection, and makes none. */
 export const sharing = (target: SshTarget): ReadonlyArray<string> => [
   ...where(target.connection),
-  ...common,
+  ...common(target.timing),
   ...option("ControlMaster", "no"),
   ...option("ControlPath", quoted(target.socket)),
   // What would connect where the shared connection is gone: it is to fail.

@@ -6,7 +6,7 @@ import { cookie } from "../Host.js"
 import { jobWrapper } from "../jobs/JobWrapper.js"
 
 /**
- * `CWD PROGRAM ARGS…`: runs a command in a session of its own, stdin closed, and ends it when whoever asked for it is
+ * `GRACE CWD PROGRAM ARGS…`: runs a command in a session of its own, stdin closed, and ends it when whoever asked for it is
  * gone, which shows by the end of stdin. 127 with this mark: there is no such program.
  */
 export const notFoundMark = "sandboxer-no-program"
@@ -15,7 +15,10 @@ cd -- "$1" || exit 126
 shift
 command -v -- "$1" >/dev/null 2>&1 || { echo "${notFoundMark}" >&2; exit 127; }
 `
-export const run = `${begin}
+export const run = `
+sbx_grace=$1
+shift
+${begin}
 exec 3<&0
 if command -v setsid >/dev/null 2>&1; then
   setsid "$@" </dev/null 3<&- &
@@ -27,7 +30,7 @@ fi
 {
   read -r sbx_nothing
   kill -TERM "$sbx_all"
-  sleep 2
+  sleep "$sbx_grace" 2>/dev/null || sleep 1
   kill -KILL "$sbx_all"
 } <&3 >/dev/null 2>&1 &
 sbx_watch=$!
@@ -39,26 +42,27 @@ wait "$sbx_watch" 2>/dev/null
 exit "$sbx_code"
 `
 
-/** The same for one that ends by itself in a moment. */
+/** `CWD PROGRAM ARGS…`: the same for one that ends by itself in a moment. */
 export const runBriefly = `${begin}
 "$@"
 exit "$?"
 `
 
 /**
- * `FOLDER CWD PROGRAM ARGS…`: starts a job, and waits for a moment until its claim is there. The wrapper is a
- * program's text, so it is an argument too.
+ * `POLL POLLS FOLDER CWD PROGRAM ARGS…`: starts a job, and looks up to so many times whether its claim is there. The
+ * wrapper is a program's text, so it is an argument too.
  */
 export const start = `
+sbx_poll=$1 sbx_polls=$2
+shift 2
 cd -- "$1" || exit 1
 command -v setsid >/dev/null 2>&1 || { echo "${notFoundMark}" >&2; exit 127; }
 export ${cookie}="$1"
 sbx_claim=$1/claim
 setsid sh -c '${jobWrapper.replaceAll("'", "'\\''")}' sandboxer-job "$@" </dev/null >/dev/null 2>&1 &
-sbx_tries=0
-while [ "$sbx_tries" -lt 50 ] && [ ! -e "$sbx_claim" ]; do
-  sbx_tries=$((sbx_tries+1))
-  sleep 0.02 2>/dev/null || sleep 1
+while [ "$sbx_polls" -gt 0 ] && [ ! -e "$sbx_claim" ]; do
+  sbx_polls=$((sbx_polls-1))
+  sleep "$sbx_poll" 2>/dev/null || sleep 1
 done
 `
 
@@ -75,7 +79,7 @@ entry='${cookie}='$folder
 newline=$(printf '\\nx')
 newline=\${newline%x}
 blanks=$IFS
-nap() { sleep 0.1 2>/dev/null || sleep 1; }
+nap() { sleep "$poll" 2>/dev/null || sleep 1; }
 identify() {
   pid= started= group= boot=
   if [ -e "$folder/identity" ]; then read -r pid started group boot <"$folder/identity"; fi
@@ -163,12 +167,12 @@ done | sort -u
 `
 
 /**
- * `FOLDER FROM`: prints what a job printed from an offset on, until it has ended, or whoever asked is gone. What was
+ * `FOLDER FROM POLL POLLS_PER_SEARCH`: prints what a job printed from an offset on, until it has ended, or whoever asked is gone. What was
  * there before its end was seen has been printed by the end.
  */
 export const follow = `
 ${aboutJob}
-at=$2 polls=0 ended=
+at=$2 poll=$3 polls_per_search=$4 polls=0 ended=
 exec 3<&0
 { read -r nothing; kill -TERM $$; } <&3 >/dev/null 2>&1 &
 watch=$!
@@ -189,7 +193,7 @@ while :; do
     ended=yes
     continue
   fi
-  if [ $((polls % 20)) = 0 ]; then
+  if [ $((polls % polls_per_search)) = 0 ]; then
     census
     if [ -z "$left" ]; then
       ended=yes
@@ -203,21 +207,21 @@ exit 0
 `
 
 /**
- * `FOLDER STOP GRACE`: ends a job and proves it: prints how many processes had to be killed, and how many were left.
+ * `FOLDER STOP GRACE POLL START_POLLS WRAPPER_GRACE KILL_POLLS`: ends a job and proves it: prints how many processes
+ * had to be killed, and how many were left. Graces are whole seconds.
  * It is told to end once, however often this is begun anew.
  */
 export const stop = `
 ${aboutJob}
-stop=$2 grace=$3
+stop=$2 grace=$3 poll=$4 start_polls=$5 wrapper_grace=$6 kill_polls=$7
 umask 077
 mkdir "$folder/claim" 2>/dev/null || mkdir "$folder" "$folder/claim" 2>/dev/null
 seconds() { date +%s; }
 if [ "$grace" -gt 0 ]; then
-  tries=0
-  while [ "$tries" -lt 10 ]; do
+  while [ "$start_polls" -gt 0 ]; do
     census
     if leads || [ -z "$left" ]; then break; fi
-    tries=$((tries+1))
+    start_polls=$((start_polls-1))
     nap
   done
   census
@@ -234,7 +238,7 @@ if [ "$grace" -gt 0 ]; then
     until=$(($(seconds)+grace))
     if [ "$stop" = leader ]; then
       while leads && [ "$(seconds)" -lt "$until" ]; do nap; done
-      until=$(($(seconds)+2))
+      until=$(($(seconds)+wrapper_grace))
     fi
     while census; [ -n "$left" ] && [ "$(seconds)" -lt "$until" ]; do nap; done
   fi
@@ -242,11 +246,10 @@ fi
 census
 killed=0
 for one in $left; do killed=$((killed+1)); done
-tries=0
-while [ -n "$left" ] && [ "$tries" -lt 100 ]; do
+while [ -n "$left" ] && [ "$kill_polls" -gt 0 ]; do
   for one in $groups; do kill -KILL "-$one" 2>/dev/null; done
   for one in $left; do kill -KILL "$one" 2>/dev/null; done
-  tries=$((tries+1))
+  kill_polls=$((kill_polls-1))
   nap
   census
 done

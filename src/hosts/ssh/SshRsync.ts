@@ -7,7 +7,7 @@ import * as Processes from "../../internal/Processes.js"
 import { HostError } from "../Host.js"
 import * as Fence from "../jobs/Fence.js"
 import { fileError, linkLost, missingProgram } from "./SshErrors.js"
-import { backoff, type Link, processError } from "./SshLink.js"
+import { type Link, processError } from "./SshLink.js"
 import { quote } from "./SshShell.js"
 
 /** A word for rsync's `--rsh`, which knows quotes, and a quote in them by doubling it. */
@@ -68,6 +68,7 @@ export const rsyncOver = (link: Link) => {
         Effect.gen(function* () {
           const { ended, stdout } = yield* Processes.piped(
             { program: "rsync", args: [`--rsh=${rsh}`, "--protect-args", ...args] },
+            link.timing.process,
             { input, held: false, leaves: true }
           )
           const decoder = new TextDecoder()
@@ -84,7 +85,7 @@ export const rsyncOver = (link: Link) => {
       // It goes on where it was; a host that cannot be reached at all was waited for already.
       Effect.retry({
         while: ({ reason }) => reason === "unreachable",
-        schedule: Schedule.intersect(backoff, Schedule.recurs(20))
+        schedule: Schedule.intersect(link.backoff, Schedule.recurs(link.timing.ssh.retries))
       })
     )
 

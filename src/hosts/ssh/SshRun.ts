@@ -44,6 +44,7 @@ printf '%s' "\${file#./}"
 `
 
 export const make = (link: Link, home: HostPath): Pick<HostShape, "run" | "interact"> => {
+  const killGrace = String(Duration.toSeconds(link.timing.process.killGrace))
   const run: HostShape["run"] = (command, { brief = false, fence, timeoutSeconds } = {}) => {
     const { args, cwd, env, program } = fence === undefined ? command : Fence.behind(fence, command)
     const asked = Effect.flatMap(exporting(link.name, env), (exports) =>
@@ -52,7 +53,7 @@ export const make = (link: Link, home: HostPath): Pick<HostShape, "run" | "inter
         link.ask(
           {
             program: `${exports}${brief ? Programs.runBriefly : Programs.run}`,
-            args: [cwd ?? ".", program, ...args],
+            args: [...(brief ? [] : [killGrace]), cwd ?? ".", program, ...args],
             held: !brief,
             // What is no program of ours may start what goes on.
             lone: command.program !== "sh"

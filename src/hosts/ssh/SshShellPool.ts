@@ -1,15 +1,13 @@
 /** One shell there for questions that follow closely upon each other: to start another takes most of the time. */
 import { randomBytes } from "node:crypto"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Processes from "../../internal/Processes.js"
 import type { Question } from "./SshShell.js"
 import * as Shell from "./SshShell.js"
 
-/** How long it waits for the next question, in milliseconds: a server lets a connection have few sessions at once. */
-const patience = 250
-
-/** Has programs of ours run, one after the other; those at the same time have a shell each. */
-export const make = <E>(open: Effect.Effect<Processes.Answering, E>) => {
+/** Has programs of ours run, one after the other; those at the same time have a shell each. An idle one is kept for `idleFor`. */
+export const make = <E>(open: Effect.Effect<Processes.Answering, E>, idleFor: Duration.Duration) => {
   let idle: Processes.Answering | undefined
   let leaving: NodeJS.Timeout | undefined
 
@@ -22,7 +20,7 @@ export const make = <E>(open: Effect.Effect<Processes.Answering, E>) => {
   const keep = (shell: Processes.Answering) => {
     if (idle !== undefined) return shell.leave()
     idle = shell
-    leaving = setTimeout(() => take()?.leave(), patience).unref()
+    leaving = setTimeout(() => take()?.leave(), Duration.toMillis(idleFor)).unref()
   }
 
   const ask = ({ args, held = false, program }: Question) =>

@@ -1,0 +1,63 @@
+/** What the files and processes of this machine fail with, as a `HostError`. */
+import * as Effect from "effect/Effect"
+import type { ProcessError } from "../../internal/Processes.js"
+import { HostError } from "../Host.js"
+
+/** The name of this machine among the hosts. */
+export const name = "local"
+
+const reasons: Record<string, HostError["reason"]> = {
+  ENOENT: "not-found",
+  ENOTDIR: "not-found",
+  EEXIST: "exists",
+  ERR_FS_CP_EEXIST: "exists",
+  EACCES: "not-permitted",
+  EPERM: "not-permitted",
+  EROFS: "not-permitted",
+  ENOSPC: "disk-full",
+  EDQUOT: "disk-full"
+}
+const hints: Partial<Record<HostError["reason"], string>> = {
+  "not-permitted": "check who owns the path and its permissions",
+  "disk-full": "free some space there"
+}
+
+const hostError = (cause: NodeJS.ErrnoException) => {
+  const reason = reasons[cause.code ?? ""] ?? "other"
+  return new HostError({
+    reason,
+    host: name,
+    message: cause.message,
+    hint: hints[reason] ?? "check the path"
+  })
+}
+
+export const attempt = <A>(run: () => Promise<A>): Effect.Effect<A, HostError> =>
+  Effect.tryPromise({ try: run, catch: (cause) => hostError(cause as NodeJS.ErrnoException) })
+
+export const orUndefined = <A>(
+  effect: Effect.Effect<A, HostError>
+): Effect.Effect<A | undefined, HostError> =>
+  Effect.catchIf(
+    effect,
+    (error) => error.reason === "not-found",
+    () => Effect.as(Effect.void, undefined)
+  )
+
+const processReasons: Record<ProcessError["reason"], HostError["reason"]> = {
+  "not-found": "program-missing",
+  "not-permitted": "not-permitted",
+  timeout: "no-answer",
+  other: "other"
+}
+
+export const processError = (error: ProcessError) =>
+  new HostError({
+    reason: processReasons[error.reason],
+    host: name,
+    message: error.message,
+    hint:
+      error.reason === "not-found"
+        ? `install ${error.program}, or put it on the PATH`
+        : (hints[processReasons[error.reason]] ?? "run the program by hand and see what it says")
+  })
