@@ -31,11 +31,11 @@ export const reap = Command.make(
     Effect.gen(function* () {
       const manager = yield* Sandboxes
       const reaped = yield* manager.reap({ dryRun })
-      const swept = yield* manager.sweep({ dryRun })
+      const orphaned = yield* manager.removeOrphanedSecrets({ dryRun })
       yield* printList(output, kind, reaped)
       // They are no sandbox's.
       yield* sayAll(
-        swept.flatMap(({ folder, problem }) =>
+        orphaned.flatMap(({ folder, problem }) =>
           problem === null
             ? [
                 `${dryRun ? "would remove" : "removed"} secrets of a provision that was never recorded: ${folder}`
@@ -45,7 +45,7 @@ export const reap = Command.make(
       )
       const problems = [
         ...reaped.map(({ problem, sandbox }) => ({ of: sandbox.name, problem })),
-        ...swept.map(({ folder, problem }) => ({ of: folder, problem }))
+        ...orphaned.map(({ folder, problem }) => ({ of: folder, problem }))
       ].flatMap(({ of, problem }) => (problem === null ? [] : [`error: ${of}: ${problem}`]))
       if (problems.length === 0) return
       yield* sayAll([...problems, "hint: it is tried again the next time"])

@@ -8,7 +8,7 @@ import { hasEnded, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
 import { StateHub } from "../hub/client/StateHub.js"
 import { Settings } from "../settings/Settings.js"
 import { SandboxStore, StoreError } from "../store/SandboxStore.js"
-import { knownOf, secrets } from "./Leftovers.js"
+import { destroy } from "./Destroy.js"
 
 /** What `reap` does about a sandbox, and why it could not: null where it could. */
 export interface Reaped {
@@ -17,28 +17,6 @@ export interface Reaped {
   readonly action: "destroy" | "forget"
   readonly problem: string | null
 }
-
-/** Secrets that `sweep` removes, and why it could not: null where it could. */
-export interface Swept {
-  /** The folder that they are in. */
-  readonly folder: string
-  readonly problem: string | null
-}
-
-/** See `Sandboxes.sweep`. */
-export const sweep = ({ dryRun }: { readonly dryRun: boolean }) =>
-  Effect.gen(function* () {
-    const path = yield* Path.Path
-    const store = yield* SandboxStore
-    const { home } = yield* Settings
-    const found = yield* secrets(path.join(home, "jobs"), Effect.map(store.list, knownOf))
-    return yield* Effect.forEach(found, ({ mend, what: folder }) =>
-      Effect.match(dryRun ? Effect.void : mend, {
-        onSuccess: (): Swept => ({ folder, problem: null }),
-        onFailure: ({ message }): Swept => ({ folder, problem: message })
-      })
-    )
-  })
 
 /** Its logs, and what `on_error=keep` kept. The record is gone by then: what nobody knows of can be swept up. */
 const removeLeftovers = (id: SandboxId) =>
@@ -83,11 +61,8 @@ const holds = ({ expiresAt }: Sandbox, now: DateTime.Utc) =>
     return tells !== false && DateTime.greaterThan(until, now)
   })
 
-/** See `Sandboxes.reap`; what cannot be ended now is told of, and tried again the next time. */
-export const reap = (
-  destroy: (id: SandboxId) => Effect.Effect<unknown, { readonly message: string }>,
-  { dryRun }: { readonly dryRun: boolean }
-) =>
+/** See `SandboxesShape.reap`. */
+export const reap = ({ dryRun }: { readonly dryRun: boolean }) =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
     const now = yield* DateTime.now
@@ -102,7 +77,7 @@ export const reap = (
         const ours =
           state === "destroying" ||
           (yield* store.transition(id, ["ready"], { state: "destroying" }, expired, isOver))
-        if (ours) yield* destroy(id)
+        if (ours) yield* destroy(id, { force: false, deleteArtifacts: false })
         return ours
       })
     const forget = ({ id, state }: Sandbox, held: boolean) =>

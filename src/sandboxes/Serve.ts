@@ -105,7 +105,7 @@ const makeReaping = (say: Say) =>
           ? Effect.zipRight(troubles.over(id), say(`${id}: ${ended[action]}`))
           : troubles.of(id, `its time is over, and it cannot be ended yet: ${problem}`)
       }
-      for (const { folder, problem } of yield* sandboxes.sweep({ dryRun: false })) {
+      for (const { folder, problem } of yield* sandboxes.removeOrphanedSecrets({ dryRun: false })) {
         yield* problem === null
           ? Effect.zipRight(troubles.over(folder), say(`${folder}: ${swept}`))
           : troubles.of(folder, `secrets that nobody needs cannot be removed: ${problem}`)

@@ -79,7 +79,7 @@ describe("what nobody foresaw", () => {
     })
     const { exitCode, message } = ofDefect(cause, true)
     expect(exitCode).toBe(1)
-    expect(message.join("\n")).toContain("exit.test.ts")
+    expect(message.join("\n")).toContain("ExitCode.test.ts")
   })
 
   it("may be anything", () => {
