@@ -2,7 +2,7 @@
 import { type Extension, mode } from "../../recipe/Extension.js"
 import * as AttachPlan from "./attach/AttachPlan.js"
 import { attach } from "./attach/attach.js"
-import { syncAgain, teardown } from "./attach/workspace.js"
+import { syncAgain, teardown } from "./attach/steps/openWorkspace.js"
 import * as BuildPlan from "./build/BuildPlan.js"
 import { build } from "./build/build.js"
 

@@ -8,10 +8,10 @@ import type { RecipeError } from "../../../recipe/Recipe.js"
 import type { Reporter } from "../../../recipe/Reporter.js"
 import type { Steps } from "../../../recipe/Steps.js"
 import type { AttachPlan } from "./AttachPlan.js"
-import { reach } from "./reach.js"
-import { collect, failAsCommand, revision, writeReceipt } from "./results.js"
-import { runCommand } from "./runCommand.js"
-import { openWorkspace, sync } from "./workspace.js"
+import { collect, failAsCommand, revision, writeReceipt } from "./steps/collect.js"
+import { openWorkspace, sync } from "./steps/openWorkspace.js"
+import { reach } from "./steps/reach.js"
+import { runCommand } from "./steps/runCommand.js"
 
 /** What attach mode uses: no Packer. */
 export type AttachServices = Artifacts | Host | Hosts | Provision | Reporter | Steps

@@ -10,8 +10,8 @@ import type { Lock } from "../../../domain/Plan.js"
 import { Prepare } from "../../../domain/Profile.js"
 import { formatSize } from "../../../domain/Units.js"
 import type { PlanRequest } from "../../../recipe/Extension.js"
-import { readHardware, type TextFile, ToldHardware } from "./hardware.js"
-import { declaresOutputDirectory } from "./outputDirectory.js"
+import { readHardware, type TextFile, ToldHardware } from "./template/hardware.js"
+import { declaresOutputDirectory } from "./template/outputDirectory.js"
 
 /** The formats that an image can be asked for in; `as-built` keeps what the builder made. */
 export const imageFormats = ["ova", "qcow2", "as-built"] as const

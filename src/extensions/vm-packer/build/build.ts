@@ -2,10 +2,10 @@ import * as Effect from "effect/Effect"
 import type { Provisioned } from "../../../recipe/Extension.js"
 import type { RecipeError, RecipeServices } from "../../../recipe/Recipe.js"
 import type { BuildPlan } from "./BuildPlan.js"
-import { collect, record, refuseExisting, stems } from "./images.js"
-import { preflight } from "./preflight.js"
-import { prepare } from "./prepare.js"
-import { init, inspect, place, runPacker, selected, validate } from "./template.js"
+import { collect, record, refuseExisting, stems } from "./steps/collect.js"
+import { preflight } from "./steps/preflight.js"
+import { prepare } from "./steps/prepare.js"
+import { init, inspect, place, runPacker, selected, validate } from "./steps/runPacker.js"
 
 /** Build mode: runs Packer from a template, and keeps the image. */
 export const build = (plan: BuildPlan): Effect.Effect<Provisioned, RecipeError, RecipeServices> =>

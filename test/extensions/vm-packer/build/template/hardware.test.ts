@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
-import { Hardware } from "../../../../src/domain/Profile.js"
-import { hardwareOf, readHardware } from "../../../../src/extensions/vm-packer/build/hardware.js"
+import { Hardware } from "../../../../../src/domain/Profile.js"
+import { hardwareOf, readHardware } from "../../../../../src/extensions/vm-packer/build/template/hardware.js"
 
 type Options = Parameters<typeof readHardware>[0]
 

@@ -1,11 +1,11 @@
 import * as Effect from "effect/Effect"
-import { ProvisionError } from "../../../domain/Failure.js"
-import { type HostPath, HostPathFromString, join } from "../../../domain/HostPath.js"
-import { Host, type HostError } from "../../../hosts/Host.js"
-import { Reporter } from "../../../recipe/Reporter.js"
-import { runJob } from "../../../recipe/RunJob.js"
-import { Steps } from "../../../recipe/Steps.js"
-import type { BuildPlan } from "./BuildPlan.js"
+import { ProvisionError } from "../../../../domain/Failure.js"
+import { type HostPath, HostPathFromString, join } from "../../../../domain/HostPath.js"
+import { Host, type HostError } from "../../../../hosts/Host.js"
+import { Reporter } from "../../../../recipe/Reporter.js"
+import { runJob } from "../../../../recipe/RunJob.js"
+import { Steps } from "../../../../recipe/Steps.js"
+import type { BuildPlan } from "../BuildPlan.js"
 
 /** A variable of the template and the file that it is set to. */
 export interface Prepared {

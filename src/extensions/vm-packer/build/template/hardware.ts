@@ -3,7 +3,7 @@
  * does, else defaults. A template is read no further than this takes; what it computes is not found.
  */
 import * as Schema from "effect/Schema"
-import type { Hardware as ProfileHardware } from "../../../domain/Profile.js"
+import type { Hardware as ProfileHardware } from "../../../../domain/Profile.js"
 
 /** What a descriptor names. `osType` is null where nobody told. */
 export interface Hardware {

@@ -1,14 +1,14 @@
 /** Packing a machine's disks as an OVA: a tar of its descriptor, its disks and a manifest of their digests. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { ProvisionError } from "../../../domain/Failure.js"
-import { basename, dirname, type HostPath, HostPathFromString, join } from "../../../domain/HostPath.js"
-import { Host } from "../../../hosts/Host.js"
-import { Reporter } from "../../../recipe/Reporter.js"
-import { runJob } from "../../../recipe/RunJob.js"
-import { Steps } from "../../../recipe/Steps.js"
+import { ProvisionError } from "../../../../domain/Failure.js"
+import { basename, dirname, type HostPath, HostPathFromString, join } from "../../../../domain/HostPath.js"
+import { Host } from "../../../../hosts/Host.js"
+import { Reporter } from "../../../../recipe/Reporter.js"
+import { runJob } from "../../../../recipe/RunJob.js"
+import { Steps } from "../../../../recipe/Steps.js"
+import type { Hardware } from "../template/hardware.js"
 import { type Content, capacityOf, convert } from "./disks.js"
-import type { Hardware } from "./hardware.js"
 import { descriptor } from "./ovf.js"
 
 /**

@@ -1,12 +1,12 @@
 /** What the files really are that a build made, and turning a disk into another format. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { ProvisionError } from "../../../domain/Failure.js"
-import { basename, type HostPath, HostPathFromString, join } from "../../../domain/HostPath.js"
-import { Host } from "../../../hosts/Host.js"
-import { Reporter } from "../../../recipe/Reporter.js"
-import { runJob } from "../../../recipe/RunJob.js"
-import { Steps } from "../../../recipe/Steps.js"
+import { ProvisionError } from "../../../../domain/Failure.js"
+import { basename, type HostPath, HostPathFromString, join } from "../../../../domain/HostPath.js"
+import { Host } from "../../../../hosts/Host.js"
+import { Reporter } from "../../../../recipe/Reporter.js"
+import { runJob } from "../../../../recipe/RunJob.js"
+import { Steps } from "../../../../recipe/Steps.js"
 
 /**
  * A file by its content. `driver` is qemu-img's word for it; `format` is what people call it: the same, but where that

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { HostPath } from "../../../../src/domain/HostPath.js"
-import { type HostMemory, PackerScripted } from "../../../../src/testing.js"
-import { id, platform } from "../../../support/inMemory.js"
-import { type BuildOptions, buildWorld } from "./buildWorld.js"
+import { HostPath } from "../../../../../src/domain/HostPath.js"
+import { type HostMemory, PackerScripted } from "../../../../../src/testing.js"
+import { id, platform } from "../../../../support/inMemory.js"
+import { type BuildOptions, buildWorld } from "../buildWorld.js"
 
 /** A build of two disks on a host whose programs make what they are asked for, without doing it. */
 const options: BuildOptions = {

@@ -2,12 +2,12 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import type { HostPath } from "../../../domain/HostPath.js"
-import { Provision } from "../../../recipe/Provision.js"
-import { Reporter } from "../../../recipe/Reporter.js"
-import { runJob } from "../../../recipe/RunJob.js"
-import { Steps } from "../../../recipe/Steps.js"
-import type { AttachPlan } from "./AttachPlan.js"
+import type { HostPath } from "../../../../domain/HostPath.js"
+import { Provision } from "../../../../recipe/Provision.js"
+import { Reporter } from "../../../../recipe/Reporter.js"
+import { runJob } from "../../../../recipe/RunJob.js"
+import { Steps } from "../../../../recipe/Steps.js"
+import type { AttachPlan } from "../AttachPlan.js"
 
 /** How a command ended: epoch milliseconds, and its exit code; null where it was interrupted and left none. */
 export const CommandRun = Schema.Struct({

@@ -1,6 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
-import type { Hardware } from "../../../../src/extensions/vm-packer/build/hardware.js"
-import { descriptor, osNumber, type PackagedMachine } from "../../../../src/extensions/vm-packer/build/ovf.js"
+import {
+  descriptor,
+  osNumber,
+  type PackagedMachine
+} from "../../../../../src/extensions/vm-packer/build/images/ovf.js"
+import type { Hardware } from "../../../../../src/extensions/vm-packer/build/template/hardware.js"
 
 const hardware: Hardware = { cpus: 2, memoryMiB: 2048, firmware: "bios", nics: 1, osType: "debian" }
 const disk = (n: number) => ({ name: `demo-disk${n}.vmdk`, sizeBytes: 1000 * n, capacityBytes: n * 2 ** 30 })

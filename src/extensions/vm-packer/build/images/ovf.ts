@@ -1,5 +1,5 @@
 /** The descriptor of an OVA: OVF 1.1 (DMTF's DSP0243), in the words that VMware, VirtualBox and virt-v2v know. */
-import type { Hardware } from "./hardware.js"
+import type { Hardware } from "../template/hardware.js"
 
 /** A disk's file: a stream-optimized VMDK. Its capacity is what the machine sees of it. */
 export interface PackagedDisk {

@@ -2,26 +2,26 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { ProvisionError } from "../../../domain/Failure.js"
-import { type HostPath, HostPathFromString, join } from "../../../domain/HostPath.js"
-import { didYouMean } from "../../../domain/Nearest.js"
-import { Host } from "../../../hosts/Host.js"
-import * as Jobs from "../../../hosts/jobs/Jobs.js"
+import { ProvisionError } from "../../../../domain/Failure.js"
+import { type HostPath, HostPathFromString, join } from "../../../../domain/HostPath.js"
+import { didYouMean } from "../../../../domain/Nearest.js"
+import { Host } from "../../../../hosts/Host.js"
+import * as Jobs from "../../../../hosts/jobs/Jobs.js"
 import {
   type BuildRecord,
   type Inspection,
   Packer,
   type Template,
   type Version
-} from "../../../packer/Packer.js"
-import { Provision } from "../../../recipe/Provision.js"
-import type { RecipeError } from "../../../recipe/Recipe.js"
-import { type OutputLine, Reporter } from "../../../recipe/Reporter.js"
-import { retainOnFailure } from "../../../recipe/RetainOnFailure.js"
-import { Steps } from "../../../recipe/Steps.js"
-import type { StoreError } from "../../../store/SandboxStore.js"
-import type { BuildPlan } from "./BuildPlan.js"
-import { guard } from "./guard.js"
+} from "../../../../packer/Packer.js"
+import { Provision } from "../../../../recipe/Provision.js"
+import type { RecipeError } from "../../../../recipe/Recipe.js"
+import { type OutputLine, Reporter } from "../../../../recipe/Reporter.js"
+import { retainOnFailure } from "../../../../recipe/RetainOnFailure.js"
+import { Steps } from "../../../../recipe/Steps.js"
+import type { StoreError } from "../../../../store/SandboxStore.js"
+import type { BuildPlan } from "../BuildPlan.js"
+import { guard } from "../watchers/watchPacker.js"
 import type { Prepared } from "./prepare.js"
 
 /**

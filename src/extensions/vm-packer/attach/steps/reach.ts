@@ -1,13 +1,13 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { ProvisionError } from "../../../domain/Failure.js"
-import { installHint, notOnPath } from "../../../domain/Programs.js"
-import { ToolVersion } from "../../../domain/Receipt.js"
-import { formatSize } from "../../../domain/Units.js"
-import { Host } from "../../../hosts/Host.js"
-import { Reporter } from "../../../recipe/Reporter.js"
-import { Steps } from "../../../recipe/Steps.js"
-import type { AttachPlan } from "./AttachPlan.js"
+import { ProvisionError } from "../../../../domain/Failure.js"
+import { installHint, notOnPath } from "../../../../domain/Programs.js"
+import { ToolVersion } from "../../../../domain/Receipt.js"
+import { formatSize } from "../../../../domain/Units.js"
+import { Host } from "../../../../hosts/Host.js"
+import { Reporter } from "../../../../recipe/Reporter.js"
+import { Steps } from "../../../../recipe/Steps.js"
+import type { AttachPlan } from "../AttachPlan.js"
 
 /** A machine that answered: who one is there, and the versions of the tools that the receipt is to tell. */
 export const Machine = Schema.Struct({

@@ -1,13 +1,13 @@
 import * as Effect from "effect/Effect"
-import { ProvisionError } from "../../../domain/Failure.js"
-import { installHint, lookFor, notOnPath } from "../../../domain/Programs.js"
-import { formatSize } from "../../../domain/Units.js"
-import { Host } from "../../../hosts/Host.js"
-import { Packer, Version } from "../../../packer/Packer.js"
-import { Reporter } from "../../../recipe/Reporter.js"
-import { Steps } from "../../../recipe/Steps.js"
-import type { BuildPlan } from "./BuildPlan.js"
-import { refuseExisting } from "./images.js"
+import { ProvisionError } from "../../../../domain/Failure.js"
+import { installHint, lookFor, notOnPath } from "../../../../domain/Programs.js"
+import { formatSize } from "../../../../domain/Units.js"
+import { Host } from "../../../../hosts/Host.js"
+import { Packer, Version } from "../../../../packer/Packer.js"
+import { Reporter } from "../../../../recipe/Reporter.js"
+import { Steps } from "../../../../recipe/Steps.js"
+import type { BuildPlan } from "../BuildPlan.js"
+import { refuseExisting } from "./collect.js"
 
 /**
  * Finds out before anything is made whether what is needed is there; gives Packer's version. Journaled: by the time that

@@ -1,9 +1,9 @@
 /** What the machine says of a failure that Packer cannot tell the cause of. */
 import * as Effect from "effect/Effect"
-import { type FailureReason, ProvisionError } from "../../../domain/Failure.js"
-import type { HostPath } from "../../../domain/HostPath.js"
-import type { HostShape } from "../../../hosts/Host.js"
-import type { RecipeError } from "../../../recipe/Recipe.js"
+import { type FailureReason, ProvisionError } from "../../../../domain/Failure.js"
+import type { HostPath } from "../../../../domain/HostPath.js"
+import type { HostShape } from "../../../../hosts/Host.js"
+import type { RecipeError } from "../../../../recipe/Recipe.js"
 
 /** How many processes the kernel has killed for want of memory: of this control group, and of all. */
 const countOomKills = `
