@@ -1,8 +1,9 @@
-/** `ext.vm-packer`: images of virtual machines, built with Packer; and build machines that exist, used over SSH. */
+/** `ext.vm-packer`: builds images of virtual machines with Packer, and uses existing build machines over SSH. */
 import { type Extension, mode } from "../../recipe/Extension.js"
 import * as AttachPlan from "./attach/AttachPlan.js"
 import { attach } from "./attach/attach.js"
-import { syncAgain, teardown } from "./attach/steps/openWorkspace.js"
+import { teardown } from "./attach/steps/openWorkspace.js"
+import { syncAgain } from "./attach/steps/sync.js"
 import * as BuildPlan from "./build/BuildPlan.js"
 import { build } from "./build/build.js"
 

@@ -8,15 +8,19 @@ import type { RecipeError } from "../../../recipe/Recipe.js"
 import type { Reporter } from "../../../recipe/Reporter.js"
 import type { Steps } from "../../../recipe/Steps.js"
 import type { AttachPlan } from "./AttachPlan.js"
-import { collect, failAsCommand, revision, writeReceipt } from "./steps/collect.js"
-import { openWorkspace, sync } from "./steps/openWorkspace.js"
+import { collect } from "./steps/collect.js"
+import { failAsCommand } from "./steps/failAsCommand.js"
+import { openWorkspace } from "./steps/openWorkspace.js"
 import { reach } from "./steps/reach.js"
+import { revision } from "./steps/revision.js"
 import { runCommand } from "./steps/runCommand.js"
+import { sync } from "./steps/sync.js"
+import { writeReceipt } from "./steps/writeReceipt.js"
 
-/** What attach mode uses: no Packer. */
+/** The services of attach mode. Packer is not among them. */
 export type AttachServices = Artifacts | Host | Hosts | Provision | Reporter | Steps
 
-/** Attach mode: uses a machine that exists; with a project and a command, builds on it and brings the results back. */
+/** Attach mode: uses an existing machine. With a project and a command, builds there and fetches the results. */
 export const attach = (plan: AttachPlan): Effect.Effect<Provisioned, RecipeError, AttachServices> =>
   Effect.gen(function* () {
     const machine = yield* reach(plan)
@@ -26,7 +30,7 @@ export const attach = (plan: AttachPlan): Effect.Effect<Provisioned, RecipeError
     const run = yield* runCommand(plan, workspace)
     const collected = yield* Effect.either(collect(plan, workspace, run))
     const files = Either.getOrElse(collected, () => [])
-    // Before anything fails: it tells of that, too.
+    // Before any failure, which the receipt reports too.
     yield* writeReceipt(plan, { machine, revision: sent, workspace, run, files })
     yield* failAsCommand(run)
     yield* collected

@@ -187,6 +187,17 @@ export const describe = (build: BuildPlan): ReadonlyArray<string> => [
   `keep the image as ${build.format === "as-built" ? "the builder makes it" : build.format} in ${build.outputDirectory ?? "the state directory"}, called ${build.vmName}`
 ]
 
+/** The builds that will run, of all that the template has; where `only` has a pattern, those that may. */
+export const selectedBuilds = (
+  { except, only }: BuildPlan,
+  builds: ReadonlyArray<string>
+): ReadonlyArray<string> =>
+  builds.filter(
+    (name) =>
+      (only.includes(name) || !only.every((one) => builds.includes(one)) || only.length === 0) &&
+      !except.includes(name)
+  )
+
 /** The template's builders decide which of Packer's they go through. */
 export const phases = ({ format, prepare }: BuildPlan): ReadonlyArray<PhaseName> =>
   buildPhases.filter(

@@ -9,7 +9,7 @@ import * as TestClock from "effect/TestClock"
 import { ProvisionError } from "../../../../src/domain/Failure.js"
 import { HostPath } from "../../../../src/domain/HostPath.js"
 import type { PhaseName } from "../../../../src/domain/Phase.js"
-import { guard } from "../../../../src/extensions/vm-packer/build/watchers/watchPacker.js"
+import { watchPacker } from "../../../../src/extensions/vm-packer/build/watchers/watchPacker.js"
 import { Host } from "../../../../src/hosts/Host.js"
 import { Packer, type PackerEvent } from "../../../../src/packer/Packer.js"
 import { Reporter } from "../../../../src/recipe/Reporter.js"
@@ -81,13 +81,13 @@ const guarding = (machines: ReadonlyArray<string>, freeDisk: number | null = nul
       })
     )
     const start = Effect.provide(
-      guard({ key: "build", folder }, { machines, folders: [folder], freeDisk }),
+      watchPacker({ key: "build", folder }, { machines, folders: [folder], freeDisk }),
       services
     )
     const made = yield* start
     const watching = yield* Effect.fork(made.watch)
     const saw = (...events: ReadonlyArray<PackerEvent>) =>
-      made.saw([{ end: 0, complete: true, events, overall: undefined }])
+      made.observe([{ end: 0, complete: true, events, overall: undefined }])
     const error = new ProvisionError({ reason: "build-failed", message: "told to stop", hint: "" })
     return {
       world,
@@ -427,7 +427,7 @@ it.effect("whoever takes over knows that the machine was seen", () =>
     world.processes = ["packer"]
     const next = yield* start
     const fiber = yield* Effect.fork(next.watch)
-    yield* next.saw([
+    yield* next.observe([
       {
         end: 0,
         complete: true,

@@ -1,25 +1,20 @@
-/** What a command made: found in its workspace, brought back, and told of in a receipt. */
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Artifacts } from "../../../../artifacts/Artifacts.js"
 import { ProvisionError } from "../../../../domain/Failure.js"
 import type { HostPath } from "../../../../domain/HostPath.js"
-import { CollectedFile, Receipt, Revision, receiptName } from "../../../../domain/Receipt.js"
+import { CollectedFile, receiptName } from "../../../../domain/Receipt.js"
 import { Host } from "../../../../hosts/Host.js"
-import { Provision } from "../../../../recipe/Provision.js"
 import { Reporter } from "../../../../recipe/Reporter.js"
 import { Steps } from "../../../../recipe/Steps.js"
 import type { AttachPlan } from "../AttachPlan.js"
-import * as Project from "../Project.js"
 import { marker } from "./openWorkspace.js"
-import type { Machine } from "./reach.js"
 import type { CommandRun } from "./runCommand.js"
 
 /**
- * Prints what the patterns match below the folder $1, each with a letter before it and a NUL behind: F is a file, L a
- * link that leads out, O what is neither file nor folder, N a pattern that matches no file; E ends the list. A pattern
- * is expanded by the shell, but is not split: that is what the empty IFS is for. find(1) follows no links.
+ * Prints what the patterns match in the folder $1, as records that end in a NUL and begin with a letter: F is a file, L a
+ * link that leads out of the folder, O something that is neither file nor folder, N a pattern that matches no file; E
+ * ends the list. With an empty IFS the shell expands a pattern and does not split it. find(1) follows no links.
  */
 const program = `
 cd "$1" || exit 1
@@ -62,7 +57,7 @@ const collectFailed = (message: string, hint: string) =>
 
 const plain = (name: string) => name.replaceAll(/\/+/g, "/").replaceAll(/^(?:\.\/)+/g, "")
 
-/** Names of the files that are to be brought back, relative to the workspace. */
+/** Finds the files to fetch; returns their names relative to the workspace. */
 const find = Effect.fn(function* (plan: AttachPlan, workspace: HostPath) {
   const host = yield* Host
   const { exitCode, stderr, stdout } = yield* host.run({
@@ -76,7 +71,7 @@ const find = Effect.fn(function* (plan: AttachPlan, workspace: HostPath) {
       "check whether the command removed it, or its permissions"
     )
   }
-  // What is kept of an output is limited.
+  // `run` keeps a limited output: without its end, names are missing.
   if (items.at(-1) !== "E") {
     return yield* collectFailed("there are too many files to collect", "have the command pack them into one")
   }
@@ -113,7 +108,13 @@ const find = Effect.fn(function* (plan: AttachPlan, workspace: HostPath) {
   return names
 })
 
-/** Brings the files back, whole and with their relative paths; none where the command failed, or none are asked for. */
+/**
+ * Fetches the files that the plan's patterns name, with their relative paths. Does nothing where the command failed, or
+ * there is no pattern.
+ *
+ * Journaled: the files may be gone or changed when another supervisor takes over. A provision that does not end
+ * `ready` has its results removed by whoever ends it.
+ */
 export const collect = Effect.fn(function* (
   plan: AttachPlan,
   workspace: HostPath | undefined,
@@ -137,77 +138,4 @@ export const collect = Effect.fn(function* (
     files: files.length
   })
   return files
-})
-
-/** What the project was at when it was sent. */
-export const revision = Effect.fn(function* (plan: AttachPlan) {
-  const steps = yield* Steps
-  const { command, project } = plan
-  if (command === null || project === null) return null
-  return yield* steps.step("revision", Schema.NullOr(Revision), Project.revision(project))
-})
-
-/** Writes the receipt beside the results: of a command that failed, too. */
-export const writeReceipt = Effect.fn(function* (
-  plan: AttachPlan,
-  of: {
-    readonly machine: Machine
-    readonly revision: Revision | null
-    readonly workspace: HostPath | undefined
-    readonly run: CommandRun | undefined
-    readonly files: ReadonlyArray<CollectedFile>
-  }
-) {
-  const { files, machine, run, workspace } = of
-  if (run === undefined || workspace === undefined) return
-  const artifacts = yield* Artifacts
-  const reporter = yield* Reporter
-  const steps = yield* Steps
-  const { attempt, id } = yield* Provision
-  const { tools, ...host } = machine
-  const receipt = new Receipt({
-    sandboxId: id,
-    attempt,
-    project: plan.project === null ? null : { path: plan.project, revision: of.revision },
-    host,
-    workspace,
-    command: reporter.redact(run.command),
-    environment: [...Object.keys(plan.environment), ...plan.secretEnvironment].sort(),
-    tools,
-    startedAt: DateTime.unsafeMake(run.startedAt),
-    endedAt: DateTime.unsafeMake(run.endedAt),
-    exitCode: run.exitCode,
-    files
-  })
-  const folder = plan.into ?? artifacts.defaultFolder(plan.name)
-  yield* steps.step(
-    "receipt",
-    Schema.Null,
-    Effect.as(artifacts.receipt(receipt, { folder, own: plan.into === null }), null)
-  )
-})
-
-/** A program's first line, and as much of it as is read at a glance; the record and the receipt have all of it. */
-const longestTold = 120
-const glance = (command: string) => {
-  const [first = "", ...more] = command.trim().split("\n")
-  return first.length > longestTold || more.length > 0 ? `${first.slice(0, longestTold)}…` : first
-}
-
-/** Fails as the command did. */
-export const failAsCommand = Effect.fn(function* (run: CommandRun | undefined) {
-  if (run === undefined || run.exitCode === 0) return
-  const reporter = yield* Reporter
-  return yield* run.exitCode === null
-    ? new ProvisionError({
-        reason: "interrupted",
-        message: "the command was interrupted: it is gone and left no exit code",
-        hint: "the machine was restarted, the processes were killed, or its disk was full; create the sandbox again"
-      })
-    : new ProvisionError({
-        reason: "command-failed",
-        message: `the command ended with exit code ${run.exitCode}: ${glance(run.command)}`,
-        hint: "see the log: its last lines say why",
-        logTail: yield* reporter.tail
-      })
 })

@@ -1,18 +1,15 @@
-/** The folder on a build machine that a project lies in. */
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import { ProvisionError } from "../../../../domain/Failure.js"
 import { HostPath, HostPathFromString, join } from "../../../../domain/HostPath.js"
 import type { SandboxId } from "../../../../domain/Sandbox.js"
-import { Host, Hosts, type SyncOptions } from "../../../../hosts/Host.js"
+import { Host, Hosts } from "../../../../hosts/Host.js"
 import type { Teardown, TeardownRequest } from "../../../../recipe/Extension.js"
 import { Provision } from "../../../../recipe/Provision.js"
 import { Reporter } from "../../../../recipe/Reporter.js"
 import { Steps } from "../../../../recipe/Steps.js"
 import { type AttachPlan, hasWorkspace, opensWorkspace, safe } from "../AttachPlan.js"
-import * as Project from "../Project.js"
 
-/** In a folder that we made, or that was given to us empty: files may be deleted there that the project has not. */
+/** The file that marks a folder in which `sync` may delete: sandboxer made it, or it was empty. */
 export const marker = ".sandboxer-workspace"
 
 const digest = (text: string) =>
@@ -21,7 +18,7 @@ const digest = (text: string) =>
     (bytes) => [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("")
   )
 
-/** A workspace of ours: the same each time for who one is here, this machine and the project, or one for a sandbox. */
+/** A workspace in sandboxer's folder: the sandbox's own, or the same for each user, local machine and project. */
 const ownFolder = Effect.fn(function* (plan: AttachPlan, id: SandboxId) {
   const host = yield* Host
   const name = safe(plan.project?.split("/").at(-1) ?? "") || "commands"
@@ -33,9 +30,9 @@ const ownFolder = Effect.fn(function* (plan: AttachPlan, id: SandboxId) {
 })
 
 /**
- * Makes the folder $2, unless it is there, and prints its path without links. $1 says what it is: `own`, one of ours;
- * `filled`, one that was given and that a project will be put into; `used`, one that was given to run commands in.
- * Ends with 3 where it cannot be a workspace, with 4 where it has somebody's files in it.
+ * Makes the folder $2 if it is missing, and prints its path without links. $1 is its kind: `own` (in sandboxer's
+ * folder), `filled` (given by the user, for a project) or `used` (given by the user, for commands alone). Exits with 3
+ * for a folder that cannot be a workspace, and with 4 for one that has files of others.
  */
 const program = `
 set -eu
@@ -55,7 +52,12 @@ if [ "$kind" != used ]; then : >>"$real/$marker"; fi
 printf '%s' "$real"
 `
 
-/** Has the workspace there; `undefined` where nothing will be done in one, and none was given. */
+/**
+ * Makes the workspace if it is missing, and returns its path; `undefined` if the plan neither uses nor names one.
+ *
+ * Journaled: the command may have removed or filled the folder since. `teardown` says what is removed when the sandbox
+ * ends.
+ */
 export const openWorkspace = Effect.fn(function* (plan: AttachPlan) {
   const host = yield* Host
   const reporter = yield* Reporter
@@ -100,62 +102,10 @@ export const openWorkspace = Effect.fn(function* (plan: AttachPlan) {
   return yield* steps.step("workspace", HostPathFromString, opened)
 })
 
-/** How a project comes to its workspace. */
-const syncOptions = (plan: AttachPlan, dryRun: boolean): SyncOptions => ({
-  exclude: [`/${marker}`, ...plan.exclude],
-  gitignore: plan.gitignore,
-  dryRun
-})
-
-/** As many names as a line may have. */
-const mostNamed = 10
-
-const Synced = Schema.Struct({ sent: Schema.Number, deleted: Schema.Number })
-
 /**
- * Makes the workspace the same as the project, once: whoever takes over is not to change files under the command, nor
- * is whoever was overtaken, under that of the next sandbox that uses the workspace.
- * Links are sent as links; those that lead out of the project are told of.
+ * Removes the workspace when the sandbox ends: a fresh one always, a kept one on demand, and never a folder that the
+ * user gave.
  */
-export const sync = Effect.fn(function* (plan: AttachPlan, workspace: HostPath | undefined) {
-  const { project } = plan
-  if (project === null || workspace === undefined) return
-  const host = yield* Host
-  const reporter = yield* Reporter
-  const steps = yield* Steps
-  yield* reporter.phase("sync")
-  const synced = Effect.gen(function* () {
-    const fence = yield* steps.fence
-    const [changes, links] = yield* Effect.all(
-      [host.sync(project, workspace, { ...syncOptions(plan, false), fence }), Project.linksOut(project)],
-      { concurrency: "unbounded" }
-    )
-    if (links.length > 0) {
-      const named = links.slice(0, mostNamed).join(", ")
-      const more = links.length > mostNamed ? ` and ${links.length - mostNamed} more` : ""
-      yield* reporter.warning(
-        "links-out",
-        `links that lead out of the project are sent as links, and may lead to something else there: ${named}${more}`
-      )
-    }
-    const files = changes.filter(({ path }) => !path.endsWith("/"))
-    const deleted = files.filter(({ kind }) => kind === "deleted").length
-    return { sent: files.length - deleted, deleted }
-  })
-  const { deleted, sent } = yield* steps.step("sync", Synced, synced)
-  yield* reporter.note("synced", `sent ${sent} files, deleted ${deleted}`, { sent, deleted })
-})
-
-/** The same for a sandbox that is ready, on demand. */
-export const syncAgain = (plan: AttachPlan) => {
-  const { project } = plan
-  return project === null
-    ? undefined
-    : (workspace: HostPath, { dryRun }: { readonly dryRun: boolean }) =>
-        Effect.flatMap(Host, (host) => host.sync(project, workspace, syncOptions(plan, dryRun)))
-}
-
-/** What goes when the sandbox ends: a workspace of its own; one that is kept on demand alone; never one that was given. */
 export const teardown = (
   plan: AttachPlan,
   { deleteWorkspace, id }: TeardownRequest

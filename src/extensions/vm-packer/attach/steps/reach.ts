@@ -9,7 +9,7 @@ import { Reporter } from "../../../../recipe/Reporter.js"
 import { Steps } from "../../../../recipe/Steps.js"
 import type { AttachPlan } from "../AttachPlan.js"
 
-/** A machine that answered: who one is there, and the versions of the tools that the receipt is to tell. */
+/** A machine that answered: its address and user, and the versions of the tools for the receipt. */
 export const Machine = Schema.Struct({
   host: Schema.String,
   port: Schema.Number,
@@ -19,7 +19,7 @@ export const Machine = Schema.Struct({
 })
 export type Machine = typeof Machine.Type
 
-/** Says which of the commands are missing; then, behind --, a line for each tool: its version, or that it is absent. */
+/** Prints which of the commands are missing, then a line for each tool after `--`: its version, or `absent`. */
 const program = `
 while [ "$1" != -- ]; do
   command -v "$1" >/dev/null 2>&1 || printf 'missing %s\\n' "$1"
@@ -34,10 +34,15 @@ for tool; do
   fi
 done
 `
-/** A tool that does not say its version within this is not waited for, in seconds. */
+/** How long the tools may take to print their versions, in seconds. */
 const longestAnswer = 60
 
-/** Finds out in one go whether the machine answers and has what is needed. */
+/**
+ * Checks in one round trip that the machine answers and has the programs that are needed, and asks for its identity.
+ *
+ * Journaled: the receipt describes the machine as the command found it, and a supervisor that takes over needs no answer
+ * to these questions. Makes nothing.
+ */
 export const reach = Effect.fn(function* (plan: AttachPlan) {
   const host = yield* Host
   const reporter = yield* Reporter
@@ -52,7 +57,7 @@ export const reach = Effect.fn(function* (plan: AttachPlan) {
     ])
     const { stdout } = yield* host.run(
       { program: "sh", args: ["-c", program, "sandboxer-reach", ...needed, "--", ...plan.tools] },
-      // A tool that is asked for its version may hang.
+      // A tool may hang, so this is not brief: it ends when it is interrupted.
       { timeoutSeconds: longestAnswer, brief: plan.tools.length === 0 }
     )
     const lines = stdout.split("\n")

@@ -9,7 +9,7 @@ import { runJob } from "../../../../recipe/RunJob.js"
 import { Steps } from "../../../../recipe/Steps.js"
 import type { AttachPlan } from "../AttachPlan.js"
 
-/** How a command ended: epoch milliseconds, and its exit code; null where it was interrupted and left none. */
+/** How a command ended. Times are epoch milliseconds; the exit code is null if it was interrupted and left none. */
 export const CommandRun = Schema.Struct({
   command: Schema.String,
   startedAt: Schema.Number,
@@ -18,7 +18,12 @@ export const CommandRun = Schema.Struct({
 })
 export type CommandRun = typeof CommandRun.Type
 
-/** Runs the command in the workspace; that it fails is what it ended with, and no failure here. */
+/**
+ * Runs the command in the workspace as a Job, or follows the one that a supervisor before this one started. Returns the
+ * exit code: a command that fails is no failure of this step, since its receipt is still to be written.
+ *
+ * Journaled as a Job, and with it when it started: it is stopped, with its process group, when the provision ends.
+ */
 export const runCommand = Effect.fn(function* (plan: AttachPlan, workspace: HostPath | undefined) {
   const { command } = plan
   if (command === null || workspace === undefined) return undefined

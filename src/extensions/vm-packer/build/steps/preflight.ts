@@ -7,7 +7,7 @@ import { Packer, Version } from "../../../../packer/Packer.js"
 import { Reporter } from "../../../../recipe/Reporter.js"
 import { Steps } from "../../../../recipe/Steps.js"
 import type { BuildPlan } from "../BuildPlan.js"
-import { refuseExisting } from "./collect.js"
+import { refuseExisting } from "./refuseExisting.js"
 
 /**
  * Finds out before anything is made whether what is needed is there; gives Packer's version. Journaled: by the time that

@@ -1,59 +1,48 @@
-/** Watches how much space there is where Packer writes, while it runs. */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
-import type { ProvisionError } from "../../../../domain/Failure.js"
 import type { HostPath } from "../../../../domain/HostPath.js"
 import { monotonicSeconds as now } from "../../../../domain/Monotonic.js"
 import { formatSize } from "../../../../domain/Units.js"
-import type { HostError, HostShape } from "../../../../hosts/Host.js"
-import type { ReporterShape } from "../../../../recipe/Reporter.js"
-import type { StoreError } from "../../../../store/SandboxStore.js"
+import { Host } from "../../../../hosts/Host.js"
+import { Reporter } from "../../../../recipe/Reporter.js"
 import * as rootCause from "./rootCause.js"
+import { heldFor, repeatedly, type Watched } from "./Watched.js"
 
-const lookEvery = Duration.seconds(2)
-/** With so little left nothing can be written any more, in bytes. */
-const nothing = 1024 * 1024
+/** A disk with less than this is full, in bytes: nothing useful can be written to it. */
+const fullBelow = 1024 * 1024
+/** A warning is given below this, in bytes, or below a tenth of what the profile asks for, if that is less. */
 const usualReserve = 1024 ** 3
-/** How long the disk has to be full, and Packer to say nothing, in seconds. */
+/** How long a disk may be full while Packer prints nothing, in seconds. */
 const longestFull = 6
-/** How long Packer may say nothing behind that before somebody is told, in seconds. */
+/** How long Packer may print nothing after a disk was full before there is a warning, in seconds. */
 const longestSilence = 60
 
-export interface SpaceOptions {
-  readonly host: HostShape
-  readonly reporter: ReporterShape
-  /** Where Packer writes. */
-  readonly folders: ReadonlyArray<HostPath>
-  /** What the profile asks to be free, in bytes. */
-  readonly freeDisk: number | null
-  /** When Packer printed something last, in monotonic seconds. */
-  readonly saidAt: () => number
-  readonly stop: (error: ProvisionError) => Effect.Effect<void, HostError | StoreError>
-}
-
-export interface Space {
-  /** Looks how much is free; gives the folder that nothing can be written to. */
-  readonly measure: Effect.Effect<HostPath | undefined, HostError | StoreError>
-  /** Fails a Packer that a full disk keeps from going on: one that goes on says better what is wrong. Never ends. */
-  readonly watch: Effect.Effect<unknown, StoreError>
-  /** The folder that nothing could be written to at some look. */
-  readonly wasFull: () => HostPath | undefined
-}
-
-export const space = ({ folders, freeDisk, host, reporter, saidAt, stop }: SpaceOptions): Space => {
+/**
+ * Watches the disks that Packer writes to: warns when one is low, and ends a Packer that a full one keeps from going on.
+ * A Packer that goes on printing is left alone, since it says better what is wrong.
+ *
+ * A full disk that has space again harms no long and quiet step, and to end that would lose a good build. Where it did
+ * harm, the output breaks off or Packer is left alone, which other watchers see; in doubt, there is a warning.
+ */
+export const makeSpace = Effect.fn(function* (
+  watched: Watched,
+  { folders, freeDisk }: { readonly folders: ReadonlyArray<HostPath>; readonly freeDisk: number | null }
+) {
+  const host = yield* Host
+  const reporter = yield* Reporter
+  const { printed } = watched
   const reserve = freeDisk === null ? usualReserve : Math.min(freeDisk / 10, usualReserve)
+  const full = heldFor()
   let last: { readonly path: HostPath; readonly at: number } | undefined
-  let since: number | undefined
 
+  /** Looks how much is free, and returns the first folder whose disk is full. */
   const measure = Effect.gen(function* () {
-    let full: HostPath | undefined
+    let found: HostPath | undefined
     const at = yield* now
     for (const path of folders) {
       const free = yield* host.freeBytes(path)
-      if (free < nothing) {
-        full ??= path
-        last = { path: full, at }
+      if (free < fullBelow) {
+        found ??= path
+        last = { path: found, at }
       }
       if (free >= reserve) continue
       yield* reporter.warning(
@@ -61,22 +50,20 @@ export const space = ({ folders, freeDisk, host, reporter, saidAt, stop }: Space
         `low disk: ${formatSize(free)} free for ${path} on ${host.name}`
       )
     }
-    return full
+    return found
   })
 
   const look = Effect.gen(function* () {
-    const full = yield* measure
+    const path = yield* measure
     const at = yield* now
-    if (full !== undefined) {
-      since ??= at
-      if (at - Math.max(since, saidAt()) < longestFull) return
+    const silence = at - printed.at
+    const seconds = full(path !== undefined, at)
+    if (path !== undefined && seconds !== undefined) {
+      if (Math.min(seconds, silence) < longestFull) return
       const message = "Packer printed nothing any more, and was told to stop"
-      return yield* stop(rootCause.diskFull(host, full, { message }))
+      return yield* watched.stop(rootCause.diskFull(host, path, { message }))
     }
-    since = undefined
-    // A moment without space does a long and quiet step no harm: to stop it would lose a good build. Where it did harm the
-    // output breaks off, or Packer is left alone, which the guard sees; what is between the two somebody is told.
-    if (last === undefined || saidAt() > last.at || at - last.at < longestSilence) return
+    if (last === undefined || printed.at > last.at || at - last.at < longestSilence) return
     yield* reporter.warning(
       `silent-since-full/${last.path}`,
       `the disk of ${last.path} on ${host.name} was full, and Packer has printed nothing since`
@@ -87,8 +74,9 @@ export const space = ({ folders, freeDisk, host, reporter, saidAt, stop }: Space
     measure,
     watch: look.pipe(
       Effect.catchTag("HostError", () => Effect.void),
-      Effect.repeat({ schedule: Schedule.spaced(lookEvery) })
+      Effect.repeat({ schedule: repeatedly })
     ),
+    /** A folder whose disk was full at some look. */
     wasFull: () => last?.path
   }
-}
+})

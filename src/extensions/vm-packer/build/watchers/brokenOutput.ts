@@ -1,0 +1,38 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import { monotonicSeconds as now } from "../../../../domain/Monotonic.js"
+import { Host } from "../../../../hosts/Host.js"
+import * as rootCause from "./rootCause.js"
+import type { Watched } from "./Watched.js"
+
+/** How long Packer may take for the rest of a line, in seconds. */
+const longestForRest = 10
+/** How long Packer may take to end, in seconds: it may be blocked in the output that it cannot write. */
+const grace = 10
+
+/**
+ * Ends a Packer whose output breaks off within a line. It writes whole lines; where the disk was full, the part that
+ * fitted is the last that it ever prints. It blocks then, or never ends, even if there is space again.
+ */
+export const watchBrokenOutput = Effect.fn(function* (watched: Watched) {
+  const host = yield* Host
+  const { job, printed } = watched
+  let looks = 0
+  yield* Effect.gen(function* () {
+    const silent = (yield* now) - printed.at >= longestForRest
+    const piece = silent
+      ? yield* Stream.runHead(host.followJob(job.folder, printed.end)).pipe(Effect.timeoutOption("2 seconds"))
+      : Option.none()
+    looks = Option.isSome(Option.flatten(piece)) ? looks + 1 : 0
+    if (looks < 2) return
+    yield* watched.stop(
+      rootCause.diskFull(host, job.folder, {
+        message: "what Packer printed breaks off within a line, and nothing came any more"
+      }),
+      grace
+    )
+  }).pipe(Effect.repeat({ schedule: Schedule.spaced(Duration.seconds(longestForRest)) }))
+})
