@@ -6,22 +6,35 @@ export const mask = "[redacted]"
 /** Shorter texts are not looked for: replacing every "a" would tell more than it hides. */
 const shortest = 4
 
-const variants = (secret: string): ReadonlyArray<string> =>
-  // A secret of several lines is printed a line at a time, with whatever the printer puts between them. Packer's wire
-  // format takes a backslash and an n of a secret for a line's end, too.
-  [secret, secret.trim(), ...secret.split(/(?:[\r\n]|\\[rn])+/).map((line) => line.trim())]
+/** How a program escapes what it prints. */
+export interface Escaping {
+  readonly encode: (text: string) => string
+  readonly decode: (text: string) => string
+}
+
+const variants = (secret: string, escaping: Escaping): ReadonlyArray<string> =>
+  // A secret of several lines is printed a line at a time, with whatever the printer puts between them. What looks like
+  // an escape in a secret is decoded with the rest of the output.
+  [
+    secret,
+    secret.trim(),
+    ...escaping
+      .decode(secret)
+      .split(/[\r\n]+/)
+      .map((line) => line.trim())
+  ]
     .filter((part) => part.length >= shortest)
     .flatMap((part) => [
       part,
-      part.replaceAll(",", "%!(PACKER_COMMA)").replaceAll("\r", "\\r").replaceAll("\n", "\\n"),
+      escaping.encode(part),
       JSON.stringify(part).slice(1, -1),
       encodeURIComponent(part.toWellFormed()),
       Encoding.encodeBase64(part).replace(/=+$/, "")
     ])
 
 /**
- * Takes secrets out of texts, also where they were escaped (Packer's wire format, JSON, URL, base64). Where secrets
- * overlap, one mask stands for all of them.
+ * Masks secrets in texts, also where they are escaped (JSON, URL, base64, and the escaping that it was made with). Where
+ * secrets overlap, one mask stands for all of them.
  * @category redaction
  */
 export interface Redactor {
@@ -100,11 +113,12 @@ const add = (spans: Array<Span>, span: Span): void => {
 }
 
 /**
- * A redactor of these secrets; those shorter than four characters are left alone.
+ * Makes a redactor of these secrets, for the output of a program that escapes it like this. Secrets shorter than four
+ * characters are left alone.
  * @category redaction
  */
-export const make = (secrets: Iterable<string>): Redactor => {
-  const root = automaton([...secrets].flatMap(variants))
+export const make = (secrets: Iterable<string>, escaping: Escaping): Redactor => {
+  const root = automaton([...secrets].flatMap((secret) => variants(secret, escaping)))
   const stream = () => {
     let node = root
     // What was read and not shown, since it could be the beginning of a secret; spans are places in it.

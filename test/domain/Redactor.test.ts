@@ -1,6 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
-import { make, mask } from "../../src/domain/Redactor.js"
+import { mask, make as redactorOf } from "../../src/domain/Redactor.js"
+import * as Wire from "../../src/packer/wire/Wire.js"
+
+const make = (secrets: Iterable<string>) => redactorOf(secrets, Wire)
 
 /** A secret as it is printed: plainly, by Packer's wire format, in JSON, in a URL, in base64. */
 const forms = {

@@ -209,4 +209,50 @@ describe("Wire", () => {
       })
     )
   })
+
+  it("reads a line that comes in pieces like a whole one, wherever it is cut", () => {
+    const part = FastCheck.constantFrom(
+      ",",
+      "\\",
+      "n",
+      "\\n",
+      "%",
+      "%!(",
+      "%!(PACKER_COMMA)",
+      "PACKER_COMMA)",
+      "x"
+    )
+    const data = FastCheck.array(part, { maxLength: 8 }).map((parts) => parts.join(""))
+    const cuts = FastCheck.array(FastCheck.nat({ max: 60 }), { maxLength: 4 })
+    const textOf = (record: Wire.WireRecord) =>
+      record._tag === "Ui" || record._tag === "Text" ? record.text : ""
+    FastCheck.assert(
+      FastCheck.property(
+        FastCheck.constantFrom("1,,ui,say,", "no record "),
+        data,
+        cuts,
+        (start, text, at) => {
+          const whole = `${start}${text}`
+          const places = at
+            .map((cut) => start.length + cut)
+            .filter((cut) => cut < whole.length)
+            .sort((a, b) => a - b)
+          const pieces = [...places, whole.length].map((end, index) =>
+            whole.slice(places[index - 1] ?? 0, end)
+          )
+          let state = Wire.lineStart
+          const read = pieces.map((piece, index) => {
+            const [next, record] = Wire.parsePiece(state, {
+              text: piece,
+              complete: index === pieces.length - 1
+            })
+            state = next
+            return textOf(record)
+          })
+          expect(read.join("")).toBe(textOf(Wire.parse(whole)))
+          expect(state).toEqual(Wire.lineStart)
+        }
+      )
+    )
+  })
 })

@@ -27,26 +27,11 @@ export interface JobLine {
 const newline = 0x0a
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
 
-// Behind the last whole character of UTF-8, so that none is torn between two pieces.
+// The length without a UTF-8 character that the end cuts in two.
 const wholeCharacters = (bytes: Uint8Array): number => {
   let at = bytes.length
   while (at > bytes.length - 4 && at > 0 && ((bytes[at - 1] ?? 0) & 0xc0) === 0x80) at--
   return at > 0 && (bytes[at - 1] ?? 0) >= 0xc0 ? at - 1 : bytes.length
-}
-
-/** What Packer writes instead of characters that would end a field or a line; torn in two it would stay as it is. */
-const escapes = ["%!(PACKER_COMMA)", "\\n", "\\r"]
-const tornEscapes = escapes.flatMap((escape) =>
-  Array.from({ length: escape.length - 1 }, (_, index) => escape.slice(0, index + 1))
-)
-
-// Less the beginning of an escape at its end.
-const wholeEscapes = (bytes: Uint8Array): number => {
-  const end = decoder.decode(bytes.subarray(-16))
-  return (
-    bytes.length -
-    Math.max(0, ...tornEscapes.filter((torn) => end.endsWith(torn)).map(({ length }) => length))
-  )
 }
 
 const splitLines = (
@@ -67,7 +52,7 @@ const splitLines = (
       from = next + 1
     } else if (next !== -1 || rest.length - from > longestLine) {
       const longest = rest.subarray(from, from + longestLine)
-      const length = wholeEscapes(longest.subarray(0, wholeCharacters(longest)))
+      const length = wholeCharacters(longest)
       lines.push({
         text: decoder.decode(rest.subarray(from, from + length)),
         end: restStart + from + length,

@@ -175,15 +175,14 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
             })
             const last: Array<string> = []
             const records = lines(host.followJob(job.folder, 0)).pipe(
-              Stream.mapAccum({ state: initial(request.builds), inRecord: false }, (at, line) => {
-                const { complete, end, text } = line
-                last.push(text.slice(0, charactersKept))
+              Stream.mapAccum({ state: initial(request.builds), line: Wire.lineStart }, (at, piece) => {
+                last.push(piece.text.slice(0, charactersKept))
                 if (last.length > 2 * linesKept) last.splice(0, linesKept)
-                const record = at.inRecord ? Wire.goOn(text) : Wire.parse(text, { builds: request.builds })
+                const [line, record] = Wire.parsePiece(at.line, piece, { builds: request.builds })
                 const [state, events] = step(at.state, record)
-                const inRecord = !complete && (at.inRecord || record._tag !== "Text")
+                const { complete, end } = piece
                 return [
-                  { state, inRecord },
+                  { state, line },
                   { complete, end, events, overall: overallPhase(state) }
                 ] as const
               })

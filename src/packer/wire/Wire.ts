@@ -121,8 +121,28 @@ export const parse = (line: string, options?: { readonly builds?: ReadonlyArray<
   return typed(time, target, type, fields) ?? { _tag: "Other", time, target, type, data: fields }
 }
 
-/** Reads what goes on from a record that was cut, as it is too long. */
-export const goOn = (text: string): WireRecord => ({ _tag: "Text", text: decode(text) })
+/** How far a line has been read that comes in pieces: whether it is a record, and the beginning of a cut escape. */
+export interface LineState {
+  readonly inRecord: boolean
+  readonly torn: string
+}
+export const lineStart: LineState = { inRecord: false, torn: "" }
+
+/**
+ * Reads a piece of a line, which may come in several as it is too long. The first one is parsed; those after it are the
+ * rest of its text. An escape that is cut between two pieces is read with the second one.
+ */
+export const parsePiece = (
+  state: LineState,
+  { complete, text }: { readonly text: string; readonly complete: boolean },
+  options?: { readonly builds?: ReadonlyArray<string> }
+): readonly [LineState, WireRecord] => {
+  const joined = state.torn + text
+  const torn = complete ? "" : tornEscape(joined)
+  const whole = joined.slice(0, joined.length - torn.length)
+  const record: WireRecord = state.inRecord ? { _tag: "Text", text: decode(whole) } : parse(whole, options)
+  return [{ inRecord: !complete && (state.inRecord || record._tag !== "Text"), torn }, record]
+}
 
 const targetOf = (rest: string, builds: ReadonlyArray<string>): string => {
   const known = builds
@@ -131,10 +151,25 @@ const targetOf = (rest: string, builds: ReadonlyArray<string>): string => {
   return known === "" ? rest.slice(0, Math.max(0, rest.indexOf(","))) : known
 }
 
-const decode = (field: string): string =>
-  field.replace(/%!\(PACKER_COMMA\)|\\r|\\n/g, (code) =>
-    code === "\\r" ? "\r" : code === "\\n" ? "\n" : ","
-  )
+const escapes = [
+  [",", "%!(PACKER_COMMA)"],
+  ["\r", "\\r"],
+  ["\n", "\\n"]
+] as const
+
+/** Writes a text as Packer writes it in the data of a record. */
+export const encode = (text: string): string =>
+  escapes.reduce((encoded, [character, escape]) => encoded.replaceAll(character, escape), text)
+
+/** Reads a text from the data of a record. */
+export const decode = (text: string): string =>
+  escapes.reduce((decoded, [character, escape]) => decoded.replaceAll(escape, character), text)
+
+/** The beginning of an escape at the end of a text; empty where there is none. */
+const tornEscape = (text: string): string =>
+  escapes
+    .flatMap(([, escape]) => Array.from(escape.slice(1), (_, index) => escape.slice(0, index + 1)))
+    .findLast((start) => text.endsWith(start)) ?? ""
 
 const uiKinds: ReadonlyArray<string> = ["say", "message", "error"] satisfies ReadonlyArray<UiKind>
 

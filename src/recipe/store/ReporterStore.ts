@@ -18,6 +18,7 @@ import type { NewEvent } from "../../domain/ProgressEvent.js"
 import * as Redactor from "../../domain/Redactor.js"
 import { formatDuration } from "../../domain/Units.js"
 import * as Uptime from "../../hosts/Uptime.js"
+import * as Wire from "../../packer/wire/Wire.js"
 import { Settings } from "../../settings/Settings.js"
 import { SandboxStore, StoreError } from "../../store/SandboxStore.js"
 import { Provision } from "../Provision.js"
@@ -109,7 +110,7 @@ export const layer = Layer.scoped(
     } = yield* Effect.catchAll(openLog, (error) =>
       Effect.fail(error._tag === "StoreError" ? error : logError(error))
     )
-    const redactor = Redactor.make(Object.values(secrets).map(Redacted.value))
+    const redactor = Redactor.make(Object.values(secrets).map(Redacted.value), Wire)
     const streams = new Map<string, ReturnType<Redactor.Redactor["stream"]>>()
     const writing = yield* Effect.makeSemaphore(1)
     let position = begun
