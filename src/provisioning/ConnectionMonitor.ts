@@ -1,4 +1,4 @@
-/** Tells of a host whose connection is lost while a provision needs it, and of its return. */
+/** Reports that the connection to a host was lost during a provision, and that it is back. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Host } from "../hosts/Host.js"
@@ -10,10 +10,10 @@ import type { StoreError } from "../store/SandboxStore.js"
 const patience = "1 second"
 
 export const lostMessage = (host: string): string =>
-  `the connection to ${host} is lost; what runs there goes on; trying again`
-export const backMessage = (host: string): string => `${host} is reached again`
+  `lost the connection to ${host}; what runs there continues; reconnecting`
+export const backMessage = (host: string): string => `reconnected to ${host}`
 
-/** Warns once an outage, and says when it is over; never ends. */
+/** Warns once for each outage, and notes its end. Never ends. */
 export const reportOutages: Effect.Effect<never, StoreError, Host | Provision | Reporter> = Effect.gen(
   function* () {
     const host = yield* Host

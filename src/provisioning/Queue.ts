@@ -1,6 +1,6 @@
 /**
- * Waiting for one's turn: for the names, workspaces and folders that one provision at a time may use, then for a slot
- * on the host. Who was requested first is served first, across processes; what it got it holds until its provision ends.
+ * The queue: waits for the names, workspaces and folders that one provision at a time may use, then for a slot on the
+ * host. The earliest request is first, across processes. A claim is held until the provision ends.
  */
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
@@ -18,7 +18,7 @@ import { type Claimant, isNext, type Lease, SandboxStore, type StoreError } from
 import { makeMonitor } from "./SupervisorMonitor.js"
 import type { Supervisors } from "./Supervisors.js"
 
-/** What waiting needs: whoever waits sees to it that those before it are carried through. */
+/** The services of waiting. A waiting supervisor also restarts dead supervisors ahead of it, hence `Supervisors`. */
 export type QueueServices =
   | FileSystem.FileSystem
   | ProcessIdentity
@@ -39,7 +39,7 @@ interface Resource {
 
 const lookEvery = Duration.millis(200)
 
-/** In the order in which they are waited for: it is the same for all, so that no two wait for each other. */
+/** In the order of waiting. It is the same for all plans, so that no two provisions wait for each other. */
 const resourcesOf = ({ locks, placement }: Plan): Effect.Effect<ReadonlyArray<Resource>, never, Settings> =>
   Effect.map(Settings, ({ hosts }) => {
     const slots = hosts[placement.host]?.slots
@@ -69,13 +69,13 @@ const named = (holders: ReadonlyArray<Claimant>) =>
 const tookTooLong = ({ reason, what }: Resource, holders: ReadonlyArray<Claimant>, waited: number) =>
   new ProvisionError({
     reason,
-    message: `${what} was not free within ${formatDuration(waited)}: ${named(holders)} ${holders.length === 1 ? "has" : "have"} it`,
+    message: `${what} was not free within ${formatDuration(waited)}: ${named(holders)} ${holders.length === 1 ? "holds" : "hold"} it`,
     hint:
-      `\`sandboxer wait ${holders[0]?.name}\` first, or wait longer with --lock-timeout` +
-      (reason === "host-full" ? "; `slots` of the host in the configuration says how many it takes" : "")
+      `run \`sandboxer wait ${holders[0]?.name}\` first, or wait longer with --lock-timeout` +
+      (reason === "host-full" ? "; the host's `slots` in the configuration set how many run at a time" : "")
   })
 
-/** Waits for all that the plan asks for; gives whether there was anything to wait for. */
+/** Waits for every resource of the plan. Returns whether it had to wait. */
 export const enter = (
   lease: Lease,
   attempt: number,
@@ -141,7 +141,7 @@ export const enter = (
             ({ id }) => {
               const watch = watches.get(id) ?? watchOf(id)
               watches.set(id, watch)
-              // Where none can be started, the line stands still until the time is up.
+              // If no supervisor can be started, the queue stands still until the time limit.
               return Effect.ignore(watch)
             },
             { discard: true }

@@ -1,4 +1,4 @@
-/** Seeing to it that a sandbox's provision is carried through by someone. */
+/** Starts supervisors. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { SandboxId } from "../domain/Sandbox.js"
@@ -9,11 +9,11 @@ export class Supervisors extends Context.Tag("sandboxer/Supervisors")<
   Supervisors,
   {
     /**
-     * Starts a supervisor, which gives way where there is one already. With `here` it is one of this program, that
-     * ends with it: for what is done in a moment.
+     * Starts a supervisor; it ends at once if another one works. With `here` it is a fiber of this program and ends with
+     * it: for jobless plans.
      */
     readonly start: (id: SandboxId, options?: { readonly here?: boolean }) => Effect.Effect<void, StoreError>
-    /** Waits until one of this program's own has come to its end; for ever where there is none. */
+    /** Waits for the end of a supervisor of this program; for ever if there is none. */
     readonly ended: (id: SandboxId) => Effect.Effect<void>
   }
 >() {}

@@ -1,4 +1,4 @@
-/** The SDK: what an extension is, and what its recipes may use. See `docs/extension-sdk.md`. */
+/** The SDK for extensions: modes, plans and what a mode returns. See `docs/extension-sdk.md`. */
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import * as Context from "effect/Context"
@@ -19,33 +19,33 @@ import type { Host, HostError, Hosts, SyncChange } from "../hosts/Host.js"
 import type { Settings } from "../settings/Settings.js"
 import type { RecipeError, RecipeServices } from "./Recipe.js"
 
-/** What a mode plans from: a profile's part in it, and the resolved inputs. */
+/** What a mode plans from: the resolved inputs and the profile's settings. */
 export interface PlanRequest {
   readonly inputs: Readonly<Record<string, unknown>>
-  /** Names of the inputs that are secrets; their values reach the recipe by `Provision`. */
+  /** Names of the secret inputs; the recipe gets their values from `Provision`. */
   readonly secrets: ReadonlyArray<string>
-  /** Names of the inputs that the profile hands to the template as variables. */
+  /** Names of the inputs that the profile passes to the template as variables. */
   readonly variables: ReadonlyArray<string>
   readonly prepare: Prepare | undefined
-  /** What the profile tells of the machine's hardware. */
+  /** The virtual hardware that the profile describes. */
   readonly hardware?: Hardware | undefined
-  /** What the relative paths of `prepare` are relative to: the folder of the profile that names its inputs. */
+  /** The folder that relative paths of `prepare` start from: that of the profile which names its inputs. */
   readonly profileFolder: string
   readonly requires: { readonly commands: ReadonlyArray<string>; readonly freeDisk: number | undefined }
   /** The host that the profile names, or `local`. */
   readonly host: string
 }
 
-/** What planning reads: files, and which hosts there are. */
+/** What planning may read: local files and the settings. */
 export type PlanServices = FileSystem.FileSystem | Path.Path | Settings
 
-/** What a provision ends with. */
+/** The result of a recipe. */
 export interface Provisioned {
   readonly artifacts: ReadonlyArray<Artifact>
   readonly endpoint: typeof Endpoint.Type | null
 }
 
-/** What a sandbox left on its machine and takes along when it ends: what that is, for people, and its removal. */
+/** What a sandbox left on its machine and what removes it; `what` describes it for people. */
 export interface Teardown {
   readonly what: string
   readonly remove: Effect.Effect<void, HostError, Host | Hosts>
@@ -53,48 +53,48 @@ export interface Teardown {
 
 export interface TeardownRequest {
   readonly id: SandboxId
-  /** Whether what would stay for the next sandbox goes, too. */
+  /** Whether to remove also what the next sandbox would use again. */
   readonly deleteWorkspace: boolean
 }
 
-/** Brings what a sandbox was made from to its machine once more. */
+/** Copies the project of a ready sandbox to its machine again; returns the changes. */
 export type Sync = (
   workspace: HostPath,
   options: { readonly dryRun: boolean }
 ) => Effect.Effect<ReadonlyArray<SyncChange>, HostError | UsageError, Host>
 
 /**
- * One way of provisioning. `P` is its plan: a value with a schema, kept with the sandbox, so that any supervisor
- * can run the recipe from it.
+ * One way of provisioning. `P` is its plan: a value with a schema, stored with the sandbox, so that any supervisor can
+ * run the recipe from it.
  * @category model
  */
 export interface Mode<P, I = unknown> {
   readonly description: string
   readonly inputs: InputDeclarations
   readonly schema: Schema.Schema<P, I>
-  /** Reads and writes nothing but reads: what is wrong with what the user gave is found here. */
+  /** Makes the plan. It may read, never write; mistakes in the inputs are reported here. */
   readonly plan: (request: PlanRequest) => Effect.Effect<P, UsageError, PlanServices>
-  /** What will be done and why, a line each. */
+  /** Describes the plan, one line for each thing that will be done. */
   readonly describe: (plan: P) => ReadonlyArray<string>
-  /** The name that a sandbox has by default. */
+  /** The default name of a sandbox. */
   readonly defaultName: (plan: P) => string | undefined
-  /** Where it runs; the profile's host where it is left out. */
+  /** Where the recipe runs. Default: the profile's host. */
   readonly placement?: (plan: P) => Placement
-  /** Whether the recipe starts no Job, and is done in a moment; false where it is left out. */
+  /** Whether the recipe starts no Job and takes only a moment. Default: false. */
   readonly jobless?: (plan: P) => boolean
-  /** What one provision at a time may use, the `vm_name` first; nothing where it is left out. */
+  /** What only one provision at a time may use, the `vm_name` first. Default: nothing. */
   readonly locks?: (plan: P) => ReadonlyArray<Lock>
-  /** The phases that it goes through, in their order, as far as its plan tells; not told where it is left out. */
+  /** The expected phases, in order, as far as the plan tells. Default: unknown. */
   readonly phases?: (plan: P) => ReadonlyArray<PhaseName>
-  /** The recipe: run from the top by each supervisor that takes the provision over. */
+  /** The recipe. Each supervisor that takes the provision over runs it from the top. */
   readonly provision: (plan: P) => Effect.Effect<Provisioned, RecipeError, RecipeServices>
-  /** What goes when the sandbox ends; nothing where it is left out, or gives nothing. Removing it again does no harm. */
+  /** What to remove when the sandbox ends; `undefined` for nothing. Removal must be safe to repeat. */
   readonly teardown?: (plan: P, request: TeardownRequest) => Teardown | undefined
-  /** How a sandbox that is ready is brought up to date; it cannot be where it is left out, or gives nothing. */
+  /** How `sandboxer sync` updates a ready sandbox; `undefined` if it cannot. */
   readonly sync?: (plan: P) => Sync | undefined
 }
 
-/** A mode whose plan is opaque: what the manager handles. */
+/** A mode with an opaque plan, as the manager handles it. Made by `mode`. */
 export interface AnyMode {
   readonly description: string
   readonly inputs: InputDeclarations
@@ -104,6 +104,7 @@ export interface AnyMode {
   readonly sync?: (encoded: unknown) => Effect.Effect<Sync | undefined>
 }
 
+/** A plan, encoded for the record, and what the manager needs to know of it. */
 export interface PlannedMode {
   readonly encoded: unknown
   readonly description: ReadonlyArray<string>
@@ -114,7 +115,7 @@ export interface PlannedMode {
   readonly phases?: ReadonlyArray<PhaseName> | undefined
 }
 
-/** An extension: a provisioner, `ext.<name>`, with one or more modes; the first is the default one. */
+/** A provisioner, `ext.<name>`, with one or more modes. The first mode is the default. */
 export interface Extension {
   readonly id: string
   readonly description: string
@@ -122,7 +123,7 @@ export interface Extension {
 }
 
 /**
- * Makes a mode, sealing its plan's type.
+ * Makes a mode whose plan type is hidden from the manager.
  * @category constructors
  */
 export const mode = <P, I>(definition: Mode<P, I>): AnyMode => {
@@ -151,7 +152,7 @@ export const mode = <P, I>(definition: Mode<P, I>): AnyMode => {
 }
 
 /**
- * The extensions that there are.
+ * The installed extensions; `get` suggests the nearest id when there is none of that name.
  * @category services
  */
 export class Extensions extends Context.Tag("sandboxer/Extensions")<

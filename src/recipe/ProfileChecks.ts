@@ -1,4 +1,4 @@
-/** Whether a profile can be used: all that can be found out before anything is given. */
+/** Checks a profile as far as possible without inputs from a user. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
@@ -29,7 +29,12 @@ const ofDefaults = (profile: Profile, { inputs }: ProfileMode.ProfileMode) =>
         for (const file of files) {
           if (yield* isThere(file)) continue
           problems.push(
-            profileError(profile, keys, `input ${name}: there is no ${file}`, "correct the path, or make it")
+            profileError(
+              profile,
+              keys,
+              `input ${name}: ${file} does not exist`,
+              "correct the path, or create it"
+            )
           )
         }
       }
@@ -44,13 +49,13 @@ const ofPrepare = (profile: Profile) =>
     for (const name of profile.document.prepare?.inputs ?? []) {
       const file = path.resolve(profile.folderOf(["prepare", "inputs"]), name)
       if (yield* isThere(file)) continue
-      const hint = "correct the path: it is relative to the profile's file"
-      problems.push(profileError(profile, ["prepare", "inputs"], `prepare: there is no ${file}`, hint))
+      const hint = "correct the path; it is relative to the profile's file"
+      problems.push(profileError(profile, ["prepare", "inputs"], `prepare: ${file} does not exist`, hint))
     }
     return problems
   })
 
-/** What is wrong with a profile that could be read; one without an extension is there for others to extend. */
+/** The mistakes in a profile that could be read. A profile without an extension is a base for others. */
 export const check = (
   profile: Profile
 ): Effect.Effect<ReadonlyArray<UsageError>, never, Extensions | FileSystem.FileSystem | Path.Path> =>

@@ -1,4 +1,4 @@
-/** What provisions a profile's sandboxes: a mode of its extension, whose inputs the profile narrows. */
+/** The mode that provisions a profile's sandboxes: a mode of its extension, with inputs that the profile narrows. */
 import * as Effect from "effect/Effect"
 import { type Location, UsageError } from "../domain/Errors.js"
 import type { InputDeclaration, InputDeclarations, ProfileInput } from "../domain/Input.js"
@@ -10,21 +10,21 @@ export interface ProfileMode {
   readonly extension: Extension
   readonly name: string
   readonly mode: AnyMode
-  /** The inputs that the extension declares as the profile narrows them, and those that it adds. */
+  /** The extension's inputs as the profile narrows them, and the inputs that the profile adds. */
   readonly inputs: InputDeclarations
-  /** Inputs that only other modes of the extension have, and the mode that has each. */
+  /** Inputs that only another mode of the extension has, with the name of that mode. */
   readonly elsewhere: Readonly<Record<string, string>>
-  /** What is wrong with the profile's own part in them. */
+  /** Mistakes in the profile's own input declarations. */
   readonly problems: ReadonlyArray<UsageError>
 }
 
-// Of the key, or the nearest one above it that was written.
+// The location of the key, or of the nearest parent key that is written in the file.
 const locationOf = (profile: Profile, keys: ReadonlyArray<string>): Location =>
   keys.length === 0
     ? { file: profile.file, line: 1, column: 1 }
     : (profile.saidBy(keys)[0]?.location ?? locationOf(profile, keys.slice(0, -1)))
 
-/** What is wrong with a profile, at the key that is to blame. */
+/** An error in a profile, with the location of the key that causes it. */
 export const profileError = (
   profile: Profile,
   keys: ReadonlyArray<string>,
@@ -56,7 +56,7 @@ const narrow = (
     const wrong = (message: string, hint: string, key: ReadonlyArray<string> = []) =>
       problems.push(profileError(profile, ["inputs", name, ...key], message, hint))
     const there = Object.hasOwn(elsewhere, name) ? elsewhere[name] : undefined
-    // What the profile says for its own mode says nothing of another one.
+    // The profile declares inputs for its own mode; with another mode they do not apply.
     if (there !== undefined && !own) continue
     if (below === undefined && input.variable !== true) {
       wrong(
@@ -64,9 +64,9 @@ const narrow = (
         didYouMean(name, Object.keys(declared), "a variable of the template needs `variable: true`")
       )
     } else if (type === undefined) {
-      wrong(`input ${name} has no type`, "say `type: string`, or what else it is")
+      wrong(`input ${name} has no type`, "add its type, such as `type: string`")
     } else if (below !== undefined && below.type !== type) {
-      wrong(`input ${name} is a ${below.type}, not a ${type}`, "leave out its `type`", ["type"])
+      wrong(`input ${name} is a ${below.type}, not a ${type}`, "remove its `type`", ["type"])
     } else {
       inputs.set(name, { ...below, ...input, type })
     }
@@ -81,8 +81,8 @@ export const find = (profile: Profile, wanted?: string): Effect.Effect<ProfileMo
     if (document.extension === undefined) {
       return yield* new UsageError({
         reason: "profile",
-        message: `${document.id} names no extension: it is there for others to extend`,
-        hint: "`sandboxer profile list` shows those that can be created from"
+        message: `${document.id} names no extension: other profiles extend it`,
+        hint: "`sandboxer profile list` shows the profiles that you can use"
       })
     }
     const extensions = yield* Extensions
@@ -104,14 +104,14 @@ export const find = (profile: Profile, wanted?: string): Effect.Effect<ProfileMo
     return { extension, name, mode, elsewhere, ...narrow(profile, extension, mode.inputs, elsewhere, own) }
   })
 
-/** An input, and whom it is from, the most general one first: an extension's id, or a profile's and its file. */
+/** An input and its sources, the most general first: an extension's id, or a profile's id and file. */
 export interface ExplainedInput {
   readonly name: string
   readonly declaration: InputDeclaration
   readonly from: ReadonlyArray<{ readonly id: string; readonly file: string | null }>
 }
 
-/** All inputs that a profile takes in a mode. */
+/** All inputs of a profile in a mode. */
 export const explain = (
   profile: Profile,
   { extension, inputs, mode }: ProfileMode

@@ -1,4 +1,4 @@
-/** What every recipe may use, and what may go wrong in one. */
+/** The services that a recipe may use, and its errors. */
 import * as Context from "effect/Context"
 import type * as Layer from "effect/Layer"
 import type { Artifacts } from "../artifacts/Artifacts.js"
@@ -11,14 +11,14 @@ import type { Provision, ProvisionShape } from "./Provision.js"
 import type { Reporter } from "./Reporter.js"
 import type { Steps } from "./Steps.js"
 
-/** What may go wrong in a recipe. */
+/** The errors of a recipe. */
 export type RecipeError = ProvisionError | HostError | StoreError
 
-/** What a recipe may ask for: ports alone, so that layers decide what they are. */
+/** The services of a recipe: ports alone, so that layers decide on the implementation. */
 export type RecipeServices = Artifacts | Host | Hosts | Packer | Provision | Reporter | Steps
 
 /**
- * Gives a recipe its services: the Host of the placement, Packer on it, and those that hold the provision's lease.
+ * Provides a recipe's services: the Host of the placement, Packer on it, and those that write under the lease.
  * @category services
  */
 export class RecipeLayers extends Context.Tag("sandboxer/RecipeLayers")<

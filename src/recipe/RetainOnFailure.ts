@@ -1,4 +1,4 @@
-/** Files of a provision that failed, kept for whoever looks into it. */
+/** Retained failure artifacts: files of a failed provision that are kept for inspection. */
 import * as Effect from "effect/Effect"
 import { type HostPath, HostPathFromString, join } from "../domain/HostPath.js"
 import { HostError, type HostShape } from "../hosts/Host.js"
@@ -7,18 +7,18 @@ import { Steps } from "./Steps.js"
 
 const key = "keep-on-failure"
 
-/** For recipes: has a folder kept, one of the attempt's own, should the provision fail. */
+/** For recipes: retains a folder of this attempt if the provision fails. */
 export const retainOnFailure = (folder: HostPath): Effect.Effect<void, StoreError, Steps> =>
   Effect.flatMap(Steps, (steps) => Effect.asVoid(steps.step(key, HostPathFromString, Effect.succeed(folder))))
 
-/** Where the files of an attempt are kept. */
+/** Where the files of an attempt are retained. */
 const placeOf = (host: HostShape, id: string, attempt: number) =>
   join(host.home, "kept", attempt === 1 ? id : `${id}.${attempt}`)
 
 /**
- * Takes what is to be kept out of the way of those who clean up, and gives its new place; `undefined` where nothing is
- * to be kept, or nothing was made. Nothing may write there any more. Doing it again gives the same: it is one rename,
- * which finds nothing to move, and never removes what is there.
+ * Moves the folder that the recipe named to its retained place, out of reach of the clean-up, and returns that place;
+ * `undefined` if no folder was named or it is empty. Nothing may still write there. Safe to repeat: it is one rename,
+ * which finds nothing to move the second time and never replaces anything.
  */
 export const retain = (
   host: HostShape,
@@ -37,8 +37,8 @@ export const retain = (
         return yield* new HostError({
           reason: "other",
           host: host.name,
-          message: `${from} cannot be kept: ${stderr.trim()}`,
-          hint: `check who owns ${host.home}, and the space there`
+          message: `${from} cannot be retained: ${stderr.trim()}`,
+          hint: `check the owner of ${host.home} and the free space there`
         })
       }
     }

@@ -7,7 +7,7 @@ import { conclude, grouped, type JobRef, lines } from "../hosts/jobs/Jobs.js"
 import type { StoreError } from "../store/SandboxStore.js"
 import { Reporter } from "./Reporter.js"
 
-/** Starts a job or follows the one that is there, to its end; what it prints goes to the log. Gives its exit code. */
+/** Starts a Job, or follows the one that is there, to its end. Its output goes to the log. Returns its exit code. */
 export const runJob = (
   job: JobRef,
   command: Command & { readonly stop: StopSignal }

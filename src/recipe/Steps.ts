@@ -1,4 +1,11 @@
-/** The journal of a recipe: what was done is not done again when another supervisor takes over. */
+/**
+ * The journal of a recipe: a supervisor that takes over does not repeat what an earlier one has recorded.
+ *
+ * - The attempt's folder is created once and journaled. After the attempt's end it is gone and never created again, so an
+ *   outdated supervisor cannot start a Job in it.
+ * - A Job's folder and a fence are journaled before they are used, so that a cancel or the next term always finds them.
+ * - A crash may fall between an effect and its journal entry: effects must be safe to repeat.
+ */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -12,22 +19,22 @@ import { SandboxStore, type Step, type StoreError } from "../store/SandboxStore.
 import { Provision } from "./Provision.js"
 
 export interface StepsShape {
-  /** The attempt's own folder on the host; it is removed when the provision has ended. */
+  /** The attempt's own folder on the host. It is removed when the provision has ended. */
   readonly folder: HostPath
   /**
-   * Runs `effect` at least once (a crash may fall between it and the journal, so it has to be safe to repeat); later
-   * runs of the recipe get the result from the journal. That of a plan without a Job has none: it runs again.
+   * Runs `effect` at least once (a crash may fall between it and the journal, so it must be safe to repeat); later runs
+   * of the recipe read the result from the journal. A jobless plan journals nothing: its steps run again.
    */
   readonly step: <A, I, E, R>(
     key: string,
     schema: Schema.Schema<A, I>,
     effect: Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | StoreError, R>
-  /** The result of a step that a supervisor before this one journaled. */
+  /** The result of a step that an earlier supervisor journaled. */
   readonly journaled: <A, I>(key: string, schema: Schema.Schema<A, I>) => Effect.Effect<Option.Option<A>>
   /**
-   * As `step`, for something long: `run` starts a Job in the given folder, or follows the one that is there. When
-   * the provision is cancelled, the job is stopped as `stop` says.
+   * Like `step`, for something long: `run` starts a Job in the given folder, or follows the one that is there. `stop`
+   * says which processes get the signal when the provision is cancelled.
    */
   readonly job: <A, I, E, R>(
     key: string,
@@ -35,8 +42,8 @@ export interface StepsShape {
     run: (job: JobRef) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | StoreError | HostError, R>
   /**
-   * The fence of this term on the host, for what is changed outside of `folder`, where others work when this provision is
-   * over. Those of the terms before are down: nothing of them runs, nor ever will.
+   * The fence of this term on the host, for changes outside `folder`, where other provisions work once this one is over.
+   * The fences of earlier terms are closed: nothing of those terms runs any more, nor can it start.
    */
   readonly fence: Effect.Effect<HostPath, StoreError | HostError>
 }
@@ -44,20 +51,20 @@ export interface StepsShape {
 /** @category services */
 export class Steps extends Context.Tag("sandboxer/Steps")<Steps, StepsShape>() {}
 
-/** The folder of a sandbox on a host; everything in it goes when its provision has ended. */
+/** The folder of a sandbox on a host. Its contents are removed when the provision has ended. */
 export const folderOf = (home: HostPath, id: string): HostPath => join(home, "jobs", id)
 
-/** Removes the folder of an attempt that has ended, and that of its sandbox where nothing else is in it. */
+/** Removes the folder of an attempt that has ended, and the sandbox's folder if it is empty then. */
 export const removeFolder = (host: HostShape, id: string, attempt: number): Effect.Effect<void, HostError> =>
   host.removeWithFolder(join(folderOf(host.home, id), String(attempt)))
 
 const folderKey = "folder"
-/** What the fence of a term is journaled as. */
+/** The journal key of a term's fence. */
 export const fenceKey = (term: number) => `fence/${term}`
-/** Whether the attempt has a folder that has to go: a fence is in it. */
+/** Whether the attempt has a folder to remove. A fence implies one. */
 export const hasFolder = (steps: ReadonlyArray<Step>): boolean =>
   steps.some((step) => step.key === folderKey || isFence(step))
-/** A step that journals a fence, and no job, though it is stopped like one. */
+/** Whether a step is a fence, which is closed in the same way as a Job is stopped. */
 export const isFence = ({ key }: Step): boolean => /^fence\/\d+$/.test(key)
 
 /** @category layers */
@@ -73,8 +80,8 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
       const { jobless } = plan
       const isMade = hasFolder([...done.values()])
       const journal = (step: Step) => store.commit({ id, term }, { step })
-      // Made by whoever comes first, and then never again: a term that goes on behind the attempt's end finds it gone,
-      // and can start no Job in it.
+      // Created by the first term and never again: a term that continues after the attempt's end finds it gone and can
+      // start no Job in it.
       const makeFolder = (step: Step) =>
         Effect.zipRight(
           host.makeFolder(folder),
@@ -84,7 +91,7 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
             }).pipe(Effect.ignore)
           )
         )
-      // Without a job nothing may come into it: one errand less to a host that is far away.
+      // A jobless plan may never need it: that saves a round trip to a distant host.
       if (!jobless && !isMade)
         yield* makeFolder({ attempt, key: folderKey, job: null, result: { value: null } })
       const fence = yield* Effect.cached(
@@ -98,7 +105,7 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
               discard: true
             }
           )
-          // Written down before it is used: whoever comes next takes it down.
+          // Journaled before it is used, so that the next term can close it.
           const job: JobStep = { folder: join(folder, `fence.${term}`), stop: "group" }
           const step: Step = { attempt, key: fenceKey(term), job, result: null }
           yield* jobless && !isMade ? makeFolder(step) : journal(step)
@@ -132,7 +139,7 @@ export const layer: Layer.Layer<Steps, StoreError | HostError, SandboxStore | Pr
             const before = yield* journaled(key, schema)
             if (before._tag === "Some") return before.value
             const job = { folder: join(folder, key), stop }
-            // Written down before it starts: whoever cancels finds it.
+            // Journaled before it starts, so that a cancel finds it.
             yield* journal({ attempt, key, job, result: null })
             yield* host.makeSubfolder(job.folder)
             return yield* keep(key, schema, yield* run({ key, folder: job.folder }), job)

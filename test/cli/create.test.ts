@@ -234,8 +234,8 @@ describe("create, used wrongly,", { timeout: 30_000 }, () => {
     [
       ["create", "-p", "base"],
       2,
-      "error: profile.base names no extension: it is there for others to extend",
-      "hint: `sandboxer profile list` shows those that can be created from"
+      "error: profile.base names no extension: other profiles extend it",
+      "hint: `sandboxer profile list` shows the profiles that you can use"
     ],
     [["create", "--proflie", "demo"], 2, "error: unknown option --proflie", "hint: did you mean --profile?"],
     [["craete", "--profile", "demo"], 2, "error: unknown command craete", "hint: did you mean create?"],

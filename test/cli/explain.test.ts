@@ -129,7 +129,7 @@ inputs:
       expect(found.stderr.split("\n").filter((line) => line.startsWith("error:"))).toEqual([
         `error: ${file("broken")}:4:14: inputs.vm_name.pattern: it is no regular expression`,
         `error: ${file("mine")}:6:3: ext.vm-packer has no input memory`,
-        `error: ${file("mine")}:4:22: input packer_template: there is no ${folder}/profiles/none.json`,
+        `error: ${file("mine")}:4:22: input packer_template: ${folder}/profiles/none.json does not exist`,
         `error: ${file("mine")}:5:13: input format: got "floppy" (its default)`
       ])
       expect(yield* sandboxer("profile", "validate", file("demo"))).toMatchObject({ exitCode: 0 })

@@ -48,7 +48,7 @@ it("a build goes on while its link is down for 30 s; no line is lost or doubled,
     expect(await logged()).not.toContain(`line ${meanwhile - 50}\n`)
     network.up()
     await follows(meanwhile)
-    await create.printed("builder is reached again")
+    await create.printed("reconnected to builder")
 
     fs.writeFileSync(join(workdir, "go"), "")
     const { exitCode, stderr, stdout } = await create.ended
@@ -56,10 +56,10 @@ it("a build goes on while its link is down for 30 s; no line is lost or doubled,
       ({ message, type }) => /^(warning|note)$/.test(type) && message.includes("builder")
     )
     expect(told.map(({ message, type }) => [type, message])).toEqual([
-      ["warning", "the connection to builder is lost; what runs there goes on; trying again"],
-      ["note", "builder is reached again"]
+      ["warning", "lost the connection to builder; what runs there continues; reconnecting"],
+      ["note", "reconnected to builder"]
     ])
-    expect(stderr).toContain("the connection to builder is lost")
+    expect(stderr).toContain("lost the connection to builder")
     expect(exitCode, stderr).toBe(10)
     expect(stderr).toContain("ended with exit code 7")
     const lines = Array.from({ length: count() }, (_, index) => `line ${index + 1}\n`)

@@ -59,9 +59,9 @@ describe("a host whose connection is lost", () => {
           [
             "warning",
             `link-lost/2.${outage}`,
-            "the connection to kvm1 is lost; what runs there goes on; trying again"
+            "lost the connection to kvm1; what runs there continues; reconnecting"
           ],
-          ["note", `link-back/2.${outage}`, "kvm1 is reached again"]
+          ["note", `link-back/2.${outage}`, "reconnected to kvm1"]
         ])
       }
       expect((yield* Fiber.poll(fiber))._tag).toBe("None")

@@ -53,8 +53,8 @@ describe("a profile's mode", () => {
     Effect.gen(function* () {
       expect(yield* refused("id: profile.child\n")).toEqual({
         reason: "profile",
-        message: "profile.child names no extension: it is there for others to extend",
-        hint: "`sandboxer profile list` shows those that can be created from",
+        message: "profile.child names no extension: other profiles extend it",
+        hint: "`sandboxer profile list` shows the profiles that you can use",
         at: undefined
       })
       expect(yield* refused("id: profile.child\nextension: ext.tset\n")).toEqual({
@@ -120,7 +120,7 @@ inputs:
           hint
         ])
       ).toEqual([
-        ["/child.yaml:4:11", "input size is a size, not a integer", "leave out its `type`"],
+        ["/child.yaml:4:11", "input size is a size, not a integer", "remove its `type`"],
         ["/child.yaml:5:3", "ext.test has no input vm_nmae", "did you mean vm_name?"],
         ["/child.yaml:6:3", "input memory has no type", "say `type: string`, or what else it is"]
       ])

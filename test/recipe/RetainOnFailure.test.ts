@@ -89,7 +89,7 @@ describe("retainOnFailure", { timeout: 30_000 }, () => {
       const { failure, state } = yield* made.get(1)
       expect(state).toBe("failed")
       expect(failure?.reason).toBe("build-failed")
-      expect(failure?.hint).toMatch(/^Mend it; \S+\/output cannot be kept: /)
+      expect(failure?.hint).toMatch(/^Mend it; \S+\/output cannot be retained: /)
       expect([...made.host.files.keys()]).toEqual([])
     }).pipe(Effect.provide(platform))
   )

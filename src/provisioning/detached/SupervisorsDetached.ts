@@ -1,4 +1,4 @@
-/** Supervisors as processes of their own: `sandboxer supervise ID`, which outlives the one who started it. */
+/** Supervisors as detached processes, `sandboxer supervise ID`, that outlive their starter. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
@@ -15,7 +15,7 @@ const cannotStart = (error: { readonly message: string }) =>
   new StoreError({
     reason: "other",
     message: `no supervisor can be started: ${error.message}`,
-    hint: "check the state directory's permissions, and the limit of processes"
+    hint: "check the permissions of the state directory and the limit on processes"
   })
 
 /**
@@ -36,11 +36,11 @@ export const layer = (
           cwd: home,
           env: {
             SANDBOXER_HOME: home,
-            // Its working directory is another one; a variable that is empty says nothing.
+            // A relative path would be wrong in its working directory. An empty variable counts as unset.
             SANDBOXER_CONFIG: namedConfiguration ?? "",
             STATE_HUB_URL: hub?.url ?? "",
             STATE_HUB_TOKEN: hub?.token === undefined ? "" : Redacted.value(hub.token),
-            // Started within a Job, it is not one of that Job's processes.
+            // If this runs inside a Job, the supervisor must not count as one of that Job's processes.
             [cookie]: ""
           }
         }).pipe(Effect.asVoid, Effect.mapError(cannotStart))

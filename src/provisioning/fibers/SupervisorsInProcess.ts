@@ -1,4 +1,4 @@
-/** Supervisors as fibers of this program: for those who embed sandboxer, for tests, and for what is done in a moment. */
+/** Supervisors as fibers of this program: for programs that embed sandboxer, for tests, and for jobless plans. */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -10,7 +10,7 @@ import { Supervisors } from "../Supervisors.js"
 
 type Shape = Context.Tag.Service<Supervisors>
 
-/** Such supervisors, which live as long as the scope; `complete` makes of them what they themselves start others with. */
+/** Supervisors that live as long as the scope. `complete` turns them into the service that they start others with. */
 export const make = (complete: (here: Shape) => Shape) =>
   Effect.gen(function* () {
     const services = yield* Effect.context<Exclude<SupervisionServices, Supervisors>>()
@@ -26,7 +26,7 @@ export const make = (complete: (here: Shape) => Shape) =>
               Effect.provide(services)
             )
           )
-          // One that gives way leaves the one that is at it.
+          // A supervisor that ends because another works must not replace that one here.
           if (running.has(id)) return
           running.set(id, fiber)
           fiber.addObserver(() => running.delete(id))
@@ -41,7 +41,7 @@ export const make = (complete: (here: Shape) => Shape) =>
   })
 
 /**
- * A provision that is not through when the layer is closed can be taken over by another program.
+ * Another program can take over a provision that has not ended when this layer closes.
  * @category layers
  */
 export const layer: Layer.Layer<Supervisors, never, Exclude<SupervisionServices, Supervisors>> = Layer.scoped(
