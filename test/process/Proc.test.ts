@@ -40,8 +40,8 @@ const written = (name: string) =>
     }
   })
 
-describe("a process", () => {
-  it.scopedLive("is told apart by its start, and has its group", () =>
+describe("/proc: a process", () => {
+  it.scopedLive("is identified by its start time and reports its process group", () =>
     Effect.gen(function* () {
       const pid = yield* start({})
       const info = processInfo(pid)
@@ -51,7 +51,7 @@ describe("a process", () => {
     })
   )
 
-  it.scopedLive("may have any name", () =>
+  it.scopedLive("may have any name, including spaces and brackets", () =>
     Effect.gen(function* () {
       const program = join(folder, "a) Z 1 (b")
       copyFileSync("/bin/sleep", program)
@@ -61,7 +61,7 @@ describe("a process", () => {
     })
   )
 
-  it.scopedLive("that has ended is a zombie until somebody is told", () =>
+  it.scopedLive("that ended and was not reaped is reported as a zombie", () =>
     Effect.gen(function* () {
       const parent = yield* start({
         // It ends once its parent is no shell any more, which would be told.
@@ -77,14 +77,14 @@ describe("a process", () => {
     })
   )
 
-  it("may not be there", () => {
+  it("that does not exist gives undefined", () => {
     expect(processInfo(2 ** 30)).toBeUndefined()
     expect(processInfo(process.pid)?.pid).toBe(process.pid)
   })
 })
 
-describe("processes with a variable", () => {
-  it.scopedLive("are found by its whole value", () =>
+describe("/proc: processes with a given environment variable", () => {
+  it.scopedLive("are found by the whole value, not by a prefix", () =>
     Effect.gen(function* () {
       const value = `${folder}/ä b=c`
       const pid = yield* start({ env: { [mark]: value } })
@@ -96,7 +96,7 @@ describe("processes with a variable", () => {
     })
   )
 
-  it.scopedLive("are found with the others of their groups, whatever those have", () =>
+  it.scopedLive("are found together with the members of their process groups", () =>
     Effect.gen(function* () {
       const pid = yield* start({
         ...sh("env -i sh -c 'echo $$ >child; exec sleep 1000' & wait"),
@@ -107,7 +107,7 @@ describe("processes with a variable", () => {
     })
   )
 
-  it.scopedLive("are found where they left their group", () =>
+  it.scopedLive("are found after they left their process group", () =>
     Effect.gen(function* () {
       const pid = yield* start({
         ...sh("setsid sh -c 'echo $$ >child; exec sleep 1000' & wait"),
@@ -120,7 +120,7 @@ describe("processes with a variable", () => {
     })
   )
 
-  it.scopedLive("are found in the group that one of them led, when that one is gone", () =>
+  it.scopedLive("are found in the group of a leader that is gone", () =>
     Effect.gen(function* () {
       const pid = yield* start({
         ...sh("env -i sh -c 'echo $$ >child; exec sleep 1000' & wait"),
@@ -134,14 +134,14 @@ describe("processes with a variable", () => {
     })
   )
 
-  it.scopedLive("are not those whose group has the number of one that is gone", () =>
+  it.scopedLive("do not include a group that reused the number of an old one", () =>
     Effect.gen(function* () {
       const stranger = yield* start({})
       expect(marked(folder, stranger)).toEqual([])
     })
   )
 
-  it("are never those of our own group alone", () => {
+  it("never include our own process group just because of its number", () => {
     const name = "PATH"
     const found = processesWith(name, process.env[name] ?? "").map(({ pid }) => pid)
     expect(found).toContain(process.pid)
@@ -149,7 +149,7 @@ describe("processes with a variable", () => {
   })
 })
 
-it("a boot has an id", () => {
+it("the boot id of this machine can be read", () => {
   expect(bootId()).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
   expect(bootId()).toBe(bootId())
 })

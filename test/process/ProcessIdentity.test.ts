@@ -17,8 +17,8 @@ const another = Effect.gen(function* () {
   return { ...self, pid, startTime: processInfo(pid)?.startTime ?? 0 } satisfies Holder
 })
 
-describe("a holder", () => {
-  it.effect("is this process, on this machine, since this boot", () =>
+describe("the holder of a lease", () => {
+  it.effect("identifies this process by machine, boot, pid and start time", () =>
     Effect.gen(function* () {
       const { mayBeAlive, self } = yield* ProcessIdentity
       expect(self).toMatchObject({
@@ -31,7 +31,7 @@ describe("a holder", () => {
     }).pipe(Effect.provide(ProcessIdentityProc.layer))
   )
 
-  it.scopedLive("is alive until it ends", () =>
+  it.scopedLive("is alive until its process ends", () =>
     Effect.gen(function* () {
       const { mayBeAlive } = yield* ProcessIdentity
       const holder = yield* another
@@ -42,7 +42,7 @@ describe("a holder", () => {
     }).pipe(Effect.provide(ProcessIdentityProc.layer))
   )
 
-  it.scopedLive("is not another process of its number, nor one of another boot", () =>
+  it.scopedLive("is not another process with the same pid, nor one from another boot", () =>
     Effect.gen(function* () {
       const { kill, mayBeAlive } = yield* ProcessIdentity
       const holder = yield* another
@@ -57,7 +57,7 @@ describe("a holder", () => {
     }).pipe(Effect.provide(ProcessIdentityProc.layer))
   )
 
-  it.scopedLive("on another machine may be alive, and is not ours to kill", () =>
+  it.scopedLive("on another machine counts as alive and is never killed from here", () =>
     Effect.gen(function* () {
       const { kill, mayBeAlive } = yield* ProcessIdentity
       const holder = { ...(yield* another), machine: "elsewhere" }
@@ -67,7 +67,7 @@ describe("a holder", () => {
     }).pipe(Effect.provide(ProcessIdentityProc.layer))
   )
 
-  it.scopedLive("is killed where it is the one that is meant", () =>
+  it.scopedLive("is killed only if pid and start time match", () =>
     Effect.gen(function* () {
       const { kill } = yield* ProcessIdentity
       const holder = yield* another

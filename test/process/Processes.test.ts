@@ -53,8 +53,8 @@ const pids = (count: number) =>
     return found.length === count && found
   })
 
-describe("a command that is run to its end", () => {
-  it.live("has its exit code and both outputs", () =>
+describe("running a command to its end", () => {
+  it.live("returns the exit code, stdout and stderr", () =>
     Effect.gen(function* () {
       expect(yield* run(sh("echo out; echo err >&2; exit 7"))).toEqual({
         exitCode: 7,
@@ -69,13 +69,13 @@ describe("a command that is run to its end", () => {
     ["KILL", 137],
     ["HUP", 129],
     ["USR1", 138]
-  ] as const)("ended by SIG%s has the exit code of a shell", ([name, exitCode]) =>
+  ] as const)("returns a shell's exit code when SIG%s ended the command", ([name, exitCode]) =>
     Effect.gen(function* () {
       expect((yield* run(sh(`kill -${name} $$`))).exitCode).toBe(exitCode)
     })
   )
 
-  it.live("gets its arguments as they are, its folder, and variables besides our own", () =>
+  it.live("passes arguments, working directory and extra variables unchanged", () =>
     Effect.gen(function* () {
       const args = ["a b", '"', "'", "$HOME", "\n", "", "-n", "日本 😀", "*"]
       const { stdout } = yield* run({
@@ -88,13 +88,13 @@ describe("a command that is run to its end", () => {
     })
   )
 
-  it.live("has nothing to read", () =>
+  it.live("gives the command an empty stdin", () =>
     Effect.gen(function* () {
       expect(yield* run({ program: "cat", args: [] })).toMatchObject({ exitCode: 0, stdout: "" })
     })
   )
 
-  it.live("may print more than is kept, on both outputs, and does not hang", () =>
+  it.live("does not hang when both outputs exceed what is kept", () =>
     Effect.gen(function* () {
       const { exitCode, stderr, stdout } = yield* run(
         sh("head -c 2000000 /dev/zero | tr '\\0' a; head -c 2000000 /dev/zero | tr '\\0' b >&2; exit 3")
@@ -105,7 +105,7 @@ describe("a command that is run to its end", () => {
     })
   )
 
-  it.live("may print characters a byte at a time", () =>
+  it.live("decodes characters that arrive one byte at a time", () =>
     Effect.gen(function* () {
       const { stdout } = yield* run(sh("printf '\\360\\237'; sleep 0.05; printf '\\230\\200'"))
       expect(stdout).toBe("😀")
@@ -113,8 +113,8 @@ describe("a command that is run to its end", () => {
   )
 })
 
-describe("a command that cannot be started", () => {
-  it.live("is not found", () =>
+describe("a command that cannot start", () => {
+  it.live("fails as not found if the program is missing", () =>
     Effect.gen(function* () {
       for (const start of starts) {
         expect(yield* Effect.flip(start({ program: "no-such-program", args: [] }))).toMatchObject({
@@ -126,7 +126,7 @@ describe("a command that cannot be started", () => {
     })
   )
 
-  it.live("is not permitted", () =>
+  it.live("fails as not permitted if the program is not executable", () =>
     Effect.gen(function* () {
       const file = join(folder, "file")
       writeFileSync(file, "#!/bin/sh\n", { mode: 0o644 })
@@ -138,7 +138,7 @@ describe("a command that cannot be started", () => {
     })
   )
 
-  it.live("is an error, and no defect, whatever is wrong", () =>
+  it.live("fails with a typed error, never a defect, for every cause", () =>
     Effect.gen(function* () {
       for (const start of starts) {
         expect(yield* Effect.flip(start({ program: "/etc/passwd/program", args: [] }))).toMatchObject({
@@ -152,7 +152,7 @@ describe("a command that cannot be started", () => {
     })
   )
 
-  it.live("has a folder to blame where that is not there", () =>
+  it.live("names the working directory when that is what is missing", () =>
     Effect.gen(function* () {
       const cwd = join(folder, "nowhere")
       expect(yield* Effect.flip(run({ program: "true", args: [], cwd }))).toMatchObject({
@@ -163,8 +163,8 @@ describe("a command that cannot be started", () => {
   )
 })
 
-describe("a command that is interrupted", () => {
-  it.live("is told to end, and may clean up", () =>
+describe("interrupting a command", () => {
+  it.live("sends SIGTERM first, so that it can clean up", () =>
     Effect.gen(function* () {
       const fiber = yield* Effect.fork(
         run(sh("trap 'echo bye >bye; exit' TERM; echo $$ >pids; while :; do sleep 0.02; done"))
@@ -176,7 +176,7 @@ describe("a command that is interrupted", () => {
     })
   )
 
-  it.live("ends with all that it started, also what does not want to", () =>
+  it.live("ends its children too, including those that ignore SIGTERM", () =>
     Effect.gen(function* () {
       const deaf = "trap '' TERM; echo $$ >>pids; while :; do sleep 0.02; done"
       const fiber = yield* Effect.fork(run(sh(`sh -c "$1" & trap '' TERM; echo $$ >>pids; wait`, deaf)))
@@ -187,7 +187,7 @@ describe("a command that is interrupted", () => {
     })
   )
 
-  it.live("ends with what it started where it has ended itself", () =>
+  it.live("ends its children if the command itself has already ended", () =>
     Effect.gen(function* () {
       const fiber = yield* Effect.fork(run(sh("sleep 1000 & echo $! >pids")))
       const [pid = 0] = yield* pids(1)
@@ -197,7 +197,7 @@ describe("a command that is interrupted", () => {
     })
   )
 
-  it.live("does not hold us where what it started went away with its outputs", () =>
+  it.live("does not hang when a daemon keeps the outputs open", () =>
     Effect.gen(function* () {
       yield* until("the end of earlier pipes", () => pipes() === pipesBefore)
       const fiber = yield* Effect.fork(run(sh("setsid sh -c 'echo $$ >pids; exec sleep 1000' & wait")))
@@ -212,8 +212,8 @@ describe("a command that is interrupted", () => {
   )
 })
 
-describe("a command that takes too long", () => {
-  it.live("is ended, and is an error", () =>
+describe("a command with a timeout", () => {
+  it.live("is ended and fails when the time is up", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(run(sh("echo $$ >pids; exec sleep 1000"), { timeoutSeconds: 0.3 }))
       expect(error).toMatchObject({
@@ -226,14 +226,14 @@ describe("a command that takes too long", () => {
     })
   )
 
-  it.live("is none where it ends in time", () =>
+  it.live("succeeds when it ends in time", () =>
     Effect.gen(function* () {
       expect(yield* run(sh("echo done"), { timeoutSeconds: 20 })).toMatchObject({ stdout: "done\n" })
     })
   )
 })
 
-describe("a command that leaves something behind which has its stderr", () => {
+describe("a command whose child keeps stderr open", () => {
   /** The other one ends when there is a file `go`. */
   const leaving = (exitCode: number) =>
     sh(
@@ -252,7 +252,7 @@ describe("a command that leaves something behind which has its stderr", () => {
       })
     )
 
-  it.live("has ended as it itself has, and leaves that be", () =>
+  it.live("ends when the command itself ends and leaves that child alone", () =>
     Effect.gen(function* () {
       expect(yield* runs(0)).toMatchObject({ exitCode: 0 })
       const [left = 0] = writtenPids()
@@ -264,7 +264,7 @@ describe("a command that leaves something behind which has its stderr", () => {
     })
   )
 
-  it.live("where it failed, has said all that it has to say", () =>
+  it.live("has its complete stderr read when it failed", () =>
     Effect.gen(function* () {
       const running = yield* Effect.fork(runs(3))
       yield* until("its end", () => writtenPids().length > 0)
@@ -273,7 +273,7 @@ describe("a command that leaves something behind which has its stderr", () => {
     })
   )
 
-  it.live("is interrupted with that", () =>
+  it.live("can be interrupted together with that child", () =>
     Effect.gen(function* () {
       const running = yield* Effect.fork(runs(3))
       const left = yield* until("its pid", () => writtenPids()[0])
@@ -283,8 +283,8 @@ describe("a command that leaves something behind which has its stderr", () => {
   )
 })
 
-describe("a process that goes on by itself", () => {
-  it.live("has a session of its own, and nothing of ours to read or write", () =>
+describe("a detached process", () => {
+  it.live("has its own session and none of our files open", () =>
     Effect.gen(function* () {
       const pid = yield* detach(
         sh(
@@ -303,8 +303,8 @@ describe("a process that goes on by itself", () => {
   )
 })
 
-describe("a signal", () => {
-  it.live("to one that is gone is no error", () =>
+describe("sending a signal", () => {
+  it.live("to a process that is gone is not an error", () =>
     Effect.gen(function* () {
       const pid = yield* detach({ program: "true", args: [] })
       yield* until("its end", () => !lives(pid))

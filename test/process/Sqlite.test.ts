@@ -84,8 +84,8 @@ const ping = async ({ answered, tell }: Awaited<ReturnType<typeof startWorker>>,
   }
 }
 
-describe("processes on one database", { timeout: 120_000 }, () => {
-  it("eight create it, migrate it once, and lose none of 4,000 updates", async () => {
+describe("several processes on one database", { timeout: 120_000 }, () => {
+  it("eight processes create and migrate it once and lose none of 4,000 updates", async () => {
     const workers = await Promise.all(Array.from({ length: 8 }, () => startWorker(500)))
     for (const { tell } of workers) tell("begin")
     const results = await Promise.all(workers.map(({ answered }) => answered("Done")))
@@ -97,7 +97,7 @@ describe("processes on one database", { timeout: 120_000 }, () => {
     database.close()
   })
 
-  it("wait for the lock of another with an event loop that runs on", async () => {
+  it("waiting for another process's lock does not block the event loop", async () => {
     const holder = new BetterSqlite3(filename)
     // A database that is new: its first lock is waited for as it is opened.
     holder.exec("BEGIN IMMEDIATE")

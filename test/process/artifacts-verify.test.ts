@@ -57,25 +57,28 @@ const image = (name: string, format: string) => {
   run("qemu-img", "convert", "-O", format, "raw", name)
 }
 
-describe("a disk", () => {
-  it.each(["qcow2", "vmdk"])("of format %s is whole, and is not with one byte changed", async (format) => {
-    image("disk", format)
-    expect(await verified("disk", format)).toEqual({
-      status: "ok",
-      checked: ["size", "sha256", "qemu-img"],
-      problem: null
-    })
-    expect(await verified("disk", format, poke(500_000, 1))).toMatchObject({
-      status: "damaged",
-      checked: ["size", "sha256"]
-    })
-    expect(await verified("disk", format, (file) => truncateSync(file, 1000))).toMatchObject({
-      status: "damaged",
-      checked: ["size"]
-    })
-  })
+describe("verifying a disk", () => {
+  it.each(["qcow2", "vmdk"])(
+    "accepts an intact %s image and rejects it with one byte changed",
+    async (format) => {
+      image("disk", format)
+      expect(await verified("disk", format)).toEqual({
+        status: "ok",
+        checked: ["size", "sha256", "qemu-img"],
+        problem: null
+      })
+      expect(await verified("disk", format, poke(500_000, 1))).toMatchObject({
+        status: "damaged",
+        checked: ["size", "sha256"]
+      })
+      expect(await verified("disk", format, (file) => truncateSync(file, 1000))).toMatchObject({
+        status: "damaged",
+        checked: ["size"]
+      })
+    }
+  )
 
-  it("that was made corrupt is told of by qemu-img", async () => {
+  it("reports the corruption that qemu-img finds", async () => {
     image("disk", "qcow2")
     // The entry of the first table of clusters leads out of the file, and then the version is none.
     const table = Number(readFileSync(join(folder, "disk")).readBigUInt64BE(40))
@@ -93,7 +96,7 @@ describe("a disk", () => {
   })
 })
 
-describe("an OVA", () => {
+describe("verifying an OVA", () => {
   /** Packs files in this order. */
   const ova = (...names: ReadonlyArray<string>) =>
     run("tar", "--create", "--format=ustar", "--file=demo.ova", "--", ...names)
@@ -109,7 +112,7 @@ describe("an OVA", () => {
   const fine = { status: "ok", checked: ["size", "sha256", "manifest"], problem: null }
 
   it.each(["sha1", "sha256", "sha512"])(
-    "is whole by a manifest of %s, at its beginning or its end",
+    "accepts a %s manifest at the beginning and at the end of the archive",
     async (algorithm) => {
       write(
         "demo.mf",
@@ -122,7 +125,7 @@ describe("an OVA", () => {
     }
   )
 
-  it("may have no manifest", async () => {
+  it("accepts an OVA without a manifest", async () => {
     ova("demo.ovf", disk)
     expect(await verified("demo.ova", "ova")).toEqual({ ...fine, checked: ["size", "sha256"] })
   })
@@ -137,7 +140,7 @@ describe("an OVA", () => {
       (text: string) => text.replaceAll("disk (1)", "disk (2)"),
       /^-demo disk \(2\)\.vmdk is not in it, though demo\.mf tells of it$/
     ]
-  ])("is damaged where its manifest is at odds with it: %#", async (change, problem) => {
+  ])("rejects an OVA that its manifest contradicts: case %#", async (change, problem) => {
     write("demo.mf", change(`${line("demo.ovf")}${line(disk)}`))
     ova("demo.ovf", disk, "demo.mf")
     expect(await verified("demo.ova", "ova")).toEqual({
@@ -147,7 +150,7 @@ describe("an OVA", () => {
     })
   })
 
-  it("is damaged where it is no archive", async () => {
+  it("rejects a file that is not a tar archive", async () => {
     write("demo.ova", "no archive".repeat(1000))
     expect(await verified("demo.ova", "ova")).toMatchObject({
       status: "damaged",
@@ -155,7 +158,7 @@ describe("an OVA", () => {
     })
   })
 
-  it("is damaged with one byte changed", async () => {
+  it("rejects an OVA with one byte changed", async () => {
     write("demo.mf", `${line("demo.ovf")}${line(disk)}`)
     ova("demo.ovf", disk, "demo.mf")
     expect(await verified("demo.ova", "ova", poke(2000, 0))).toMatchObject({

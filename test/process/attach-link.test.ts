@@ -11,7 +11,7 @@ vi.setConfig({ testTimeout: 150_000 })
 /** Our end notices a dead link within 15 seconds, and knocks again from then on. */
 const outage = 30_000
 
-it("a build goes on while its link is down for 30 s; no line is lost or doubled, its exit code is right", async ({
+it("a remote build survives a 30 s network outage: no line is lost or doubled, and the exit code is right", async ({
   lab,
   skip
 }) => {

@@ -47,8 +47,8 @@ const receiptOf = (lab: Lab) => JSON.parse(fs.readFileSync(join(lab.folder, "res
 const talks =
   "i=0; while [ ! -e go ]; do i=$((i+1)); echo line $i; sleep 0.05; done; echo ended $i; echo $i >count"
 
-describe.concurrent("over SSH", () => {
-  it("is ready in a moment, leaves the machine as it is, and can be used", async ({ lab }) => {
+describe.concurrent("attach over SSH", () => {
+  it("is ready in a moment, leaves the machine unchanged, and can be used", async ({ lab }) => {
     const sshd = await builder(lab)
     const { endpoint, name } = await attached(lab)
     expect(endpoint).toEqual({
@@ -68,7 +68,7 @@ describe.concurrent("over SSH", () => {
     expect((await lab.run(["exec", name, "--", "true"])).exitCode).toBe(255)
   })
 
-  it("sends 10,000 files, builds, brings results back; and is incremental", async ({ lab }) => {
+  it("syncs 10,000 files, builds, collects results, and is incremental the second time", async ({ lab }) => {
     const sshd = await builder(lab)
     for (let folder = 0; folder < 100; folder++) {
       fs.mkdirSync(join(lab.folder, "project/src", String(folder)), { recursive: true })
@@ -107,7 +107,7 @@ describe.concurrent("over SSH", () => {
     expect(second.workdir).toBe(first.workdir)
   })
 
-  it("a command that fails is told with its exit code and its last lines", async ({ lab }) => {
+  it("reports the exit code and the last lines of a command that fails", async ({ lab }) => {
     await builder(lab)
     const { exitCode, sandbox, stderr } = await attach(
       lab,
@@ -146,7 +146,7 @@ describe.concurrent("over SSH", () => {
     ]
   ]
   it.for(ways)(
-    "a command goes on where the connection %s; no line is lost or doubled",
+    "continues when the connection %s, without losing or doubling a line",
     async ([, happens], { lab }) => {
       const sshd = await builder(lab)
       const create = start(lab, ...withProject, ...running(talks), "-i", "collect=count", ...results)
@@ -175,7 +175,7 @@ describe.concurrent("over SSH", () => {
     }
   )
 
-  it("cancel ends all that the command started there", async ({ lab }) => {
+  it("cancel ends everything that the command started on the machine", async ({ lab }) => {
     const sshd = await builder(lab)
     const create = start(lab, ...withProject, ...running("setsid sleep 1001 & sleep 1000"))
     await create.printed("== run")
@@ -187,7 +187,7 @@ describe.concurrent("over SSH", () => {
     expect(fs.readdirSync(join(sshd.home, ".sandboxer/jobs"))).toEqual([])
   })
 
-  it("secrets reach the command, and stand on no command line", async ({ lab }) => {
+  it("passes secrets to the command without putting them on a command line", async ({ lab }) => {
     const sshd = await builder(lab)
     lab.write("profiles/secret.yaml", {
       id: "profile.secret",
@@ -208,8 +208,8 @@ describe.concurrent("over SSH", () => {
   })
 })
 
-describe.concurrent("a machine that will not do", () => {
-  it("cannot be reached", async ({ lab }) => {
+describe.concurrent("a machine that attach cannot use", () => {
+  it("fails as unreachable if nothing answers", async ({ lab }) => {
     const sshd = await builder(lab)
     await sshd.stop()
     const { exitCode, sandbox, stderr } = await attach(lab)
@@ -218,13 +218,13 @@ describe.concurrent("a machine that will not do", () => {
     expect(stderr).toMatch(/error: builder: builder cannot be reached: .*\nhint: /)
   })
 
-  it("refuses the key", async ({ lab }) => {
+  it("fails as refused if the machine rejects the key", async ({ lab }) => {
     const sshd = await builder(lab)
     fs.writeFileSync(sshd.file("authorized_keys"), "")
     expect(await attach(lab)).toMatchObject({ exitCode: 4, sandbox: { failure: { reason: "host-refused" } } })
   })
 
-  it("has another key than before", async ({ lab }) => {
+  it("fails if the machine's host key has changed", async ({ lab }) => {
     const sshd = await builder(lab)
     await attached(lab)
     const before = sshd.fingerprint
@@ -235,7 +235,7 @@ describe.concurrent("a machine that will not do", () => {
     for (const key of [before, sshd.fingerprint]) expect(sandbox.failure!.message).toContain(key)
   })
 
-  it("has neither rsync nor setsid: preflight, host check and doctor say so", async ({ lab }) => {
+  it("is reported by preflight, host check and doctor if rsync and setsid are missing", async ({ lab }) => {
     const bin = join(lab.folder, "few")
     fs.mkdirSync(bin)
     for (const program of [
@@ -276,10 +276,7 @@ describe.concurrent("a machine that will not do", () => {
     expect(examined.stdout).toMatch(/hosts\.builder +setsid, rsync, sha256sum are not on the PATH of builder/)
   })
 
-  it("has no space left for a project, or for what its build prints; and is used again once it has", async ({
-    lab,
-    skip
-  }) => {
+  it("fails if its disk is full, and works again after space was freed", async ({ lab, skip }) => {
     const sshd = await builder(lab)
     const work = join(sshd.home, ".sandboxer")
     fs.mkdirSync(work, { mode: 0o700 })
@@ -314,7 +311,7 @@ describe.concurrent("a machine that will not do", () => {
     }
   })
 
-  it("is gone when the sandbox is to end: destroy says so, and --force forgets it", async ({ lab }) => {
+  it("destroy reports that the machine is unreachable, and --force forgets the sandbox", async ({ lab }) => {
     const sshd = await builder(lab)
     const { id } = await attached(lab, ...withProject, "-i", "workspace=fresh")
     await sshd.stop()
@@ -328,7 +325,9 @@ describe.concurrent("a machine that will not do", () => {
     expect((await lab.show(id)).state).toBe("destroyed")
   })
 
-  it("is looked at by doctor --fix, and not missed once nothing is attached to it", async ({ lab }) => {
+  it("doctor --fix looks at a machine while sandboxes are attached to it, and not afterwards", async ({
+    lab
+  }) => {
     const sshd = await builder(lab)
     const { host, identityFile, port, user } = sshd.connection
     const direct = Object.entries({ host, port, user, identity_file: identityFile })
@@ -353,7 +352,7 @@ describe.concurrent("a machine that will not do", () => {
     expect(await found()).toEqual([])
   })
 
-  it("comes back, and destroy takes the workspace there along", async ({ lab }) => {
+  it("destroy removes the workspace after an unreachable machine has come back", async ({ lab }) => {
     const sshd = await builder(lab)
     const { id, workdir } = await attached(lab, ...withProject, "-i", "workspace=fresh")
     expect(fs.existsSync(join(workdir, "a.txt"))).toBe(true)

@@ -43,7 +43,7 @@ const nasty = [
 const between = (words: ReadonlyArray<string>) => words.map((word) => `<${word}>`).join("")
 
 describe("exec", () => {
-  it("hands over arguments as they are, and keeps no file there", async ({ lab }) => {
+  it("passes arguments unchanged and leaves no file on the machine", async ({ lab }) => {
     const sshd = await builder(lab)
     const { name } = await attached(lab, ...withProject)
     const printed = await lab.run(["exec", name, "--", "printf", "<%s>", ...nasty])
@@ -51,7 +51,7 @@ describe("exec", () => {
     expect(fs.readdirSync(join(sshd.home, ".sandboxer/run"))).toEqual([])
   })
 
-  it("hands over what it reads, byte for byte, to its end", async ({ lab }) => {
+  it("passes stdin through byte for byte", async ({ lab }) => {
     await builder(lab)
     const { name } = await attached(lab, ...withProject)
     const text = `x\n${"line\n".repeat(200_000)}no end of line`
@@ -64,7 +64,7 @@ describe("exec", () => {
     expect((await lab.startReading(text, ["exec", name, "--", "true"]).ended).exitCode).toBe(0)
   })
 
-  it("ends as the command does, also by what ssh(1) itself would end with", async ({ lab }) => {
+  it("exits with the command's exit code, including 255", async ({ lab }) => {
     const sshd = await builder(lab)
     const { name } = await attached(lab, ...withProject)
     const sh = (line: string) => lab.run(["exec", name, "--", "sh", "-c", line])
@@ -85,7 +85,7 @@ describe("exec", () => {
     expect(lost.stderr).toMatch(/^error: builder cannot be reached: .*\nhint: /)
   })
 
-  it("that loses its connection is told from one that ends so itself", async ({ lab }) => {
+  it("reports a lost connection differently from a command that exits with 255", async ({ lab }) => {
     const sshd = await builder(lab)
     const { name } = await attached(lab, ...withProject)
     const running = lab.start(["exec", name, "--", "sh", "-c", "echo begun; exec sleep 1000"])
@@ -98,7 +98,7 @@ describe("exec", () => {
 })
 
 describe("ssh", () => {
-  it("is a shell on a terminal of the right size, whose keys reach what runs there", async ({ lab }) => {
+  it("opens a terminal of the right size that passes keys through", async ({ lab }) => {
     await builder(lab)
     const { name, workdir } = await attached(lab, ...withProject)
     const terminal = lab.startTyping(["ssh", name])
@@ -119,7 +119,7 @@ describe("ssh", () => {
     expect(stdout).not.toContain("slept 0")
   })
 
-  it("without a terminal reads its commands", async ({ lab }) => {
+  it("reads commands from stdin when there is no terminal", async ({ lab }) => {
     await builder(lab)
     const { name, workdir } = await attached(lab, ...withProject)
     const { exitCode, stdout } = await lab.startReading("pwd; tty; exit 4\n", ["ssh", name]).ended
@@ -134,8 +134,8 @@ const loginShell = (...greeting: ReadonlyArray<string>): SshdOptions => {
   return { config: [`ForceCommand exec ${words.join(" ")}`] }
 }
 
-describe("a login shell that is not sh", () => {
-  it("is asked for nothing that it does not know", async ({ lab }) => {
+describe("a login shell other than sh", () => {
+  it("gets no syntax that it may not know", async ({ lab }) => {
     await builder(lab, loginShell())
     const command = 'echo "it\'s $((1+1))" && sleep 3 && cat *.txt >out'
     const made = await attached(
@@ -155,7 +155,7 @@ describe("a login shell that is not sh", () => {
     expect((await lab.run(["exec", made.name, "--", "sh", "-c", "exit 255"])).exitCode).toBe(255)
   })
 
-  it("and greets is in nobody's way; that rsync does not bear it is said", async ({ lab }) => {
+  it("may print a greeting; a greeting that breaks rsync is reported", async ({ lab }) => {
     await builder(lab, loginShell("Welcome to the build machine"))
     const made = await attached(lab, "-i", "command=echo built")
     expect(lab.log(made)).toBe("built\n")
@@ -182,8 +182,8 @@ const withHome = (lab: Lab): ReadonlyArray<string> | string => {
     : "only root may have another /etc/passwd"
 }
 
-describe("a configuration of ssh that takes no new key", () => {
-  it("is heeded: the host is refused until its key is known", async ({ lab, skip }) => {
+describe("an ssh configuration that accepts no new host key", () => {
+  it("is respected: the host is refused until its key is known", async ({ lab, skip }) => {
     const words = withHome(lab)
     if (typeof words === "string") return skip(words)
     const sshd = await builder(lab)

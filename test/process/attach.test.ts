@@ -42,7 +42,7 @@ const collecting = (...patterns: ReadonlyArray<string>) => [
 ]
 
 describe.concurrent("attach", () => {
-  it("without anything is ready, and leaves no process", async ({ lab }) => {
+  it("without a project or command is ready and leaves no process", async ({ lab }) => {
     prepare(lab)
     const { sandbox } = await attach(lab)
     expect(sandbox).toMatchObject({ name: "local", state: "ready", endpoint: { workdir: null } })
@@ -50,7 +50,7 @@ describe.concurrent("attach", () => {
     await lab.quiet()
   })
 
-  it("with --detach is carried through by a process of its own", async ({ lab }) => {
+  it("with --detach runs in a process of its own", async ({ lab }) => {
     prepare(lab)
     const { sandbox } = await attach(lab, "--detach")
     expect(sandbox.state).toBe("requested")
@@ -61,7 +61,7 @@ describe.concurrent("attach", () => {
     expect(stderr).toContain("was ready, and is destroyed")
   })
 
-  it("is carried on by another one, where create is killed in the middle", async ({ lab }) => {
+  it("continues in another supervisor if create is killed in the middle", async ({ lab }) => {
     prepare(lab)
     // Its first errand waits until it is told to go on.
     lab.script(
@@ -76,7 +76,7 @@ describe.concurrent("attach", () => {
     expect(await lab.json("wait", "local")).toMatchObject({ state: "ready" })
   })
 
-  it("sends a project, runs a command, and brings results back with their paths", async ({ lab }) => {
+  it("syncs a project, runs a command, and collects results under their paths", async ({ lab }) => {
     prepare(lab)
     const command = `cat a.txt sub/b.txt && mkdir -p "out/ü n" && echo 1 >"out/ü n/-x y" && printf 2 >"out/new
 line" && chmod 755 out/new* && echo 3 >-dash && ln -s out/new* inside`
@@ -101,7 +101,7 @@ line" && chmod 755 out/new* && echo 3 >-dash && ln -s out/new* inside`
     expect(sums).toContain(dash)
   })
 
-  it("says in the receipt what git has of the project", async ({ lab }) => {
+  it("records the project's git revision in the receipt", async ({ lab }) => {
     prepare(lab)
     const project = join(lab.folder, "project")
     const git = (...args: ReadonlyArray<string>) =>
@@ -128,7 +128,7 @@ line" && chmod 755 out/new* && echo 3 >-dash && ln -s out/new* inside`
     expect((await revision()).differenceSha256).not.toBe(changed.differenceSha256)
   })
 
-  it("keeps the workspace: what is excluded stays, what is gone goes, the rest is not sent again", async ({
+  it("keeps the workspace: excluded files stay, deleted ones go, unchanged ones are not sent again", async ({
     lab
   }) => {
     prepare(lab)
@@ -157,7 +157,7 @@ line" && chmod 755 out/new* && echo 3 >-dash && ln -s out/new* inside`
     expect(fs.readdirSync(workdir).sort()).toEqual([".gitignore", ".sandboxer-workspace", "a.txt", "sub"])
   })
 
-  it("sends links as links, and names those that lead out", async ({ lab }) => {
+  it("syncs links as links and warns about links that lead outside", async ({ lab }) => {
     prepare(lab)
     fs.symlinkSync("/etc/passwd", join(lab.folder, "project/secret"))
     fs.symlinkSync("../a.txt", join(lab.folder, "project/sub/fine"))
@@ -166,7 +166,7 @@ line" && chmod 755 out/new* && echo 3 >-dash && ln -s out/new* inside`
     expect(fs.readlinkSync(join(workdir, "secret"))).toBe("/etc/passwd")
   })
 
-  it("hands inputs to the command as variables, and secrets so that nobody sees them", async ({ lab }) => {
+  it("passes inputs to the command as variables, and secrets without exposing them", async ({ lab }) => {
     prepare(lab)
     lab.write("profiles/here.yaml", {
       id: "profile.here",
@@ -196,7 +196,7 @@ line" && chmod 755 out/new* && echo 3 >-dash && ln -s out/new* inside`
 })
 
 describe.concurrent("a command that fails", () => {
-  it("is told with its exit code and its last lines", async ({ lab }) => {
+  it("is reported with its exit code and its last lines", async ({ lab }) => {
     prepare(lab)
     const { exitCode, sandbox, stderr } = await attach(
       lab,
@@ -219,18 +219,21 @@ describe.concurrent("a command that fails", () => {
     ["has a link out in it", "mkdir out; ln -s /etc out/x", "out", "out/x is a link that leads out"],
     ["is no file", "mkfifo out", "out", "out is neither"]
   ]
-  it.for(failures)("so does a collect that %s", async ([, command, pattern, message], { lab }) => {
-    prepare(lab)
-    const { exitCode, sandbox } = await attach(lab, ...running(command), ...collecting(pattern))
-    expect(exitCode).toBe(10)
-    expect(sandbox.failure).toMatchObject({ reason: "collect-failed" })
-    expect(sandbox.failure!.message).toContain(message)
-    expect(lab.files(join(lab.folder, "results"))).toEqual(["/receipt.json"])
-  })
+  it.for(failures)(
+    "the sandbox fails too if a collect %s",
+    async ([, command, pattern, message], { lab }) => {
+      prepare(lab)
+      const { exitCode, sandbox } = await attach(lab, ...running(command), ...collecting(pattern))
+      expect(exitCode).toBe(10)
+      expect(sandbox.failure).toMatchObject({ reason: "collect-failed" })
+      expect(sandbox.failure!.message).toContain(message)
+      expect(lab.files(join(lab.folder, "results"))).toEqual(["/receipt.json"])
+    }
+  )
 })
 
 describe.concurrent("a command", () => {
-  it("that leaves a daemon behind ends, and the daemon with it", async ({ lab }) => {
+  it("that leaves a daemon running ends, and the daemon is stopped", async ({ lab }) => {
     prepare(lab)
     const { workdir } = await attached(
       lab,
@@ -240,7 +243,7 @@ describe.concurrent("a command", () => {
     expect(lab.jobCommands()).toEqual([])
   })
 
-  it("that prints a great deal is read to its end", async ({ lab }) => {
+  it("that prints a lot is read completely", async ({ lab }) => {
     prepare(lab)
     const made = await attached(lab, ...running("seq 1 1000000"))
     const log = lab.log(made)
@@ -248,7 +251,7 @@ describe.concurrent("a command", () => {
     expect(log.endsWith("\n999999\n1000000\n")).toBe(true)
   })
 
-  it("goes on when its supervisor is killed, and is followed by the next one", async ({ lab }) => {
+  it("survives the death of its supervisor and is followed by the next one", async ({ lab }) => {
     prepare(lab)
     const command = "echo began >>count; while [ ! -e go ]; do sleep 0.1; done; echo ended; echo made >out"
     const create = start(lab, ...withProject, ...running(command), ...collecting("out"))
@@ -266,7 +269,7 @@ describe.concurrent("a command", () => {
     expect([...lab.files(join(lab.folder, "results"))].sort()).toEqual(["/out", "/receipt.json"])
   })
 
-  it("is ended by cancel, with all that it started", async ({ lab }) => {
+  it("and everything that it started is ended by cancel", async ({ lab }) => {
     prepare(lab)
     const create = start(
       lab,
@@ -287,8 +290,8 @@ describe.concurrent("a command", () => {
   })
 })
 
-describe.concurrent("a workdir that is given", () => {
-  it("is made, is the workspace, and is never removed", async ({ lab }) => {
+describe.concurrent("a workdir that the user names", () => {
+  it("is created, used as the workspace, and never removed", async ({ lab }) => {
     prepare(lab)
     const { name, workdir } = await attached(lab, ...withProject, "-i", "workdir=~/deep/work")
     expect(workdir).toBe(join(lab.folder, "deep/work"))
@@ -300,7 +303,7 @@ describe.concurrent("a workdir that is given", () => {
     await attached(lab, ...withProject, "-i", `workdir=${workdir}`)
   })
 
-  it("with somebody's files in it is refused, and they stay", async ({ lab }) => {
+  it("that contains other files is refused, and the files stay", async ({ lab }) => {
     prepare(lab)
     lab.write("theirs/file", "")
     const { exitCode, stderr } = await attach(
@@ -317,7 +320,7 @@ describe.concurrent("a workdir that is given", () => {
     expect(lab.log(made)).toBe("file\n")
   })
 
-  it.for(["home", "above"])("that leads to the %s there is refused", async (where, { lab }) => {
+  it.for(["home", "above"])("that is the %s folder is refused", async (where, { lab }) => {
     prepare(lab)
     fs.symlinkSync(where === "home" ? lab.folder : "/", join(lab.folder, "link"))
     const { exitCode, stderr } = await attach(lab, ...withProject, "-i", "workdir=link")
@@ -326,10 +329,8 @@ describe.concurrent("a workdir that is given", () => {
   })
 })
 
-describe.concurrent("what is attached can be used", () => {
-  it("exec runs a command in the workspace, with its arguments as they are, and ends as it does", async ({
-    lab
-  }) => {
+describe.concurrent("an attached sandbox", () => {
+  it("exec runs a command in the workspace with unchanged arguments and its exit code", async ({ lab }) => {
     prepare(lab)
     const { name, workdir } = await attached(lab, ...withProject)
     const words = ["a b", "", "'q'", '"', "-x", "--", "new\nline", "ü", "$HOME", "*"]
@@ -340,7 +341,7 @@ describe.concurrent("what is attached can be used", () => {
     expect((await lab.run(["exec", name, "ls"])).stdout).toBe("a.txt\nsub\n")
   })
 
-  it("sync sends what changed, and says so", async ({ lab }) => {
+  it("sync sends what changed and reports it", async ({ lab }) => {
     prepare(lab)
     const { name, workdir } = await attached(lab, ...withProject)
     lab.write("project/new", "")
@@ -358,7 +359,7 @@ describe.concurrent("what is attached can be used", () => {
     expect(fs.readdirSync(workdir).sort()).toEqual([".sandboxer-workspace", "new", "sub"])
   })
 
-  it("ssh opens a shell on a terminal, in the workspace", async ({ lab }) => {
+  it("ssh opens a terminal in the workspace", async ({ lab }) => {
     prepare(lab)
     const { name, workdir } = await attached(lab, ...withProject)
     lab.script("shell", "tty && pwd && exit 3")
@@ -370,14 +371,14 @@ describe.concurrent("what is attached can be used", () => {
     expect(stdout).toContain(workdir)
   })
 
-  it("use holds off the TTL", async ({ lab }) => {
+  it("each use restarts the TTL", async ({ lab }) => {
     prepare(lab)
     const { expiresAt, name } = await attached(lab)
     await lab.run(["exec", name, "--", "true"])
     expect((await lab.show(name)).expiresAt! > expiresAt!).toBe(true)
   })
 
-  it("exec, ssh and sync of what is not are refused", async ({ lab }) => {
+  it("exec, ssh and sync of an unknown or ended sandbox are refused", async ({ lab }) => {
     prepare(lab)
     await lab.created("demo")
     await attached(lab)
@@ -393,8 +394,10 @@ describe.concurrent("what is attached can be used", () => {
   })
 })
 
-describe.concurrent("destroy", () => {
-  it("keeps a workspace that others of its project use again, and deletes it on demand", async ({ lab }) => {
+describe.concurrent("destroy of an attached sandbox", () => {
+  it("keeps a workspace for the next sandbox of the project, and deletes it with --delete-workspace", async ({
+    lab
+  }) => {
     prepare(lab)
     const first = await attached(lab, ...withProject)
     await lab.run(["destroy", first.name])
@@ -408,7 +411,7 @@ describe.concurrent("destroy", () => {
     ])
   })
 
-  it("--delete-artifacts deletes results that lie in the state directory, and the user's never", async ({
+  it("--delete-artifacts deletes results in the state directory, never those in the user's folder", async ({
     lab
   }) => {
     prepare(lab)
@@ -422,7 +425,7 @@ describe.concurrent("destroy", () => {
     expect([...lab.files(join(lab.folder, "results"))].sort()).toEqual(["/f", "/receipt.json"])
   })
 
-  it("does not delete a workspace under a command that runs in it", async ({ lab }) => {
+  it("does not delete a workspace while a command runs in it", async ({ lab }) => {
     prepare(lab)
     const ready = await attached(lab, ...withProject)
     const create = start(
@@ -446,8 +449,8 @@ describe.concurrent("destroy", () => {
   })
 })
 
-describe.concurrent("what one mode has and another has not", () => {
-  it("is named as a mistake", async ({ lab }) => {
+describe.concurrent("inputs that belong to the other mode", () => {
+  it("are rejected with the name of that mode", async ({ lab }) => {
     prepare(lab)
     expect(await attach(lab, "-i", "packer_template=x")).toMatchObject({
       exitCode: 2,
@@ -459,7 +462,7 @@ describe.concurrent("what one mode has and another has not", () => {
     expect(stderr).toContain("project is an input of attach mode")
   })
 
-  it("is shown for each", async ({ lab }) => {
+  it("are shown by profile explain for each mode", async ({ lab }) => {
     prepare(lab)
     const names = async (...args: ReadonlyArray<string>) =>
       (

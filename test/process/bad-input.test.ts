@@ -16,7 +16,7 @@ const expectNothingBegun = (lab: Lab) => {
   expect(lab.calls("packer", "version")).toEqual([])
 }
 
-describe.concurrent("words that cannot be done", () => {
+describe.concurrent("wrong command lines", () => {
   it.for([
     [2, [...create, "-i", "packer_template=none.json"], "none.json does not exist or cannot be read"],
     [2, [...create, "-i", "packer_template=empty.json"], "empty.json is empty"],
@@ -29,7 +29,7 @@ describe.concurrent("words that cannot be done", () => {
     [2, [...unnamed, "-i", "vm_name=.."], 'input vm_name: got ".."'],
     [2, [...unnamed, "-i", "vm_name=/etc/passwd"], 'input vm_name: got "/etc/passwd"'],
     [3, ["create", "--profile", "profile.tinny", "-i", "vm_name=demo"], "no profile profile.tinny"]
-  ] as const)("%i: %j", async ([code, words, message], { lab }) => {
+  ] as const)("exit with %i: %j", async ([code, words, message], { lab }) => {
     lab.write("empty.json", " \n")
     mkdirSync(join(lab.folder, "empty"))
     const { exitCode, stderr, stdout } = await lab.run(words)
@@ -46,13 +46,13 @@ const bomb = [
   ...[..."bcdefghi"].map((name, index) => `${name}: &${name} [${`*${"abcdefgh"[index]}, `.repeat(9)}]`)
 ].join("\n")
 
-describe.concurrent("a profile that cannot be", () => {
+describe.concurrent("a broken profile", () => {
   it.for([
     ["a key that there is not", `${start}inptus: {}\n`, ":4:1: unknown key inptus"],
     ["a key of a wrong type", `${start}inputs:\n  vm_name: { required: maybe }\n`, ":5:14: "],
     ["a bomb of aliases", `${start}${bomb}\n`, /:\d+:\d+: /],
     ["10 MB", `${start}description: ${"x".repeat(10_000_000)}\n`, ":1:1: "]
-  ] as const)("%s", async ([, text, where], { lab }) => {
+  ] as const)("is rejected with the place of the mistake: %s", async ([, text, where], { lab }) => {
     const file = lab.write("profiles/tiny.yaml", text)
     const { exitCode, stderr, stdout } = await lab.run(create)
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: "" })
@@ -74,8 +74,8 @@ const programs = (lab: Lab, ...names: ReadonlyArray<string>) => {
   return folder
 }
 
-describe.concurrent("a Packer that is of no use", () => {
-  it("is not there", async ({ lab }) => {
+describe.concurrent("an unusable Packer", () => {
+  it("fails preflight if it is missing", async ({ lab }) => {
     const PATH = programs(lab, "sh", "flock")
     const { exitCode, sandbox, stderr } = await lab.creating({ PATH }, "-i", "vm_name=demo").outcome()
     expect(exitCode, stderr).toBe(15)
@@ -85,7 +85,7 @@ describe.concurrent("a Packer that is of no use", () => {
     lab.expectNothingLeft(sandbox.id)
   })
 
-  it("dies of a signal", async ({ lab }) => {
+  it("fails preflight if a signal ends it", async ({ lab }) => {
     lab.script("bin/packer", "kill -SEGV $$")
     const { exitCode, sandbox, stderr } = await lab.create("demo").outcome()
     expect(exitCode, stderr).toBe(15)
@@ -96,7 +96,7 @@ describe.concurrent("a Packer that is of no use", () => {
   })
 
   // Slow: it is given 20 s to say its version.
-  it("does not answer, and is ended with all that it started", async ({ lab }) => {
+  it("fails preflight if it does not answer, and is ended with its children", async ({ lab }) => {
     lab.script("bin/packer", `sleep 600 & echo $! >'${join(lab.folder, "pid")}'\nwait`)
     const { exitCode, sandbox, stderr } = await lab.create("demo").outcome()
     expect(exitCode, stderr).toBe(15)
@@ -111,7 +111,7 @@ describe.concurrent("a Packer that is of no use", () => {
     lab.expectNothingLeft(sandbox.id)
   })
 
-  it("panics: its crash.log is kept beside the log, without the secrets in it", async ({ lab }) => {
+  it("that panics: its crash.log is retained next to the log, redacted", async ({ lab }) => {
     const secret = "correct-horse-battery"
     lab.write("template/tiny.json", {
       variables: { output_directory: "output-tiny", vm_name: "tiny", token: "" }
@@ -141,7 +141,7 @@ describe.concurrent("a Packer that is of no use", () => {
     expect(telling).toEqual([])
   })
 
-  it("panics where there was a crash.log before: that name stays taken", async ({ lab }) => {
+  it("that panics: an older crash.log of the user stays where it is", async ({ lab }) => {
     lab.speak({ version: "1.6.6", crashes: "panic: again\n" })
     const file = lab.write("template/crash.log", "of another day")
     const { sandbox } = await lab.create("demo").outcome()
@@ -153,8 +153,8 @@ describe.concurrent("a Packer that is of no use", () => {
   })
 })
 
-describe.concurrent("what a build gives", () => {
-  it("has its place taken already: nothing is built", async ({ lab }) => {
+describe.concurrent("an artifact", () => {
+  it("whose place is taken is refused before the build starts", async ({ lab }) => {
     const taken = lab.write("images/demo.qcow2", "another's")
     const { exitCode, sandbox, stderr } = await lab.create("demo", "-i", "output_directory=images").outcome()
     expect(exitCode, stderr).toBe(13)
@@ -171,7 +171,7 @@ describe.concurrent("what a build gives", () => {
     lab.expectNothingLeft(sandbox.id)
   })
 
-  it("is a link to a file elsewhere: that is not published", async ({ lab }) => {
+  it("that is a link to a file elsewhere is not published", async ({ lab }) => {
     const elsewhere = lab.write("elsewhere/shadow", "nobody else's business")
     lab.speak({ version: "1.6.6", linksTo: elsewhere })
     const { exitCode, sandbox, stderr } = await lab.create("demo").outcome()
@@ -191,7 +191,7 @@ describe.concurrent("what a build gives", () => {
     lab.expectNothingLeft(sandbox.id)
   })
 
-  it("may be a link to a file of the template's folder", async ({ lab }) => {
+  it("may be a link to a file inside the template's folder", async ({ lab }) => {
     lab.speak({ version: "1.6.6", linksTo: lab.write("template/made/image", "an image") })
     const { artifacts } = await lab.created("demo")
     expect(artifacts.map(({ path }) => readFileSync(path, "utf8"))).toEqual(["an image"])
@@ -205,8 +205,8 @@ const fromTheFuture = (file: string) => {
   database.close()
 }
 
-describe.concurrent("a state directory that cannot be used", () => {
-  it.for([["list"], create])("a file is in its way: %j", async (words, { lab }) => {
+describe.concurrent("an unusable state directory", () => {
+  it.for([["list"], create])("is reported if a file is in its place: %j", async (words, { lab }) => {
     writeFileSync(lab.home, "mine")
     const { exitCode, stderr, stdout } = await lab.run(words)
     expect({ exitCode, stdout }).toEqual({ exitCode: 15, stdout: "" })
@@ -215,28 +215,34 @@ describe.concurrent("a state directory that cannot be used", () => {
     expect(readFileSync(lab.home, "utf8")).toBe("mine")
   })
 
-  it.for([["list"], create])("nobody says where it is: %j", async (words, { lab }) => {
-    const { exitCode, stderr, stdout } = await lab.start(words, { HOME: "", SANDBOXER_HOME: "" }).ended
-    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: "" })
-    expect(stderr).toBe(
-      "error: there is no place for state: neither HOME nor SANDBOXER_HOME is set\n" +
-        "hint: set SANDBOXER_HOME to a folder of yours\n"
-    )
-  })
+  it.for([["list"], create])(
+    "is reported if neither HOME nor SANDBOXER_HOME is set: %j",
+    async (words, { lab }) => {
+      const { exitCode, stderr, stdout } = await lab.start(words, { HOME: "", SANDBOXER_HOME: "" }).ended
+      expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: "" })
+      expect(stderr).toBe(
+        "error: there is no place for state: neither HOME nor SANDBOXER_HOME is set\n" +
+          "hint: set SANDBOXER_HOME to a folder of yours\n"
+      )
+    }
+  )
 
-  it.for([["list"], create])("its database is damaged, and is left as it is: %j", async (words, { lab }) => {
-    mkdirSync(lab.home, { mode: 0o700 })
-    const file = join(lab.home, "sandboxer.db")
-    const bytes = "this is no database ".repeat(500)
-    writeFileSync(file, bytes)
-    const { exitCode, stderr, stdout } = await lab.run(words)
-    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" })
-    expect(stderr).toMatch(/^error: the database .+: file is not a database\nhint: .*backup/)
-    expect(readFileSync(file, "utf8")).toBe(bytes)
-    expect(lab.calls("packer", "version")).toEqual([])
-  })
+  it.for([["list"], create])(
+    "with a damaged database is reported and left unchanged: %j",
+    async (words, { lab }) => {
+      mkdirSync(lab.home, { mode: 0o700 })
+      const file = join(lab.home, "sandboxer.db")
+      const bytes = "this is no database ".repeat(500)
+      writeFileSync(file, bytes)
+      const { exitCode, stderr, stdout } = await lab.run(words)
+      expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" })
+      expect(stderr).toMatch(/^error: the database .+: file is not a database\nhint: .*backup/)
+      expect(readFileSync(file, "utf8")).toBe(bytes)
+      expect(lab.calls("packer", "version")).toEqual([])
+    }
+  )
 
-  it("its database is of a newer version", async ({ lab }) => {
+  it("with the database of a newer version is reported", async ({ lab }) => {
     // A list makes none.
     await lab.created("before")
     await lab.quiet()
@@ -278,10 +284,10 @@ const expectWholeDatabase = (lab: Lab) => {
   database.close()
 }
 
-describe.concurrent("a state directory on a disk that is full", () => {
+describe.concurrent("a full disk under the state directory", () => {
   const needsMount = "only who may mount can have a small disk"
 
-  it("before anything begins", async ({ lab, skip }) => {
+  it("ends the command before anything begins", async ({ lab, skip }) => {
     const could = await withDisk(lab, 2 ** 21, async () => {
       await lab.created("before")
       await lab.quiet()
@@ -297,7 +303,7 @@ describe.concurrent("a state directory on a disk that is full", () => {
     if (!could) skip(needsMount)
   })
 
-  it("while Packer builds", async ({ lab, skip }) => {
+  it("fails the build cleanly if it fills up while Packer runs", async ({ lab, skip }) => {
     const could = await withDisk(lab, 2 ** 21, async () => {
       lab.hold("Provisioning with")
       const creating = lab.create("demo")

@@ -30,8 +30,8 @@ const story = [
   "ready null"
 ]
 
-describe.concurrent("build, with a stand-in that speaks as transcripts/VERSION does", () => {
-  it.for(versions)("%s: ends with an image that is whole", async (version, { lab }) => {
+describe.concurrent("build mode, with a stand-in that replays recorded Packer output", () => {
+  it.for(versions)("Packer %s: ends with a complete image", async (version, { lab }) => {
     lab.speak({ version })
     const sandbox = await lab.created("demo")
     expect(sandbox).toMatchObject({ state: "ready", name: "demo", failure: null })
@@ -48,7 +48,7 @@ describe.concurrent("build, with a stand-in that speaks as transcripts/VERSION d
     ["tiny.json", "plugin-unknown-builder", "Run: packer plugins install github.com/hashicorp/qemu"],
     ["tiny.pkr.hcl", "plugin-unknown-source", "Run: packer plugins install github.com/hashicorp/qemu"],
     ["tiny.pkr.hcl", "plugin-missing-validate", "Run: packer init TEMPLATE"]
-  ] as const)("1.16.0: %s, %s", async ([file, validate, hint], { lab }) => {
+  ] as const)("Packer 1.16.0: %s, %s", async ([file, validate, hint], { lab }) => {
     const template = lab.write(`template/${file}`, JSON.stringify({ variables: {} }))
     lab.speak({ version: "1.16.0", replays: { validate } })
     const { exitCode, sandbox, stderr } = await lab
@@ -64,7 +64,7 @@ describe.concurrent("build, with a stand-in that speaks as transcripts/VERSION d
     expect(lab.calls("packer", "build")).toEqual([])
   })
 
-  it("1.16.0: plugins that a template asks for and that cannot be had", async ({ lab }) => {
+  it("Packer 1.16.0: plugins that the template requires and that cannot be installed", async ({ lab }) => {
     const block =
       'packer {\n  required_plugins {\n    nope = { source = "github.com/hashicorp/nope" }\n  }\n}\n'
     const template = lab.write("template/tiny.pkr.hcl", block)
@@ -75,7 +75,7 @@ describe.concurrent("build, with a stand-in that speaks as transcripts/VERSION d
     expect(lab.calls("packer", "validate")).toEqual([])
   })
 
-  it("a Packer that is none", async ({ lab }) => {
+  it("a program named packer that is not Packer fails preflight", async ({ lab }) => {
     const text = "packer: a tool for parcels\n\0\xff\u001b[2J"
     lab.speak({ version: "1.6.6", says: { version: { text, exitCode: 0 } } })
     const { exitCode, sandbox, stderr } = await lab.create("demo").outcome()
@@ -83,7 +83,7 @@ describe.concurrent("build, with a stand-in that speaks as transcripts/VERSION d
     expect(sandbox).toMatchObject({ failure: { reason: "packer-unusable" } })
   })
 
-  it.for(versions)("%s: a template that Packer refuses", async (version, { lab }) => {
+  it.for(versions)("Packer %s: a template that Packer rejects exits with 2", async (version, { lab }) => {
     lab.speak({ version, replays: { validate: "json-broken" } })
     const { exitCode, sandbox, stderr } = await lab.create("demo").outcome()
     expect(exitCode, stderr).toBe(2)
@@ -92,24 +92,27 @@ describe.concurrent("build, with a stand-in that speaks as transcripts/VERSION d
     expect(lab.calls("packer", "build")).toEqual([])
   })
 
-  it.for(versions)("%s: a provisioner that fails", async (version, { lab }) => {
-    lab.speak({ version, replays: { build: "qemu-provisioner-fails" } })
-    const { exitCode, sandbox, stderr } = await lab.create("demo").outcome()
-    expect(exitCode, stderr).toBe(10)
-    expect(sandbox).toMatchObject({
-      state: "failed",
-      artifacts: [],
-      failure: {
-        reason: "provisioner-failed",
-        message: "qemu: A provisioner's script ended with exit code 3 (shell script: inline)",
-        logTail: expect.arrayContaining(["before"])
-      }
-    })
-    expect(stderr).toContain("\n  | before\n")
-    lab.expectNothingLeft(sandbox.id)
-  })
+  it.for(versions)(
+    "Packer %s: a provisioner that fails is reported as the cause",
+    async (version, { lab }) => {
+      lab.speak({ version, replays: { build: "qemu-provisioner-fails" } })
+      const { exitCode, sandbox, stderr } = await lab.create("demo").outcome()
+      expect(exitCode, stderr).toBe(10)
+      expect(sandbox).toMatchObject({
+        state: "failed",
+        artifacts: [],
+        failure: {
+          reason: "provisioner-failed",
+          message: "qemu: A provisioner's script ended with exit code 3 (shell script: inline)",
+          logTail: expect.arrayContaining(["before"])
+        }
+      })
+      expect(stderr).toContain("\n  | before\n")
+      lab.expectNothingLeft(sandbox.id)
+    }
+  )
 
-  it("a Packer that ends well and made nothing", async ({ lab }) => {
+  it("a Packer that exits with 0 and made nothing fails as no-artifact", async ({ lab }) => {
     lab.speak({ version: "1.16.0", makesNothing: true })
     const { exitCode, sandbox, stderr } = await lab.create("demo").outcome()
     expect(exitCode, stderr).toBe(10)
@@ -117,7 +120,7 @@ describe.concurrent("build, with a stand-in that speaks as transcripts/VERSION d
     lab.expectNothingLeft(sandbox.id)
   })
 
-  it("a Packer that is killed: what it started goes, too", async ({ lab }) => {
+  it("a Packer that is killed: its children are ended too", async ({ lab }) => {
     lab.hold("Provisioning with")
     const create = lab.create("demo")
     await lab.held("Provisioning with")
@@ -132,7 +135,9 @@ describe.concurrent("build, with a stand-in that speaks as transcripts/VERSION d
     lab.expectNothingLeft(sandbox.id)
   })
 
-  it("all of a build that is killed, the one who waits for it too", async ({ lab }) => {
+  it("command, supervisor and Packer are killed: the next wait ends the build as interrupted", async ({
+    lab
+  }) => {
     lab.hold("Provisioning with")
     const create = lab.create("demo")
     await lab.held("Provisioning with")
@@ -143,7 +148,7 @@ describe.concurrent("build, with a stand-in that speaks as transcripts/VERSION d
     lab.expectNothingLeft(sandbox.id)
   })
 
-  it("sweeps what Packer leaves running, also out of its group", async ({ lab }) => {
+  it("processes that Packer leaves running are ended, in whatever group they are", async ({ lab }) => {
     lab.speak({ version: "1.6.6", leavesOrphans: true })
     const sandbox = await lab.created("demo")
     expectWhole(sandbox)

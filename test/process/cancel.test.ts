@@ -31,16 +31,19 @@ const proof = async (lab: Lab) =>
   (await lab.events("demo")).find(({ type }) => type === "cancelled")?.data.proof
 
 describe.concurrent("cancel", () => {
-  it.for(["1.6.6", "1.16.0"] as const)("%s: ends a build, and proves it", async (version, { lab }) => {
-    lab.speak({ version })
-    const create = await building(lab)
-    await cancelled(lab)
-    const sandbox = await expectCancelled(lab, create)
-    expect(await proof(lab)).toEqual({ jobs: 1, killed: 0, left: 0 })
-    expect(lab.log(sandbox)).toContain("Provisioning with shell script")
-  })
+  it.for(["1.6.6", "1.16.0"] as const)(
+    "Packer %s: ends a build and proves that nothing runs",
+    async (version, { lab }) => {
+      lab.speak({ version })
+      const create = await building(lab)
+      await cancelled(lab)
+      const sandbox = await expectCancelled(lab, create)
+      expect(await proof(lab)).toEqual({ jobs: 1, killed: 0, left: 0 })
+      expect(lab.log(sandbox)).toContain("Provisioning with shell script")
+    }
+  )
 
-  it("again, and waiting for what was cancelled", async ({ lab }) => {
+  it("can be repeated, and wait on a cancelled sandbox exits with 130", async ({ lab }) => {
     await building(lab)
     await cancelled(lab)
     await cancelled(lab)
@@ -48,7 +51,7 @@ describe.concurrent("cancel", () => {
     expect((await lab.run(["watch", "demo"])).exitCode).toBe(130)
   })
 
-  it("kills what Packer leaves running, also out of its group", async ({ lab }) => {
+  it("ends what Packer leaves running, in whatever group it is", async ({ lab }) => {
     lab.speak({ version: "1.6.6", leavesOrphans: true })
     const create = await building(lab)
     await cancelled(lab)
@@ -56,7 +59,7 @@ describe.concurrent("cancel", () => {
     expect(await proof(lab)).toEqual({ jobs: 1, killed: expect.any(Number), left: 0 })
   })
 
-  it("before Packer builds anything", async ({ lab }) => {
+  it("ends a provision before Packer starts", async ({ lab }) => {
     lab.hold("packer validate begins")
     const create = lab.create("demo")
     await lab.held("packer validate begins")
@@ -66,7 +69,7 @@ describe.concurrent("cancel", () => {
     expect(lab.calls("packer", "build")).toEqual([])
   })
 
-  it("while the image is converted", async ({ lab }) => {
+  it("ends a provision while the image is converted", async ({ lab }) => {
     lab.hold("qemu-img convert begins")
     const create = lab.create("demo", "-i", "format=qcow2")
     await lab.held("qemu-img convert begins")
@@ -75,7 +78,7 @@ describe.concurrent("cancel", () => {
     expect(lab.calls("qemu-img", "convert").filter(({ pid }) => lives(pid))).toEqual([])
   })
 
-  it("when nobody supervises the build any more", async ({ lab }) => {
+  it("ends a build that has no supervisor", async ({ lab }) => {
     const create = await building(lab)
     lab.signal(create.pid, "SIGSTOP")
     await lab.crash(await lab.supervisor())
@@ -84,7 +87,7 @@ describe.concurrent("cancel", () => {
     await expectCancelled(lab, create)
   })
 
-  it("when the supervisor dies while it cancels", async ({ lab }) => {
+  it("succeeds if the supervisor dies during the cancel", async ({ lab }) => {
     const create = await building(lab)
     lab.hold("Deleting output directory")
     const cancel = cancelled(lab)
@@ -95,7 +98,7 @@ describe.concurrent("cancel", () => {
     await expectCancelled(lab, create)
   })
 
-  it("of one that has ended is refused", async ({ lab }) => {
+  it("of a sandbox that has ended is refused", async ({ lab }) => {
     await lab.created("demo")
     const { exitCode, stderr } = await lab.run(["cancel", "demo"])
     expect(exitCode).toBe(13)
@@ -105,24 +108,27 @@ describe.concurrent("cancel", () => {
 })
 
 describe.concurrent("signals", () => {
-  it.for(["SIGINT", "SIGTERM"] as const)("%s to create cancels and waits", async (signal, { lab }) => {
-    const create = await building(lab)
-    lab.hold("Deleting output directory")
-    lab.signal(create.pid, signal)
-    await lab.held("Deleting output directory")
-    // A second one changes nothing: it waits for the proof.
-    lab.signal(create.pid, signal)
-    await create.printed("still waiting for demo to end")
-    lab.release("Deleting output directory")
-    await expectCancelled(lab, create)
-  })
+  it.for(["SIGINT", "SIGTERM"] as const)(
+    "%s to create cancels the sandbox and waits",
+    async (signal, { lab }) => {
+      const create = await building(lab)
+      lab.hold("Deleting output directory")
+      lab.signal(create.pid, signal)
+      await lab.held("Deleting output directory")
+      // A second one changes nothing: it waits for the proof.
+      lab.signal(create.pid, signal)
+      await create.printed("still waiting for demo to end")
+      lab.release("Deleting output directory")
+      await expectCancelled(lab, create)
+    }
+  )
 
   it.for([
     ["ready", 0],
     ["failed", 10],
     ["cancelled", 130]
   ] as const)(
-    "behind the end change nothing: what is %s ends create with %i",
+    "after the end change nothing: create of a sandbox that is %s exits with %i",
     async ([state, code], { lab }) => {
       if (state === "failed") lab.speak({ version: "1.6.6", says: { build: { text: "no", exitCode: 1 } } })
       if (state === "cancelled") lab.hold(place)
@@ -143,7 +149,7 @@ describe.concurrent("signals", () => {
     }
   )
 
-  it("SIGHUP to create ends the view alone", async ({ lab }) => {
+  it("SIGHUP to create ends only the view", async ({ lab }) => {
     const create = await building(lab)
     lab.signal(create.pid, "SIGHUP")
     expect(await create.ended).toMatchObject({ signal: "SIGHUP" })
@@ -154,7 +160,7 @@ describe.concurrent("signals", () => {
     })
   })
 
-  it("a terminal that is closed ends the view alone, also of who does not listen to it", async ({ lab }) => {
+  it("closing the terminal ends only the view, even if the command ignores SIGHUP", async ({ lab }) => {
     lab.hold(place)
     const words = ["create", "--profile", "profile.tiny", "-i", "vm_name=demo"]
     const create = lab.startOnTerminal(words)
@@ -179,7 +185,7 @@ describe.concurrent("signals", () => {
     await waitFor("the end of the supervisor", () => !lives(supervisor))
   })
 
-  it("SIGINT to watch leaves the build alone", async ({ lab }) => {
+  it("SIGINT to watch does not affect the build", async ({ lab }) => {
     const create = await building(lab)
     const watch = lab.start(["watch", "demo"])
     await watch.printed("== connect")
@@ -190,7 +196,7 @@ describe.concurrent("signals", () => {
   })
 })
 
-describe("timeout", () => {
+describe("a timeout", () => {
   it("ends a build that hangs", async ({ lab }) => {
     lab.hold(place)
     const { exitCode, sandbox, stderr } = await lab.create("demo", "--timeout", "3s").outcome()

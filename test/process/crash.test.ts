@@ -60,7 +60,7 @@ describe.concurrent("kill -9", () => {
     "packer build ends",
     "qemu-img info begins",
     "qemu-img convert begins"
-  ])("of create and of the supervisor at: %s", async (place, { lab }) => {
+  ])("of create and the supervisor at any time leaves a build that continues: %s", async (place, { lab }) => {
     withGuest(lab)
     lab.hold(place)
     const create = lab.create("demo", ...options)
@@ -72,7 +72,7 @@ describe.concurrent("kill -9", () => {
     expect(await seen(lab, sandbox)).toEqual({ story: undisturbed, takenOver: 1 })
   })
 
-  it("of one supervisor after the other: create follows to the end all the same", async ({ lab }) => {
+  it("of several supervisors in a row: create follows to the end", async ({ lab }) => {
     withGuest(lab)
     const places = ["packer build begins", "guest 1", "qemu-img convert begins"]
     for (const place of places) lab.hold(place)
@@ -89,7 +89,7 @@ describe.concurrent("kill -9", () => {
     expect(takenOver).toBeGreaterThan(0)
   })
 
-  it("of the supervisor when the image has just been put in its place", async ({ lab }) => {
+  it("of the supervisor right after it published the image keeps that image", async ({ lab }) => {
     withGuest(lab)
     lab.hold("qemu-img convert begins")
     const create = lab.create("demo", ...options)
@@ -104,7 +104,7 @@ describe.concurrent("kill -9", () => {
     expect((await seen(lab, sandbox)).story).toEqual(undisturbed)
   })
 
-  it("of the supervisor: of two that are started at once, one goes on", async ({ lab }) => {
+  it("of the supervisor: of two that start at once, one takes over", async ({ lab }) => {
     withGuest(lab)
     lab.hold("packer version begins")
     const { id } = await lab.json<SandboxJson>(

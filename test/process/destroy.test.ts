@@ -22,7 +22,7 @@ describe.concurrent("destroy", () => {
     expect((await lab.created("demo")).name).toBe("demo")
   })
 
-  it("--delete-artifacts takes them away", async ({ lab }) => {
+  it("--delete-artifacts deletes them", async ({ lab }) => {
     const kept = await lab.created("demo")
     const { id } = await lab.created("demo", "--name", "gone")
     const { items } = await lab.json<List>("destroy", "gone", "--delete-artifacts")
@@ -31,7 +31,7 @@ describe.concurrent("destroy", () => {
     expect(existsSync(kept.artifacts[0]!.path)).toBe(true)
   })
 
-  it("of one that is built is refused; --force cancels it first", async ({ lab }) => {
+  it("of a sandbox that is being built is refused; --force cancels it first", async ({ lab }) => {
     lab.hold("Provisioning with")
     const create = lab.create("demo")
     await lab.held("Provisioning with")

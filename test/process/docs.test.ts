@@ -14,7 +14,7 @@ beforeAll(() => {
 afterAll(() => checkout.remove())
 
 it(
-  "docs/cli.md says what the command says: `make docs` writes it",
+  "docs/cli.md is what `make docs` generates from the command",
   async () => {
     const written = join(checkout.folder, "cli.md")
     expect(await run(process.execPath, ["scripts/generate-cli-docs.js", written])).toMatchObject({
@@ -32,7 +32,7 @@ const runnable = fences.filter(
 )
 
 it.each([...new Set(runnable.map(({ document }) => document))])(
-  "the commands of %s that are runnable run",
+  "the runnable commands of %s run",
   async (document) => {
     const { exitCode, stderr } = await checkout.shell(runnable.filter((fence) => fence.document === document))
     expect({ exitCode, stderr: exitCode === 0 ? "" : stderr }).toEqual({ exitCode: 0, stderr: "" })
@@ -40,7 +40,7 @@ it.each([...new Set(runnable.map(({ document }) => document))])(
   longest
 )
 
-it("every command of docs/security.md and of those two is run", () => {
+it("every command of docs/security.md and of the runnable documents is covered by a test", () => {
   const documents = ["docs/security.md", ...others]
   const shell = fences.filter(({ document, language }) => documents.includes(document) && language === "sh")
   expect(shell.filter(({ says }) => says !== "runnable")).toEqual([])

@@ -88,7 +88,7 @@ const doctor = (environment: Readonly<Record<string, string>>): Promise<Outcome>
 const fakePacker = 'echo "1,,version,1.10.0"'
 
 describe("doctor", () => {
-  it("finds what this machine has", { timeout: 60_000 }, async () => {
+  it("reports what this machine has", { timeout: 60_000 }, async () => {
     mkdirSync(home, { mode: 0o700 })
     const { checks, exitCode, stderr } = await doctor({ PATH: process.env.PATH ?? "" })
     expect(stderr).toBe("")
@@ -104,7 +104,7 @@ describe("doctor", () => {
     expect(checks["settings.home"]?.detail).toBe(`${home} (environment SANDBOXER_HOME)`)
   })
 
-  it("finds out when there is nothing, and makes nothing", async () => {
+  it("reports everything that is missing and creates nothing", async () => {
     const { checks, exitCode, stderr } = await doctor({ PATH: pathOf([]) })
     expect(exitCode).toBe(15)
     const missing = Object.values(checks).filter(({ status }) => status === "missing")
@@ -114,7 +114,7 @@ describe("doctor", () => {
     expect(existsSync(home)).toBe(false)
   })
 
-  it("is not fooled by what is called packer", { timeout: 60_000 }, async () => {
+  it("is not fooled by another program named packer", { timeout: 60_000 }, async () => {
     const standIns = {
       garbage: 'echo "0 0"',
       failing: `${fakePacker}; exit 3`,
@@ -140,7 +140,7 @@ describe("doctor", () => {
     })
   })
 
-  it("asks a Packer that brings no plugins for those that are installed", async () => {
+  it("checks the installed plugins of a Packer that bundles none", async () => {
     const plugin = "/p/github.com/hashicorp/qemu/packer-plugin-qemu_v1.1.5_x5.0_linux_amd64"
     const [none, one] = await Promise.all(
       [":", `echo ${plugin}`].map((list) => {
@@ -154,7 +154,7 @@ describe("doctor", () => {
     expect(one?.checks.plugins).toMatchObject({ status: "ok", detail: "github.com/hashicorp/qemu 1.1.5" })
   })
 
-  it("works without a store that works", async () => {
+  it("works when the database cannot be opened", async () => {
     const PATH = pathOf(basics, { packer: fakePacker })
     writeFileSync(home, "")
     const inTheWay = await doctor({ PATH })
@@ -174,8 +174,8 @@ describe("doctor", () => {
   })
 })
 
-describe("the guest that tries KVM", () => {
-  it.live("boots under tcg, and leaves no file", () =>
+describe("the guest that tests KVM", () => {
+  it.live("boots under TCG and leaves no file behind", () =>
     Effect.gen(function* () {
       const host = yield* Effect.flatMap(Hosts, (hosts) => hosts.get({ host: "local" }))
       vi.stubEnv("TMPDIR", folder)

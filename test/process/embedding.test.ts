@@ -19,7 +19,7 @@ afterAll(() => checkout.remove())
 const inDocument = (document: string, language: string) =>
   fences.filter((fence) => fence.document === document && fence.language === language)
 
-describe("docs/embedding.md, in an empty project", () => {
+describe("docs/embedding.md, followed in an empty project", () => {
   let project: string
   let printed: Output
   beforeAll(async () => {
@@ -41,7 +41,7 @@ export type Plan = Sandboxes.SandboxesShape["plan"]
     printed = await checkout.shell(inDocument("docs/embedding.md", "sh"))
   }, longest)
 
-  it("its commands make what it says", () => {
+  it("prints what the document shows", () => {
     expect(printed).toMatchObject({ exitCode: 0 })
     const plainly = (text: string) =>
       text
@@ -60,7 +60,7 @@ export type Plan = Sandboxes.SandboxesShape["plan"]
     }
   })
 
-  it("nothing but its three entries can be imported", async () => {
+  it("only the three entries can be imported", async () => {
     writeFileSync(
       join(project, "imported.js"),
       `for (const name of process.argv.slice(2)) {
@@ -78,7 +78,7 @@ export type Plan = Sandboxes.SandboxesShape["plan"]
     expect(await outcomes(...internals)).toEqual(internals.map(() => "ERR_PACKAGE_PATH_NOT_EXPORTED"))
   })
 
-  it("what its modules and their types import is declared", () => {
+  it("every package that the modules and types import is declared", () => {
     const installed = join(project, "node_modules/sandboxer")
     const { dependencies, peerDependencies } = packageOf(installed)
     const declared = Object.keys({ ...dependencies, ...peerDependencies })

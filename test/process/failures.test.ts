@@ -21,8 +21,8 @@ const seen = (lab: Lab) =>
     return steps.length > 0
   })
 
-describe.concurrent("a machine that dies while Packer waits for SSH", () => {
-  it("is noticed within seconds; Packer is ended, and nothing is left", async ({ lab }) => {
+describe.concurrent("a virtual machine that dies while Packer waits for SSH", () => {
+  it("is noticed within seconds, Packer is stopped, and nothing is left", async ({ lab }) => {
     withMachine(lab)
     lab.hold("Waiting for SSH")
     const creating = lab.create("demo")
@@ -43,7 +43,7 @@ describe.concurrent("a machine that dies while Packer waits for SSH", () => {
     lab.expectNothingLeft(sandbox.id)
   })
 
-  it("is noticed by a supervisor that never saw it", async ({ lab }) => {
+  it("is noticed by a supervisor that never saw it alive", async ({ lab }) => {
     withMachine(lab)
     lab.hold("Waiting for SSH")
     const creating = lab.create("demo")
@@ -83,8 +83,8 @@ const free = (lab: Lab) => {
   return bavail * bsize
 }
 
-describe("a disk that is full", () => {
-  it("by the build: it fails cleanly, and the message names the disk", async ({ lab, skip }) => {
+describe("a full disk", () => {
+  it("that the build caused fails it cleanly with a message that names the disk", async ({ lab, skip }) => {
     skip(!onSmallDisk(lab, 24), "only root may mount a small disk")
     try {
       const before = free(lab)
@@ -112,7 +112,7 @@ describe("a disk that is full", () => {
     }
   })
 
-  it("and stays so: who waits is told, and goes on when there is space", async ({ lab, skip }) => {
+  it("that stays full is reported to wait, which continues after space was freed", async ({ lab, skip }) => {
     skip(!onSmallDisk(lab, 24), "only root may mount a small disk")
     const ballast = join(lab.home, "..", "home", "ballast")
     try {

@@ -82,7 +82,7 @@ const goOn = async (lab: Lab, pid: number) => {
   await waitFor("the end of the first supervisor", () => !lives(pid))
 }
 
-describe.concurrent("a supervisor that was stopped, and goes on behind another's end", () => {
+describe.concurrent("a supervisor that is stopped and continues after another one has finished changes nothing", () => {
   let undisturbed: Awaited<ReturnType<typeof kept>>
   beforeAll(async () => {
     const lab = new Lab()
@@ -108,7 +108,7 @@ describe.concurrent("a supervisor that was stopped, and goes on behind another's
     "Connected to SSH",
     "packer build ends",
     "qemu-img convert begins"
-  ])("at: %s", async (place, { lab }) => {
+  ])("stopped at: %s", async (place, { lab }) => {
     lab.hold(place)
     await create(lab)
     await lab.held(place)
@@ -121,7 +121,7 @@ describe.concurrent("a supervisor that was stopped, and goes on behind another's
     expect(await kept(lab, sandbox)).toEqual(undisturbed)
   })
 
-  it("while it makes its images ready", async ({ lab }) => {
+  it("stopped while it stages its images", async ({ lab }) => {
     lab.hold("qemu-img convert begins")
     const { id } = await create(lab)
     await lab.held("qemu-img convert begins")
@@ -136,7 +136,7 @@ describe.concurrent("a supervisor that was stopped, and goes on behind another's
     expect(await kept(lab, sandbox)).toEqual(undisturbed)
   })
 
-  it("while it waits for a database that is locked", async ({ lab }) => {
+  it("stopped while it waits for a locked database", async ({ lab }) => {
     lab.hold("Connected to SSH")
     await create(lab)
     await lab.held("Connected to SSH")
@@ -160,7 +160,9 @@ describe.concurrent("a supervisor that was stopped, and goes on behind another's
     expect(await kept(lab, sandbox)).toEqual(undisturbed)
   })
 
-  it("while it sends a project into a workspace that the next build uses by then", async ({ lab }) => {
+  it("stopped while it syncs a project into a workspace that the next build uses by then", async ({
+    lab
+  }) => {
     // The first rsync there goes on when it is told to, if it is there still.
     lab.script(
       "there/rsync",

@@ -4,7 +4,7 @@ import { expect } from "@effect/vitest"
 import { fences } from "../support/documents.js"
 import { it, waitFor } from "./harness.js"
 
-it("the commands of docs/state-hub.md that ask a hub do", async ({ lab }) => {
+it("the commands of docs/state-hub.md that query a hub run", async ({ lab }) => {
   const blocks = fences.filter(({ document, says }) => document === "docs/state-hub.md" && says === "hub")
   const hub = lab.start(["hub", "serve", "--port", "0"])
   const url = await waitFor("a URL", () => /^(http:\S+)\n/.exec(hub.stdout())?.[1])

@@ -80,7 +80,7 @@ const inOrder = (kept: ReadonlyArray<KeptNote>, sandbox: string) =>
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1)
 
 describe("many senders", () => {
-  it("send the same notes again and again, and each is there once, in order", async ({ lab }) => {
+  it("can repeat notes: the hub stores each once, in order", async ({ lab }) => {
     const { url } = await serve(lab)
     const sandboxes = ["a", "b", "c", "d"]
     const answers = sandboxes.flatMap((sandbox) =>
@@ -107,7 +107,7 @@ describe("many senders", () => {
 })
 
 describe("a live stream", () => {
-  it("that is cut goes on where it was: no note is lost, none comes twice", async ({ lab }) => {
+  it("that was cut resumes without losing or repeating a note", async ({ lab }) => {
     const { url } = await serve(lab)
     const total = 300
     const seen: Array<{ readonly event: string; readonly id: string }> = []
@@ -128,7 +128,7 @@ describe("a live stream", () => {
 })
 
 describe("a build", () => {
-  it("is told of to a hub, from its request to its end", async ({ lab }) => {
+  it("is reported to a hub from its request to its end", async ({ lab }) => {
     const { url } = await serve(lab)
     const { exitCode, sandbox, stderr } = await lab
       .creating({ STATE_HUB_URL: url }, "-i", "vm_name=told", "--workstream", "images")
@@ -146,7 +146,7 @@ describe("a build", () => {
 })
 
 describe("a hub that is killed", () => {
-  it("has all that it said it took when it is started again", async ({ lab }) => {
+  it("has every note that it accepted after a restart", async ({ lab }) => {
     const first = await serve(lab)
     const taken: Array<string> = []
     const senders = ["a", "b", "c"].map(async (sandbox) => {
@@ -184,8 +184,8 @@ describe("a hub that is killed", () => {
   })
 })
 
-describe("a token", () => {
-  it("is asked for where others can reach the hub", async ({ lab }) => {
+describe("the hub's token", () => {
+  it("is required when the hub listens beyond loopback", async ({ lab }) => {
     for (const host of ["0.0.0.0", "::", "10.0.0.1", "hub.example"]) {
       const { exitCode, stderr, stdout } = await lab.run(["hub", "serve", "--host", host, "--port", "0"])
       expect([exitCode, stdout]).toEqual([2, ""])
@@ -194,7 +194,7 @@ describe("a token", () => {
     }
   })
 
-  it("comes from the environment, or from a file that nobody else may read", async ({ lab }) => {
+  it("is read from the environment or from a private file", async ({ lab }) => {
     const file = lab.write("token", "of-the-file\n")
     fs.chmodSync(file, 0o640)
     const refused = await lab.run(["hub", "serve", "--port", "0", "--token-file", file])
@@ -229,8 +229,8 @@ describe("a token", () => {
   })
 })
 
-describe("what is no request, or too much of one", () => {
-  it("is refused, and the next one is answered", async ({ lab }) => {
+describe("malformed or oversized requests", () => {
+  it("are rejected, and the next request is answered", async ({ lab }) => {
     const hub = await serve(lab)
     const large = note(1, { summary: "x".repeat(3 * 1024 * 1024) })
     expect((await post(hub.url, large)).status).toBe(413)
@@ -292,7 +292,7 @@ describe("what is no request, or too much of one", () => {
     expect((await hub.ended).exitCode).toBe(0)
   })
 
-  it("says something hostile, and changes nothing for those who read", async ({ lab }) => {
+  it("with hostile text do no harm to readers", async ({ lab }) => {
     const hub = await serve(lab)
     const text = "\r\n\r\ndata: x\n\nid: 7\n\u001b[2J\u2028\u202e<script>alert(1)</script>\u0000\ud800"
     const hostile = note(1, { summary: text, sandbox_id: text, event_type: text, detail: { [text]: [text] } })
@@ -314,7 +314,7 @@ describe("what is no request, or too much of one", () => {
   })
 })
 
-describe("a hub that cannot be", () => {
+describe("a hub that cannot start", () => {
   it("says why", async ({ lab }) => {
     const { url } = await serve(lab)
     const { port } = new URL(url)
@@ -347,8 +347,8 @@ describe("a hub that cannot be", () => {
   })
 })
 
-describe.each(["SIGINT", "SIGTERM"] as const)("%s", (signal) => {
-  it("ends a hub well, and its streams at once", async ({ lab }) => {
+describe.each(["SIGINT", "SIGTERM"] as const)("hub serve on %s", (signal) => {
+  it("exits cleanly and closes its streams at once", async ({ lab }) => {
     const hub = await serve(lab)
     const streams = upTo(5).map(() => listen(hub.url))
     await Promise.all(streams.map(({ connected }) => connected))

@@ -50,8 +50,8 @@ const build = async (lab: Lab, hub: HubServer, ...args: ReadonlyArray<string>) =
 const expected = async (lab: Lab, { id: sandboxId }: SandboxJson) =>
   (await lab.events(sandboxId)).filter(({ type }) => type !== "note").map(({ seq }) => seq)
 
-describe("a hub that is well", () => {
-  hubTest("is told of a build as it goes, by workstream and task, and of its end", async ({ hub, lab }) => {
+describe("a State Hub that works", () => {
+  hubTest("receives a build's progress with workstream and task, and its end", async ({ hub, lab }) => {
     lab.profile({ hub: { workstream: "of-profile", task: "t1" } })
     lab.hold("guest 1")
     lab.guestPrints("1,,ui,message,    qemu: installing ghc\n")
@@ -91,69 +91,78 @@ describe("a hub that is well", () => {
     }
   })
 
-  hubTest("is told nothing of a sandbox that was created without it", async ({ hub, lab }) => {
-    await lab.created("demo")
-    expect((await told(lab, hub, "flush")).exitCode).toBe(0)
-    expect((await told(lab, hub, "status", "-o", "json")).json()).toMatchObject({ waiting: 0, delivered: 0 })
-    expect(hub.requests).toBe(0)
-  })
+  hubTest(
+    "is never sent events of a sandbox that was created before it was configured",
+    async ({ hub, lab }) => {
+      await lab.created("demo")
+      expect((await told(lab, hub, "flush")).exitCode).toBe(0)
+      expect((await told(lab, hub, "status", "-o", "json")).json()).toMatchObject({
+        waiting: 0,
+        delivered: 0
+      })
+      expect(hub.requests).toBe(0)
+    }
+  )
 
-  hubTest("is told as the profile has it, by who the environment and the flags say", async ({ hub, lab }) => {
-    const heartbeats = async (id: string) =>
-      (await lab.events(id)).filter(({ type }) => type === "heartbeat").length
-    // What a profile of another kind says of a hub is what it extends, key by key.
-    lab.write("profiles/base.yaml", { id: "profile.base", hub: { workstream: "of-base", every: "1 hour" } })
-    lab.profile({
-      extends: "profile.base",
-      heartbeat: "200 ms",
-      hub: { task: "of-profile", notes: "all" }
-    })
-    lab.hold("guest 1")
-    lab.guestPrints("1,,ui,message,    qemu: installing ghc\n")
-    const env = { ...hub.env, SANDBOXER_TASK: "of-environment" }
-    const creating = lab.creating(env, "-i", "vm_name=all")
-    await lab.held("guest 1")
-    const [id = ""] = (await lab.run(["list", "-q"])).stdout.split("\n")
-    await expect.poll(() => heartbeats(id), { timeout: 20_000 }).toBeGreaterThan(2)
-    lab.release("guest 1")
-    const all = await creating.outcome()
-    expect(all.exitCode, all.stderr).toBe(0)
-    // A note, which is told to those alone who want all.
-    const destroyed = await lab.start(["destroy", "all", "--delete-artifacts"], hub.env).ended
-    expect(destroyed.exitCode, destroyed.stderr).toBe(0)
+  hubTest(
+    "receives what the profile selects, with author, workstream and task from environment and flags",
+    async ({ hub, lab }) => {
+      const heartbeats = async (id: string) =>
+        (await lab.events(id)).filter(({ type }) => type === "heartbeat").length
+      // What a profile of another kind says of a hub is what it extends, key by key.
+      lab.write("profiles/base.yaml", { id: "profile.base", hub: { workstream: "of-base", every: "1 hour" } })
+      lab.profile({
+        extends: "profile.base",
+        heartbeat: "200 ms",
+        hub: { task: "of-profile", notes: "all" }
+      })
+      lab.hold("guest 1")
+      lab.guestPrints("1,,ui,message,    qemu: installing ghc\n")
+      const env = { ...hub.env, SANDBOXER_TASK: "of-environment" }
+      const creating = lab.creating(env, "-i", "vm_name=all")
+      await lab.held("guest 1")
+      const [id = ""] = (await lab.run(["list", "-q"])).stdout.split("\n")
+      await expect.poll(() => heartbeats(id), { timeout: 20_000 }).toBeGreaterThan(2)
+      lab.release("guest 1")
+      const all = await creating.outcome()
+      expect(all.exitCode, all.stderr).toBe(0)
+      // A note, which is told to those alone who want all.
+      const destroyed = await lab.start(["destroy", "all", "--delete-artifacts"], hub.env).ended
+      expect(destroyed.exitCode, destroyed.stderr).toBe(0)
 
-    lab.profile({ hub: { workstream: "of-profile", notes: "failures" } })
-    lab.speak({ version: "1.6.6", says: { build: { text: "no", exitCode: 1 } } })
-    const filed = { ...hub.env, SANDBOXER_WORKSTREAM: "of-environment" }
-    const failing = await lab.creating(filed, "-i", "vm_name=failures", "--task", "given").outcome()
-    expect(failing.exitCode).toBe(10)
-    await lab.quiet()
+      lab.profile({ hub: { workstream: "of-profile", notes: "failures" } })
+      lab.speak({ version: "1.6.6", says: { build: { text: "no", exitCode: 1 } } })
+      const filed = { ...hub.env, SANDBOXER_WORKSTREAM: "of-environment" }
+      const failing = await lab.creating(filed, "-i", "vm_name=failures", "--task", "given").outcome()
+      expect(failing.exitCode).toBe(10)
+      await lab.quiet()
 
-    const notesOf = ({ sandbox: { id: sandboxId } }: Outcome) =>
-      [...hub.notes.values()].filter(({ sandbox_id }) => sandbox_id === sandboxId)
-    const events = await lab.events(id)
-    const [first] = events.filter(({ type }) => type === "heartbeat")
-    expect(notesOf(all).map(({ sequence }) => sequence)).toEqual(
-      events.filter(({ seq, type }) => type !== "heartbeat" || seq === first?.seq).map(({ seq }) => seq)
-    )
-    expect(notesOf(all).map(({ event_type }) => event_type)).toContain("note")
-    const places = (outcome: Outcome) => [
-      ...new Set(notesOf(outcome).map(({ task_id, workstream_id }) => `${workstream_id} ${task_id}`))
-    ]
-    expect(places(all)).toEqual(["of-base of-environment"])
-    expect(notesOf(failing).map(({ event_type }) => event_type)).toEqual(["failed"])
-    expect(notesOf(failing)[0]?.detail).toMatchObject({
-      reason: failing.sandbox.failure?.reason,
-      hint: failing.sandbox.failure?.hint
-    })
-    expect(places(failing)).toEqual(["of-environment given"])
-  })
+      const notesOf = ({ sandbox: { id: sandboxId } }: Outcome) =>
+        [...hub.notes.values()].filter(({ sandbox_id }) => sandbox_id === sandboxId)
+      const events = await lab.events(id)
+      const [first] = events.filter(({ type }) => type === "heartbeat")
+      expect(notesOf(all).map(({ sequence }) => sequence)).toEqual(
+        events.filter(({ seq, type }) => type !== "heartbeat" || seq === first?.seq).map(({ seq }) => seq)
+      )
+      expect(notesOf(all).map(({ event_type }) => event_type)).toContain("note")
+      const places = (outcome: Outcome) => [
+        ...new Set(notesOf(outcome).map(({ task_id, workstream_id }) => `${workstream_id} ${task_id}`))
+      ]
+      expect(places(all)).toEqual(["of-base of-environment"])
+      expect(notesOf(failing).map(({ event_type }) => event_type)).toEqual(["failed"])
+      expect(notesOf(failing)[0]?.detail).toMatchObject({
+        reason: failing.sandbox.failure?.reason,
+        hint: failing.sandbox.failure?.hint
+      })
+      expect(places(failing)).toEqual(["of-environment given"])
+    }
+  )
 
   it.for([
     [{ notes: "sometimes" }, "hub.notes"],
     [{ every: "often" }, "hub.every"],
     [{ workstreams: "w" }, "unknown key workstreams"]
-  ] as const)("is spoken of in a profile in words that are known: %j", async ([keys, said], { lab }) => {
+  ] as const)("rejects unknown values of a profile's hub settings: %j", async ([keys, said], { lab }) => {
     lab.profile({ hub: keys })
     const { exitCode, stderr } = await lab.run(["create", "--profile", "profile.tiny", "-i", "vm_name=demo"])
     expect(exitCode).toBe(2)
@@ -161,7 +170,7 @@ describe("a hub that is well", () => {
     expect(stderr).toContain(said)
   })
 
-  hubTest("has its own path and names, in the configuration", async ({ hub, lab }) => {
+  hubTest("can have its own path and field names in the configuration", async ({ hub, lab }) => {
     const token = lab.write("token", "of-the-file\n")
     const config = lab.write("config.yaml", {
       hub: { url: hub.env.STATE_HUB_URL, tokenFile: "token", path: "/api/notes", fields: { summary: "text" } }
@@ -202,9 +211,9 @@ const misbehaving: ReadonlyArray<
   ["sends garbage", behaviours.garbage, "unavailable"]
 ]
 
-describe.concurrent("a hub that", () => {
+describe.concurrent("a State Hub that", () => {
   hubTest.for(misbehaving)(
-    "%s fails no build, and is told all once it is well",
+    "%s fails no build and receives everything after it recovers",
     async ([, how, kind], { hub, lab }) => {
       if (how === "down") await hub.close()
       else hub.behaviour = how
@@ -255,7 +264,7 @@ describe.concurrent("a hub that", () => {
     }
   )
 
-  hubTest("is dead costs a command nothing while it is not time to try", async ({ hub, lab }) => {
+  hubTest("is down costs a command nothing until the next try is due", async ({ hub, lab }) => {
     hub.behaviour = (response) => {
       response.writeHead(503, { "retry-after": "3600" }).end()
       return false
@@ -269,7 +278,7 @@ describe.concurrent("a hub that", () => {
     expect(hub.requests).toBe(requests)
   })
 
-  hubTest("gives no answer delays other commands by no more than 5 s", async ({ hub, lab }) => {
+  hubTest("does not answer delays a command by at most 5 s", async ({ hub, lab }) => {
     const { made } = await build(lab, hub)
     await lab.quiet()
     hub.behaviour = behaviours.silent
@@ -289,31 +298,28 @@ describe.concurrent("a hub that", () => {
     expect(hub.sequences(made.id)).toEqual(await expected(lab, made))
   })
 
-  hubTest(
-    "gives no answer keeps no command that is told to end, which ends as its work did",
-    async ({ hub, lab }) => {
-      for (const [name, signal] of [
-        ["one", "SIGINT"],
-        ["two", "SIGTERM"]
-      ] as const) {
-        hub.behaviour = behaviours.well
-        await lab.creating(hub.env, "-i", `vm_name=${name}`).outcome()
-        await lab.quiet()
-        expect((await told(lab, hub, "flush")).exitCode).toBe(0)
-        hub.behaviour = behaviours.silent
-        const asked = hub.requests
-        const destroy = lab.start(["destroy", name], hub.env)
-        await waitFor("a hub that is told", () => hub.requests > asked)
-        const begun = Date.now()
-        lab.signal(destroy.pid, signal)
-        expect(await destroy.ended).toMatchObject({ exitCode: 0, signal: null })
-        expect(Date.now() - begun).toBeLessThan(2500)
-        expect((await lab.show(name)).state).toBe("destroyed")
-      }
+  hubTest("does not answer does not keep a command from ending on a signal", async ({ hub, lab }) => {
+    for (const [name, signal] of [
+      ["one", "SIGINT"],
+      ["two", "SIGTERM"]
+    ] as const) {
+      hub.behaviour = behaviours.well
+      await lab.creating(hub.env, "-i", `vm_name=${name}`).outcome()
+      await lab.quiet()
+      expect((await told(lab, hub, "flush")).exitCode).toBe(0)
+      hub.behaviour = behaviours.silent
+      const asked = hub.requests
+      const destroy = lab.start(["destroy", name], hub.env)
+      await waitFor("a hub that is told", () => hub.requests > asked)
+      const begun = Date.now()
+      lab.signal(destroy.pid, signal)
+      expect(await destroy.ended).toMatchObject({ exitCode: 0, signal: null })
+      expect(Date.now() - begun).toBeLessThan(2500)
+      expect((await lab.show(name)).state).toBe("destroyed")
     }
-  )
+  })
 
-  hubTest("was switched off holds no record back; one that is away does", async ({ hub, lab }) => {
+  hubTest("was switched off keeps no record from removal; one that is down does", async ({ hub, lab }) => {
     lab.profile({ ttl: "1 ms" })
     lab.speak({ version: "1.6.6", says: { build: { text: "no", exitCode: 1 } } })
     hub.behaviour = behaviours.error
@@ -355,9 +361,9 @@ const fill = (home: string, sandboxes: number, each: number) =>
     }
   }).pipe(Effect.provide(layerStore.pipe(Layer.provide(layerHome(home)), Layer.provide(platform))))
 
-describe("senders that are killed", () => {
+describe("senders", () => {
   hubTest(
-    "at random points, eight at a time: all notes arrive, each sandbox's in order",
+    "killed at random points, eight at a time: every note arrives, in order within its sandbox",
     async ({ hub, lab }) => {
       // test/bench/hub.js does this with 10,000.
       const [sandboxes, each, senders] = [10, 200, 8]
@@ -411,7 +417,7 @@ describe("senders that are killed", () => {
     }
   )
 
-  hubTest("not at all: eight at once send each note once", async ({ hub, lab }) => {
+  hubTest("eight at once send each note once", async ({ hub, lab }) => {
     await Effect.runPromise(fill(lab.home, 4, 500))
     const ended = await Promise.all(Array.from({ length: 8 }, () => told(lab, hub, "flush")))
     expect(ended.map(({ exitCode }) => exitCode)).toEqual(Array(8).fill(0))

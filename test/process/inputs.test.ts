@@ -39,7 +39,7 @@ const file = (name: string, text: string) => writeFileSync(join(bench.folder, na
 const sandboxer = (...words: ReadonlyArray<string>) => bench.sandboxer(words, { cwd: bench.folder })
 
 describe("--inputs-file", () => {
-  it("gives inputs; -i wins over it, and its paths are relative to it", async () => {
+  it("gives inputs; -i wins over it, and its paths start from its folder", async () => {
     file("inner/inputs.yaml", 'vm_name: from-file\nmemory: 1 GiB\nmode: build\npassword: "@secret"\n')
     const inputs = ["--inputs-file", "inner/inputs.yaml"]
     const create = ["create", "-p", "secret", "--dry-run", "-o", "json", ...inputs]
@@ -93,7 +93,7 @@ describe("--inputs-file", () => {
     ["a list", "- vm_name\n", "1:1: it is no map of keys"],
     ["an alias of nothing", "a: &a [x]\nb: *a\nc: *d\n", "3:4: no anchor &d stands before *d"],
     ["too much", `vm_name: ${"x".repeat(256 * 1024)}`, "1:1: it is too large: 262153 bytes"]
-  ])("ends with 2 and the line that is wrong: %s", async (_, text, message) => {
+  ])("exits with 2 and names the wrong line: %s", async (_, text, message) => {
     file("wrong.yaml", text)
     const { exitCode, stderr, stdout } = await sandboxer(
       "create",
@@ -108,8 +108,8 @@ describe("--inputs-file", () => {
   })
 })
 
-describe("a required secret that is not given", () => {
-  it("is missing where there is no terminal", async () => {
+describe("a required secret that was not given", () => {
+  it("is reported as missing when there is no terminal", async () => {
     const { exitCode, stderr } = await sandboxer("create", "-p", "secret")
     expect({ exitCode, stderr }).toEqual({
       exitCode: 2,
@@ -157,7 +157,7 @@ describe("a required secret that is not given", () => {
       child.once("close", () => resolve(shown.replaceAll("\r", "")))
     })
 
-  it("is asked for at a terminal, and is seen by nobody but the build", async () => {
+  it("is prompted for at a terminal, and only the build sees it", async () => {
     // A mistake, taken back.
     const shown = await atTerminal(
       [[question, "wrong\u0015correct-hörse\r"]],
@@ -178,7 +178,7 @@ describe("a required secret that is not given", () => {
     expect(kept.stdout).not.toContain("correct")
   })
 
-  it("leaves the keys to the view that follows", async () => {
+  it("leaves the keyboard to the progress view after the prompt", async () => {
     const gate = "exec sleep 60"
     file("bin/packer", packer.replace("exit 1", gate))
     const shown = await atTerminal(
@@ -199,7 +199,7 @@ describe("a required secret that is not given", () => {
     ["Ctrl-C", "\u0003", "exit code 130\n", ""],
     ["Ctrl-D", "\u0004", "exit code 2\n", "input password: nothing was typed"],
     ["Return alone", "\r", "exit code 2\n", "input password: nothing was typed"]
-  ])("may be left with %s: nothing is created", async (_, key, exitCode, message) => {
+  ])("the prompt can be left with %s, and nothing is created", async (_, key, exitCode, message) => {
     const shown = await atTerminal([[question, key]], "-i", "vm_name=never")
     expect(shown).toContain(exitCode)
     expect(shown).toContain(message)

@@ -4,8 +4,8 @@ import { it } from "./harness.js"
 
 const names = Array.from({ length: 10 }, (_, index) => `vm-${index}`)
 
-describe("ten at once", () => {
-  it("in a state directory that is not there yet: each has its own image", async ({ lab }) => {
+describe("ten creates at once", () => {
+  it("in a state directory that does not exist yet: each makes its own image", async ({ lab }) => {
     const ended = await Promise.all(names.map((name) => lab.create(name).outcome()))
     for (const { exitCode, stderr } of ended) expect(exitCode, stderr).toBe(0)
     const sandboxes = ended.map(({ sandbox }) => sandbox)

@@ -52,7 +52,7 @@ const byDefault = ({ default: value, required }: Explained) =>
             .join(", ")
 
 it.each(["profile.vm-packer-build", "profile.vm-packer-attach"])(
-  "the migration's table has every input of %s",
+  "the migration guide's table lists every input of %s",
   async (profile) => {
     const rows = (await explain(profile)).map(
       (one) => `| \`${one.name}\` | ${one.type} | ${byDefault(one)} | ${one.description} |`
@@ -61,7 +61,7 @@ it.each(["profile.vm-packer-build", "profile.vm-packer-attach"])(
   }
 )
 
-it("and what profile.vm-haskell-build says of its own", async () => {
+it("the migration guide's table lists the inputs of profile.vm-haskell-build", async () => {
   const rows = (await explain("profile.vm-haskell-build"))
     .filter(({ from }) => from.some(({ id }) => id === "profile.vm-haskell-build"))
     .map((one) => `| \`${one.name}\` | ${byDefault(one)} | ${one.env === null ? "" : `\`${one.env}\``} |`)
@@ -117,14 +117,14 @@ it("the README's commands for a build machine run", async () => {
   await expectRun({ ...(blocks[0] as Fence), text: "test -f results/dist/date\n" })
 })
 
-it("the migration's commands run", async () => {
+it("the migration guide's commands run", async () => {
   const blocks = shell(migration)
   expect(blocks).toHaveLength(2)
   for (const block of blocks) await expectRun(block)
   await expectRun({ ...(blocks[0] as Fence), text: "sandboxer destroy my-project\n" })
 })
 
-it("the runbook, from top to bottom", async () => {
+it("the commands of the profile.vm-haskell-build runbook run", async () => {
   const blocks = shell(runbook)
   expect(blocks.length).toBeGreaterThan(8)
   // Three are made in a row, under one name each: what is watched is the first.
@@ -132,7 +132,7 @@ it("the runbook, from top to bottom", async () => {
   for (const block of blocks) await expectRun(block, cancelled.get(block.text) ?? 0)
 })
 
-it("the documents' examples of a configuration and of a registry are such", async () => {
+it("the documents' examples of configuration and registry are valid", async () => {
   const [hosts, portRegistry, registry] = fences.filter(
     ({ document, language }) => document === migration && language === "yaml"
   )

@@ -70,7 +70,7 @@ const files = () =>
     .filter((name) => statSync(name).isFile() && !name.includes("sandboxer.db"))
 
 describe("on_error", () => {
-  it("keeps the files of a build that fails, and no process", async () => {
+  it("keep retains the files of a failed build and no process", async () => {
     const { exitCode, machine, sandbox } = await create("-i", "on_error=keep")
     const kept = join(bench.home, "kept", sandbox.id)
     expect(exitCode).toBe(10)
@@ -87,7 +87,7 @@ describe("on_error", () => {
     for (const file of files()) expect(readFileSync(file, "utf8")).not.toContain("correct-horse")
   })
 
-  it("is cleanup where nothing is said: nothing is kept", async () => {
+  it("defaults to cleanup, which retains nothing", async () => {
     const { exitCode, machine, sandbox } = await create()
     expect(exitCode).toBe(10)
     expect(sandbox.failure?.hint).not.toContain("kept")
@@ -95,7 +95,7 @@ describe("on_error", () => {
     expect(lives(machine)).toBe(false)
   })
 
-  it("is one of two", async () => {
+  it("accepts only cleanup and keep", async () => {
     const words = ["create", "-p", "failing", "-i", "on_error=ask", "--dry-run"]
     expect(await bench.sandboxer(words, { cwd: bench.folder })).toMatchObject({ exitCode: 2 })
   })

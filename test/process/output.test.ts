@@ -8,7 +8,7 @@ const clear = "\u001b[2J\u001b[31m"
 const start = "1,,ui,message,    qemu: "
 
 describe.concurrent("what a guest prints", () => {
-  it("may have no end, no sense and no shame", async ({ lab }) => {
+  it("may be endless, malformed and binary", async ({ lab }) => {
     const long = 10_000_000
     lab.guestPrints(
       `${start}${title}${clear}red\n`,
@@ -48,7 +48,7 @@ describe.concurrent("what a guest prints", () => {
     expect(byPipe.stdout.trimEnd().endsWith(log.trimEnd().slice(-20))).toBe(true)
   })
 
-  it("does nothing to a terminal", async ({ lab }) => {
+  it("cannot send control sequences to the terminal", async ({ lab }) => {
     lab.guestPrints(`${start}${title}${clear}red\n`)
     lab.hold("guest 1")
     const create = lab.startOnTerminal(["create", "--profile", "profile.tiny", "-i", "vm_name=demo"])

@@ -192,7 +192,7 @@ describe("an OVA", () => {
     ["demo", "vmdk", []],
     ["demo.vmdk", "vmdk", ["-o", "subformat=streamOptimized"]]
   ] as ReadonlyArray<[string, string, ReadonlyArray<string>]>)(
-    "is made of %s, which is %s",
+    "is made from %s, which is %s",
     ([name, format, options]) =>
       Effect.gen(function* () {
         const file = built(name, format, ...options)
@@ -206,7 +206,7 @@ describe("an OVA", () => {
       })
   )
 
-  it.live("has all disks of a build, in the order that Packer tells", () =>
+  it.live("has all disks of a build, in the order of Packer's artifact records", () =>
     Effect.gen(function* () {
       const raw = [5, 1, 2].map((size, n) => rawDisk(`raw-${n}`, size * mebibyte + n * 512))
       const files = raw.map((file, n) => {
@@ -220,7 +220,7 @@ describe("an OVA", () => {
     })
   )
 
-  it.live("has a disk that is a VMDK of several files once", () =>
+  it.live("contains a VMDK of several files once", () =>
     Effect.gen(function* () {
       const file = built("demo.vmdk", "vmdk", "-o", "subformat=twoGbMaxExtentFlat")
       const extent = "demo-f001.vmdk"
@@ -230,7 +230,7 @@ describe("an OVA", () => {
     })
   )
 
-  it.live("says what is told of the hardware", () =>
+  it.live("describes the hardware that the profile and template name", () =>
     Effect.gen(function* () {
       const { images } = yield* collected({ qemu: [built("demo", "qcow2")] })
       const ovf = join(unpacked(images[0]!.file, [join(folder, "source")]), "demo.ovf")
@@ -246,7 +246,7 @@ describe("an OVA", () => {
     })
   )
 
-  it.live("is warned of where it says what nobody told", () =>
+  it.live("comes with a warning if its hardware is a guess", () =>
     Effect.gen(function* () {
       const { warnings } = yield* collected({ qemu: [built("demo", "qcow2")] }, { hardware: [] })
       expect(warnings).toEqual([
@@ -255,7 +255,7 @@ describe("an OVA", () => {
     })
   )
 
-  it.live("is made of each of several builds, and called by it", () =>
+  it.live("is made for each of several builds and named after it", () =>
     Effect.gen(function* () {
       const raw = rawDisk("other", 4 * mebibyte)
       const { images } = yield* collected({ "b one": [built("demo", "qcow2")], two: [raw] })
@@ -268,7 +268,7 @@ describe("an OVA", () => {
     })
   )
 
-  it.live.each(["demo.ova", "demo", "demo.raw"])("that a builder made is kept as it is: %s", (name) =>
+  it.live.each(["demo.ova", "demo", "demo.raw"])("that a builder made is kept unchanged: %s", (name) =>
     Effect.gen(function* () {
       const first = yield* collected({ qemu: [built("source.qcow2", "qcow2")] })
       copyFileSync(first.images[0]!.file, join(folder, name))
@@ -279,7 +279,7 @@ describe("an OVA", () => {
     })
   )
 
-  it.live("has no variables of a firmware for a disk", () =>
+  it.live("does not contain firmware variables as a disk", () =>
     Effect.gen(function* () {
       writeFileSync(join(folder, "efivars.fd"), Buffer.alloc(540_672))
       const { images, notes } = yield* collected({ qemu: ["efivars.fd", built("demo", "raw")] })
@@ -292,7 +292,7 @@ describe("an OVA", () => {
     ["a text", "demo.txt", Buffer.alloc(1024, "Hello. ")],
     ["nothing", "demo", Buffer.alloc(0)],
     ["half a sector", "demo", Buffer.alloc(1000)]
-  ] as ReadonlyArray<[string, string, Buffer]>)("is not made of %s", ([, name, bytes]) =>
+  ] as ReadonlyArray<[string, string, Buffer]>)("is not made from %s", ([, name, bytes]) =>
     Effect.gen(function* () {
       writeFileSync(join(folder, name), bytes)
       const failure = yield* Effect.flip(collected({ file: [name] }))
@@ -304,7 +304,7 @@ describe("an OVA", () => {
     })
   )
 
-  it.live("is not there, in whole or in part, where a digest cannot be taken", () =>
+  it.live("is not published in part if a digest cannot be computed", () =>
     Effect.gen(function* () {
       const programs = join(folder, "programs")
       mkdirSync(programs)
@@ -321,14 +321,14 @@ describe("an OVA", () => {
   )
 })
 
-describe("a disk that says only the difference to another", () => {
+describe("a disk with a backing file", () => {
   const overlay = () => {
     const base = built("base.qcow2", "qcow2")
     run("qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", "demo")
     return { source: join(folder, "source"), disk: "demo" }
   }
 
-  it.live("becomes a whole OVA, and a whole qcow2", () =>
+  it.live("becomes a complete OVA and a complete qcow2", () =>
     Effect.gen(function* () {
       const { disk, source } = overlay()
       const ova = yield* collected({ qemu: [disk] })
@@ -342,7 +342,7 @@ describe("a disk that says only the difference to another", () => {
     })
   )
 
-  it.live("is warned of where it is kept as it was built", () =>
+  it.live("comes with a warning if it is kept as built", () =>
     Effect.gen(function* () {
       const { images, warnings } = yield* collected({ qemu: [overlay().disk] }, { format: "as-built" })
       expect(images).toMatchObject([{ name: "demo.qcow2" }])
@@ -353,8 +353,8 @@ describe("a disk that says only the difference to another", () => {
   )
 })
 
-describe("an image that is wanted as qcow2", () => {
-  it.live("is none where a builder made an OVA", () =>
+describe("format=qcow2", () => {
+  it.live("is refused if the builder made an OVA", () =>
     Effect.gen(function* () {
       const made = yield* collected({ qemu: [built("source.qcow2", "qcow2")] })
       const file = made.images[0]!.file

@@ -48,7 +48,7 @@ const openGate = (lab: Lab) => {
 }
 
 describe.concurrent("prepare", () => {
-  it("runs once for two sandboxes, and again when an input has changed", async ({ lab }) => {
+  it("runs once for two sandboxes, and again after an input changed", async ({ lab }) => {
     withPrepare(lab)
     const { first, second } = await two(lab)
     openGate(lab)
@@ -69,7 +69,7 @@ describe.concurrent("prepare", () => {
     expect(bases(lab)).toHaveLength(2)
   })
 
-  it("is taken up by the one that waits when the other is cancelled", async ({ lab }) => {
+  it("is continued by a waiting sandbox if the first one is cancelled", async ({ lab }) => {
     withPrepare(lab)
     const { first, second } = await two(lab)
     expect((await lab.run(["cancel", "first"])).exitCode).toBe(0)
@@ -80,7 +80,7 @@ describe.concurrent("prepare", () => {
     expect(bases(lab)).toHaveLength(1)
   })
 
-  it("fails with what it printed", async ({ lab }) => {
+  it("reports what it printed when it fails", async ({ lab }) => {
     withPrepare(lab, "echo 'no mirror today' >&2\nexit 3")
     const { exitCode, sandbox, stderr } = await lab.create("demo").outcome()
     expect(exitCode, stderr).toBe(10)

@@ -12,7 +12,7 @@ afterEach(() => bench.remove())
 const sandboxer = (...words: ReadonlyArray<string>) => bench.sandboxer(words, { cwd: bench.folder })
 
 describe("profile init", () => {
-  it("writes a profile that validates, explains itself and can be planned from", async () => {
+  it("writes a profile that validates, explains itself and can be planned", async () => {
     expect(await sandboxer("profile", "init", "mine")).toEqual({
       exitCode: 0,
       stdout: "profiles/mine.yaml\n",
@@ -38,7 +38,7 @@ describe("profile init", () => {
     })
   })
 
-  it("takes a name of its own where it is given none, and prints the profile where it is asked to", async () => {
+  it("chooses a name if none is given, and prints the profile on request", async () => {
     const { exitCode, stdout } = await sandboxer("profile", "init", "-o", "json")
     expect(exitCode).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({
@@ -49,7 +49,7 @@ describe("profile init", () => {
     expect((await sandboxer("profile", "init", "profile.other", "-q")).stdout).toBe("profile.other\n")
   })
 
-  it("writes over nothing, and stands in for nothing", async () => {
+  it("overwrites nothing and shadows no shipped profile", async () => {
     const words = ["profile", "init", "mine"]
     expect(await sandboxer(...words)).toMatchObject({ exitCode: 0 })
     const file = join(bench.folder, "profiles/mine.yaml")
@@ -68,7 +68,7 @@ describe("profile init", () => {
     expect(await sandboxer("profile", "init", "tiny-linux")).toMatchObject({ exitCode: 13 })
   })
 
-  it.each(["Mine", "../mine", "a/b", ".mine", "x".repeat(65)])("refuses the name %s", async (name) => {
+  it.each(["Mine", "../mine", "a/b", ".mine", "x".repeat(65)])("rejects the name %s", async (name) => {
     const { exitCode, stderr } = await sandboxer("profile", "init", name)
     expect({ exitCode, stderr }).toEqual({
       exitCode: 2,

@@ -40,7 +40,7 @@ const expectQuiet = async (lab: Lab) => {
   expect(claims(lab, "%")).toEqual([])
 }
 
-describe.concurrent("two builds of one name", () => {
+describe.concurrent("two builds with one vm_name", () => {
   it("run one after the other", async ({ lab }) => {
     const { first, second } = await two(lab)
     await second.printed(`-- queue: 2nd for the name demo, after demo (${first.id})`)
@@ -53,7 +53,7 @@ describe.concurrent("two builds of one name", () => {
     await expectQuiet(lab)
   })
 
-  it("run one after the other where the supervisor of the first is killed", async ({ lab }) => {
+  it("run one after the other, even if the first one's supervisor is killed", async ({ lab }) => {
     const { second } = await two(lab)
     await second.printed("-- queue: 2nd")
     const database = new Database(join(lab.home, "sandboxer.db"), { readonly: true })
@@ -74,7 +74,7 @@ describe.concurrent("two builds of one name", () => {
     await expectQuiet(lab)
   })
 
-  it("do not wait for ever", async ({ lab }) => {
+  it("do not wait longer than --lock-timeout", async ({ lab }) => {
     const { first, second } = await two(lab, "--lock-timeout", "1s")
     const { exitCode, sandbox, stderr } = await second.outcome()
     expect({ exitCode, reason: sandbox.failure?.reason }).toEqual({ exitCode: 13, reason: "locked" })
@@ -84,7 +84,7 @@ describe.concurrent("two builds of one name", () => {
     await expectQuiet(lab)
   })
 
-  it("end at once where the one that waits is cancelled", async ({ lab }) => {
+  it("the waiting one ends at once when it is cancelled", async ({ lab }) => {
     const { second } = await two(lab)
     await second.printed("-- queue: 2nd")
     expect((await lab.run(["cancel", "demo-2"])).exitCode).toBe(0)
@@ -95,8 +95,8 @@ describe.concurrent("two builds of one name", () => {
   })
 })
 
-describe("a template that takes no output_directory", () => {
-  it("is built once at a time", async ({ lab }) => {
+describe("a template that declares no output_directory", () => {
+  it("is built by one sandbox at a time", async ({ lab }) => {
     lab.write("template/tiny.json", { variables: { vm_name: "tiny" } })
     lab.hold("packer build begins")
     await detached(lab, "one")
@@ -113,7 +113,7 @@ describe("a template that takes no output_directory", () => {
 })
 
 describe("a host with slots", () => {
-  it("that stay taken is full", async ({ lab }) => {
+  it("fails as host-full if all slots stay taken", async ({ lab }) => {
     slots(lab, 1)
     lab.hold("packer build begins")
     const first = await detached(lab, "one")

@@ -46,7 +46,10 @@ const unknown = "0123456789ab"
 const young = "0123456789ac"
 
 describe.concurrent("doctor --fix", () => {
-  it("lists each mismatch, then mends it, and touches nothing of others", async ({ lab, onTestFinished }) => {
+  it("lists each mismatch, repairs it, and touches nothing that belongs to others", async ({
+    lab,
+    onTestFinished
+  }) => {
     const children: Array<ChildProcess> = []
     onTestFinished(() => children.forEach((child) => child.kill("SIGKILL")))
     const made = await lab.created("made")
@@ -109,7 +112,7 @@ describe.concurrent("doctor --fix", () => {
     rmSync(join(lab.home, "artifacts/made", made.id, "stranger"))
   })
 
-  it("is not needed for secrets that nobody recorded: reap removes them, too, and serve", async ({ lab }) => {
+  it("is not needed for orphaned secrets: reap and serve remove them too", async ({ lab }) => {
     const made = await lab.created("made")
     await lab.quiet()
     const folders = [unknown, made.id].sort().map((id) => join(lab.home, "jobs", id))
@@ -150,7 +153,7 @@ describe.concurrent("doctor --fix", () => {
     expect(stay.filter((file) => !existsSync(file))).toEqual([])
   })
 
-  it("starts a supervisor where a provision has none, which goes on", async ({ lab }) => {
+  it("starts a supervisor for a provision that has none", async ({ lab }) => {
     lab.hold("packer build begins")
     const { id } = await lab.json<SandboxJson>(
       ...["create", "--profile", "profile.tiny", "-i", "vm_name=demo", "--detach"]
@@ -166,7 +169,7 @@ describe.concurrent("doctor --fix", () => {
     expect(lab.calls("packer", "build")).toHaveLength(1)
   })
 
-  it("makes nothing where there is nothing, and --dry-run goes with it alone", async ({ lab }) => {
+  it("creates no state directory, and --dry-run is valid only with --fix", async ({ lab }) => {
     expect(await fix(lab)).toEqual([])
     expect(existsSync(lab.home)).toBe(false)
     expect(await lab.run(["doctor", "--dry-run"])).toMatchObject({ exitCode: 2 })

@@ -104,7 +104,7 @@ const connections = (lab: Lab): ReadonlyArray<number> =>
     .map(Number)
 
 describe.concurrent("make remote-build", () => {
-  it("builds with cabal there, brings the programs back, and is incremental", async ({ lab }) => {
+  it("builds with cabal on the machine, collects the programs, and is incremental", async ({ lab }) => {
     const { built, make, project, result, results, sshd } = await machine(lab)
     const first = await make()
     expect(first, first.stderr).toMatchObject({ exitCode: 0 })
@@ -141,7 +141,7 @@ describe.concurrent("make remote-build", () => {
     expect((await make()).stderr).toContain("deleted 1")
   })
 
-  it("builds with stack where there is a stack.yaml, in the folder that BUILD_DIR names", async ({ lab }) => {
+  it("builds with stack if there is a stack.yaml, in the folder that BUILD_DIR names", async ({ lab }) => {
     const { built, make, result, sshd } = await machine(lab)
     lab.write("my project/stack.yaml", "resolver: lts-21.0\n")
     const { exitCode, stderr } = await make(["BUILD_DIR=src/hel lo"])
@@ -150,7 +150,7 @@ describe.concurrent("make remote-build", () => {
     expect(result().sandbox?.endpoint?.workdir).toBe(join(sshd.home, "src/hel lo"))
   })
 
-  it("takes another command and other results, as they were written", async ({ lab }) => {
+  it("accepts another command and other results, passed unchanged", async ({ lab }) => {
     const { make, results } = await machine(lab)
     const { exitCode, stderr } = await make([
       `BUILD_COMMAND=mkdir -p out; printf '%s\\n' "$HOME" "it's" >'out/a b.txt'`,
@@ -164,9 +164,7 @@ describe.concurrent("make remote-build", () => {
     })
   })
 
-  it("fails with what the build printed, and the result has the exit code that make hides", async ({
-    lab
-  }) => {
+  it("fails with the build's last lines; the receipt has the exit code that make hides", async ({ lab }) => {
     const { make, project, result } = await machine(lab)
     lab.write("my project/broken", "")
     const failed = await make()
@@ -186,9 +184,7 @@ describe.concurrent("make remote-build", () => {
     expect(result()).toMatchObject({ exitCode: 14, sandbox: { failure: { reason: "host-unreachable" } } })
   })
 
-  it("goes on while the connection is lost, and sshd too: no line is lost or doubled, the results are there", async ({
-    lab
-  }) => {
+  it("survives a lost connection and a restarted sshd without losing or doubling a line", async ({ lab }) => {
     const { make, result, results, sshd } = await machine(lab)
     const command =
       'i=0; while [ ! -e go ]; do i=$((i+1)); echo "line $i"; echo $i >count; sleep 0.05; done; mkdir out; cp count out/'
@@ -222,7 +218,7 @@ describe.concurrent("make remote-build", () => {
     expect(sshd.jobProcesses()).toEqual([])
   })
 
-  it("without sandboxer on the PATH it is the old way, with the same results", async ({ lab }) => {
+  it("without sandboxer on the PATH uses the old way, with the same results", async ({ lab }) => {
     const { built, make, result, results, sshd } = await machine(lab, "legacy")
     // It knows the host as any ssh does, or asks; nobody is there to be asked.
     lab.write("known_hosts", `[127.0.0.1]:${sshd.port} ${fs.readFileSync(sshd.file("host_key.pub"), "utf8")}`)

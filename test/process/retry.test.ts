@@ -4,9 +4,7 @@ import { describe, expect } from "@effect/vitest"
 import { it, type SandboxJson } from "./harness.js"
 
 describe.concurrent("retry", () => {
-  it("builds what was interrupted: the command, the supervisor and the build were all killed", async ({
-    lab
-  }) => {
+  it("builds again after the command, the supervisor and the build were all killed", async ({ lab }) => {
     lab.profile({ inputs: { token: { type: "secret", variable: true, required: true } } })
     lab.write("template/tiny.json", {
       variables: { output_directory: "output-tiny", vm_name: "tiny", token: "" }
@@ -44,9 +42,7 @@ describe.concurrent("retry", () => {
     expect(again.stderr).toContain("demo is ready")
   })
 
-  it("is the profile's affair, too: a build that fails for a reason that it names is tried again", async ({
-    lab
-  }) => {
+  it("happens automatically for the failure reasons that the profile names", async ({ lab }) => {
     lab.speak({ version: "1.6.6", replays: { build: "qemu-provisioner-fails" } })
     lab.profile({ retry: { times: 1, on: ["provisioner-failed"], backoff: "100 ms" } })
     const { exitCode, sandbox, stderr } = await lab.create("demo").outcome()
@@ -57,7 +53,7 @@ describe.concurrent("retry", () => {
     lab.expectNothingLeft(sandbox.id)
   })
 
-  it("is refused where the name is another one's by now", async ({ lab }) => {
+  it("is refused if another sandbox has the name by now", async ({ lab }) => {
     lab.profile({ inputs: { token: { type: "secret", variable: true } } })
     lab.write("template/tiny.json", {
       variables: { output_directory: "output-tiny", vm_name: "tiny", token: "" }
@@ -75,10 +71,8 @@ describe.concurrent("retry", () => {
   })
 })
 
-describe.concurrent("time", () => {
-  it("is over for what is past its TTL: reap ends it and leaves the image; renew gives it more", async ({
-    lab
-  }) => {
+describe.concurrent("time limits", () => {
+  it("reap removes a sandbox that is past its TTL and keeps the image; renew extends it", async ({ lab }) => {
     const made = await lab.created("demo", "--ttl", "0 s")
     await lab.created("other", "--ttl", "0 s")
     expect((await lab.json<SandboxJson>("renew", "other", "--ttl", "1 hour")).ttlSeconds).toBe(3600)
@@ -96,7 +90,7 @@ describe.concurrent("time", () => {
     expect(renewed.exitCode).toBe(13)
   })
 
-  it("is up for a phase that takes longer than the profile says", async ({ lab }) => {
+  it("a phase that exceeds the profile's limit fails the build as timed-out", async ({ lab }) => {
     lab.profile({ timeouts: { provision: "1 s" } })
     lab.hold("Provisioning with")
     const { exitCode, sandbox } = await lab.create("demo").outcome()

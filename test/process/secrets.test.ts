@@ -78,7 +78,7 @@ const commandLines = () =>
     .join("\n")
 
 describe.concurrent("secrets", () => {
-  it("reach Packer, and are found nowhere when it has ended", async ({ lab }) => {
+  it("reach Packer and are found nowhere after the end", async ({ lab }) => {
     withSecrets(lab)
     const guest = [
       ...secrets.flatMap((secret) => [
@@ -124,7 +124,7 @@ describe.concurrent("secrets", () => {
     await expectNoneKept(lab)
   })
 
-  it("are not in what is said of a failure", async ({ lab }) => {
+  it("are redacted in a failure's message", async ({ lab }) => {
     withSecrets(lab)
     lab.speak({ version: "1.6.6", replays: { build: "qemu-provisioner-fails" } })
     lab.guestPrints(
@@ -140,7 +140,7 @@ describe.concurrent("secrets", () => {
     await expectNoneKept(lab)
   })
 
-  it("are not in what validate says", async ({ lab }) => {
+  it("are redacted in what packer validate prints", async ({ lab }) => {
     withSecrets(lab)
     const text = `1,,ui,error,Error: invalid value ${wire(token)}\n`
     lab.speak({ version: "1.6.6", says: { validate: { text, exitCode: 1 } } })
@@ -152,7 +152,7 @@ describe.concurrent("secrets", () => {
     await expectNoneKept(lab)
   })
 
-  it("go with a provision that is cancelled after a crash", async ({ lab }) => {
+  it("are removed when a provision is cancelled after a crash", async ({ lab }) => {
     withSecrets(lab)
     lab.guestPrints(says(token))
     lab.hold("guest 1")

@@ -124,7 +124,7 @@ describe("a build with secrets", () => {
     await Effect.runPromise(until("the build to say all it knows", said))
   })
 
-  it("while it runs, all is private, and the secrets are where they have to be", () => {
+  it("while it runs, every file is private and secrets are only where they must be", () => {
     const open = files().filter(({ mode }) => (mode & 0o077) !== 0)
     expect(open).toEqual([])
     expect(telling().toSorted()).toEqual(
@@ -132,7 +132,7 @@ describe("a build with secrets", () => {
     )
   })
 
-  it("while it runs, no list of processes has a secret, and nothing listens or is connected", () => {
+  it("while it runs, no process list shows a secret and no socket is open", () => {
     const running = [...bench.supervisors(), ...bench.jobProcesses()]
     expect(bench.supervisors().length).toBe(1)
     expect(bench.jobProcesses().length).toBeGreaterThan(0)
@@ -145,7 +145,7 @@ describe("a build with secrets", () => {
     expect(running.flatMap(({ pid }) => sockets(pid)).filter((inode) => internet.includes(inode))).toEqual([])
   })
 
-  describe("at its end", () => {
+  describe("after its end", () => {
     let ended: Output
     let log: string
     beforeAll(async () => {
@@ -154,7 +154,7 @@ describe("a build with secrets", () => {
       log = (await bench.sandboxer(["logs", id])).stdout
     })
 
-    it("nothing that is kept has a secret, and images alone may be read by others", () => {
+    it("no kept file has a secret, and only images are readable by others", () => {
       expect(ended).toMatchObject({ exitCode: 0, stderr: "" })
       expect(telling()).toEqual([])
       expect(readdirSync(join(bench.home, "jobs"))).toEqual([])
@@ -165,21 +165,21 @@ describe("a build with secrets", () => {
       expect(statSync(bench.home).mode & 0o777).toBe(0o700)
     })
 
-    it("the log has what was printed, less the secrets", () => {
+    it("the log has everything that was printed, with secrets redacted", () => {
       expect(log).toContain('"token":"[redacted]"')
       expect(log).toContain("url https://example.org/?q=[redacted]")
       expect(log).toMatch(/base64 \[redacted\]/)
       expect(log).toContain("[redacted] and no more")
     })
 
-    it("what is too short is not masked, and Packer has the environment", () => {
+    it("values too short to redact are reported, and Packer gets the environment", () => {
       expect(log).toContain('"pin":"abc"')
       expect(log).toContain("environment has it")
     })
   })
 })
 
-it("a secret that is given as it is, is refused and repeated nowhere", async () => {
+it("a secret given literally is refused and not repeated in any output", async () => {
   const refused = await create(...given.slice(2), "-i", `token=${token}`)
   expect(refused).toMatchObject({ exitCode: 2, stdout: "" })
   expect(refused.stderr).toContain("token is a secret")

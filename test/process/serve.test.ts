@@ -33,7 +33,7 @@ const serving = async (lab: Lab) => {
 }
 
 describe.concurrent("serve", () => {
-  it("has a build carried through that nobody follows and whose supervisor died", async ({ lab }) => {
+  it("restarts a dead supervisor of a build that nobody follows", async ({ lab }) => {
     await detached(lab)
     const { id } = await lab.show("demo")
     await lab.crash(await lab.supervisor())
@@ -45,22 +45,25 @@ describe.concurrent("serve", () => {
     expect((await serve.ended).exitCode).toBe(0)
   })
 
-  it.for(["SIGTERM", "SIGINT"] as const)("%s ends it well, and no build", async (signal, { lab }) => {
-    await detached(lab)
-    await lab.crash(await lab.supervisor())
-    const serve = await serving(lab)
-    await serve.printed("a supervisor was started")
-    const supervisor = await lab.supervisor()
-    lab.signal(serve.pid, signal)
-    const { exitCode, stderr, stdout } = await serve.ended
-    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: "" })
-    expect(stderr).toMatch(/no longer served; what is being provisioned goes on\n$/)
-    expect(lives(supervisor)).toBe(true)
-    lab.release(place)
-    await reaches(lab, "ready")
-  })
+  it.for(["SIGTERM", "SIGINT"] as const)(
+    "exits cleanly on %s and leaves builds running",
+    async (signal, { lab }) => {
+      await detached(lab)
+      await lab.crash(await lab.supervisor())
+      const serve = await serving(lab)
+      await serve.printed("a supervisor was started")
+      const supervisor = await lab.supervisor()
+      lab.signal(serve.pid, signal)
+      const { exitCode, stderr, stdout } = await serve.ended
+      expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: "" })
+      expect(stderr).toMatch(/no longer served; what is being provisioned goes on\n$/)
+      expect(lives(supervisor)).toBe(true)
+      lab.release(place)
+      await reaches(lab, "ready")
+    }
+  )
 
-  it("ends what is ready at its time, and forgets what is dead", async ({ lab }) => {
+  it("removes ready sandboxes past their TTL and forgets dead ones", async ({ lab }) => {
     const image = (await lab.created("demo", "--ttl", "1s")).artifacts[0]
     const { id } = await lab.show("demo")
     const serve = await serving(lab)
@@ -78,7 +81,7 @@ describe.concurrent("serve", () => {
     expect((await serve.ended).exitCode).toBe(0)
   })
 
-  it("is one for a state directory, until its process is gone", async ({ lab }) => {
+  it("runs once for a state directory, until its process is gone", async ({ lab }) => {
     const serve = await serving(lab)
     const second = await lab.run(["serve"])
     expect(second.exitCode, second.stderr).toBe(13)
@@ -109,9 +112,9 @@ const documented = (name: string): string => {
 const analyzer = ["/usr/bin/systemd-analyze", "/bin/systemd-analyze"].find((file) => fs.existsSync(file))
 
 // Debian's container images have no systemd.
-describe.skipIf(analyzer === undefined)("the units of docs/serve.md", () => {
+describe.skipIf(analyzer === undefined)("the systemd units of docs/serve.md", () => {
   const names = ["sandboxer.service", "sandboxer-reap.service", "sandboxer-reap.timer"]
-  it.for(names)("%s says nothing that systemd does not know", (name, { lab }) => {
+  it.for(names)("%s contains nothing that systemd does not know", (name, { lab }) => {
     lab.script("bin/sandboxer", "exit 0")
     // A unit names its neighbours.
     for (const one of names) {

@@ -13,13 +13,13 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }))
 const script = join(root, "scripts/verify-remote-build-shim.sh")
 const shim = ["remote-build.mk", "remote-build.sh"]
 
-it("make remote-build goes both ways, as scripts/verify-remote-build-shim.sh proves", async () => {
+it("make remote-build passes scripts/verify-remote-build-shim.sh, with and without sandboxer", async () => {
   const { exitCode, stdout } = await run(script, [])
   expect(stdout).toMatch(/\n\d{2} passed, 0 failed\n$/)
   expect(exitCode).toBe(0)
 })
 
-describe("the script notices a shim", () => {
+describe("verify-remote-build-shim.sh detects a shim", () => {
   it.each([
     [
       "that loses a $",

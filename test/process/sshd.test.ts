@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process"
 import { expect, it } from "@effect/vitest"
 import { Sshd } from "../support/sshd.js"
 
-it("an sshd of its own lets its key in, has a home of its own, and can be cut, stopped and started", async () => {
+it("the test sshd accepts its key, has its own home, and can be cut, stopped and started", async () => {
   const sshd = await Sshd.start()
   const ssh = (line: string) =>
     execFileSync(

@@ -6,8 +6,8 @@ import { it, waitFor } from "./harness.js"
 
 const place = "Provisioning with"
 
-describe("a database that a newer version brings up to date", () => {
-  it("is no matter to the supervisor and the command that are at work", async ({ lab }) => {
+describe("a database that a newer version migrates", () => {
+  it("does not disturb the supervisor and the command that already use it", async ({ lab }) => {
     lab.hold(place)
     const create = lab.create("demo")
     await lab.held(place)
