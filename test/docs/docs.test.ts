@@ -56,7 +56,7 @@ const exitCodeOf = (words: ReadonlyArray<string>) =>
   )
 
 describe.each(documents)("$name", ({ anchors, fenced, name, prose }) => {
-  it("has no link that leads nowhere", () => {
+  it("has no broken link", () => {
     const links = [...prose.matchAll(/\]\(([^)\s]+)\)/g)]
       .map(([, link = ""]) => link)
       .filter((link) => !/^[a-z]+:/.test(link))
@@ -70,7 +70,7 @@ describe.each(documents)("$name", ({ anchors, fenced, name, prose }) => {
     expect(dead).toEqual([])
   })
 
-  it.effect("has no command line that the command does not take", () =>
+  it.effect("has only command lines that the command accepts", () =>
     Effect.gen(function* () {
       const said = [vi.spyOn(process.stderr, "write"), vi.spyOn(console, "log")]
       for (const spy of said) spy.mockReturnValue(true)

@@ -6,7 +6,7 @@ import { fences, root } from "../support/documents.js"
 const pieces = fences.filter(({ says }) => /^\S+\.\w+$/.test(says))
 const where = ({ document, line, says }: (typeof fences)[number]) => `${document}:${line}: ${says}`
 
-it("a piece of a file that a document shows stands in that file", () => {
+it("every quoted piece of code is in the file that the document names", () => {
   const others = pieces.filter(({ says, text }) => {
     const file = join(root, says)
     return !existsSync(file) || !readFileSync(file, "utf8").includes(text)
@@ -17,7 +17,7 @@ it("a piece of a file that a document shows stands in that file", () => {
   )
 })
 
-it("all code in these documents is such a piece", () => {
+it("all code in these documents is quoted from a file", () => {
   const documents = new Set(pieces.map(({ document }) => document))
   const loose = fences.filter(
     (fence) => documents.has(fence.document) && ["ts", "yaml", "json"].includes(fence.language)

@@ -42,8 +42,8 @@ const expectNoJobThere = async () => {
   expect((await guest.ssh(left)).stdout).toBe("")
 }
 
-describe("a guest of profile.tiny-linux", () => {
-  it("has all that a host needs", async () => {
+describe("attach to a guest of profile.tiny-linux", () => {
+  it("finds everything that a host needs", async () => {
     const checked = await sandboxer("host", "check", "guest", "-o", "json")
     expect(checked, checked.stderr).toMatchObject({ exitCode: 0 })
     expect(JSON.parse(checked.stdout).items).toContainEqual(
@@ -51,7 +51,7 @@ describe("a guest of profile.tiny-linux", () => {
     )
   })
 
-  it("is sent a project, builds it for a while, and what it made is brought back", async () => {
+  it("syncs a project, builds it, and collects the results", async () => {
     const into = join(bench.folder, "results")
     const command = [
       "uname -s && find src -type f | wc -l",
@@ -78,7 +78,7 @@ describe("a guest of profile.tiny-linux", () => {
     expect(logOf(second)).toBe("180\n")
   })
 
-  it("says what is wrong with a collect, a workdir and a program that is not there", async () => {
+  it("names the mistake in a collect, a workdir and a missing program", async () => {
     const wrong = (...args: ReadonlyArray<string>) => create("wrong", ...project(), ...args)
     const link = await wrong("-i", "command=mkdir out; ln -s /etc/passwd out/x", "-i", "collect=out")
     expect(link).toMatchObject({
@@ -90,7 +90,7 @@ describe("a guest of profile.tiny-linux", () => {
     expect(await wrong("-i", "workdir=/")).toMatchObject({ exitCode: 2 })
   })
 
-  it("goes on with a command whose supervisor is killed, and ends it with all that it started", async () => {
+  it("survives the death of its supervisor, and cancel ends all that the command started", async () => {
     const creating = bench.start(
       createArgs(
         "long",
@@ -114,7 +114,7 @@ describe("a guest of profile.tiny-linux", () => {
     await expectNoJobThere()
   })
 
-  it("can be used, and keeps nothing of it", async () => {
+  it("works with exec, ssh and sync, and leaves nothing on the guest", async () => {
     const made = await create("used", ...project(), "-i", "workspace=fresh")
     expect(made, made.stderr).toMatchObject({ exitCode: 0 })
     const workdir = sandboxOf(made).endpoint?.workdir ?? ""

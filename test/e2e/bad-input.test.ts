@@ -48,7 +48,7 @@ const image = {
 }
 const variables = { output_directory: "output", vm_name: "demo" }
 
-describe("a template that Packer refuses", () => {
+describe("a template that Packer rejects", () => {
   it.each([
     [
       "does not parse",
@@ -65,7 +65,7 @@ describe("a template that Packer refuses", () => {
       /nonsense/
     ],
     ["has an empty builder", "empty.json", { builders: [{ type: "file" }] }, /target/i]
-  ])("%s: %s", async (_, name, content, message) => {
+  ])("is reported with Packer's own words: %s: %s", async (_, name, content, message) => {
     file(name, content)
     const { exitCode, sandbox, stderr } = await create(name)
     expect(exitCode, stderr).toBe(2)
@@ -76,8 +76,8 @@ describe("a template that Packer refuses", () => {
   })
 })
 
-describe("a build that ends well", () => {
-  it("fails all the same where it made nothing", async () => {
+describe("a build that exits with 0", () => {
+  it("fails as no-artifact if it made nothing", async () => {
     file("null.json", { builders: [{ type: "null", communicator: "none" }] })
     const { exitCode, sandbox, stderr } = await create("null.json")
     expect(exitCode, stderr).toBe(10)

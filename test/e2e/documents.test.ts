@@ -33,7 +33,7 @@ const expectRun = async (fence: Fence | undefined, exitCode = 0) => {
   expect({ text: fence?.text, ...ended }).toMatchObject({ exitCode })
 }
 
-it("the README's first image", async () => {
+it("the README's first image can be built as described", async () => {
   const blocks = of("README.md", "sh").filter(
     ({ text }) => /^sandboxer (create|profile)/.test(text) && !text.includes("host=")
   )
@@ -43,7 +43,7 @@ it("the README's first image", async () => {
   await expectRun({ ...(blocks[0] as Fence), text: "sandboxer destroy hello\n" })
 })
 
-it("the runbook, from top to bottom", async () => {
+it("the commands of the profile.vm-packer-build runbook run", async () => {
   const blocks = of(runbook, "sh")
   expect(blocks.length).toBeGreaterThan(10)
   // Where all went well there is nothing to cancel or to build again, and no process to find.
@@ -56,7 +56,7 @@ it("the runbook, from top to bottom", async () => {
   }
 })
 
-it("the profile of docs/profiles.md, as far as a plan goes", async () => {
+it("the profile of docs/profiles.md can be planned", async () => {
   const [block] = of("docs/profiles.md", "sh")
   await expectRun({ ...(block as Fence), text: `${block?.text.trimEnd()} --dry-run\n` })
   await expectRun({ ...(block as Fence), text: "sandboxer profile validate profiles/debian.yaml\n" })

@@ -66,7 +66,7 @@ const failureOf = async (name: string, builder: object, more?: object) => {
   }
 }
 
-describe("a build of real Packer fails with", () => {
+describe("real Packer: a build fails as", () => {
   it("checksum-mismatch", async () => {
     const wrong = `sha256:${"0".repeat(64)}`
     expect(await failureOf("sum", { iso_checksum: wrong })).toMatchObject({
@@ -84,7 +84,7 @@ describe("a build of real Packer fails with", () => {
     })
   })
 
-  it("port-taken, where Packer would try for ever", async () => {
+  it("port-taken, although Packer would retry for ever", async () => {
     const server = createServer().listen(0, "127.0.0.1")
     await vi.waitFor(() => expect(server.listening).toBe(true))
     const address = server.address()
@@ -97,7 +97,7 @@ describe("a build of real Packer fails with", () => {
     server.close()
   })
 
-  it("connect-timeout, and boot-failed where a boot command was typed", async () => {
+  it("connect-timeout, and as boot-failed if a boot command was typed", async () => {
     // One after the other: each looks that it left no process behind.
     const late = await failureOf("late", { ssh_timeout: "5s" })
     const typed = await failureOf("typed", { ssh_timeout: "5s", boot_command: ["a<enter>"] })
@@ -105,7 +105,7 @@ describe("a build of real Packer fails with", () => {
     expect(typed).toMatchObject({ exitCode: 10, reason: "boot-failed" })
   })
 
-  it("provisioner-failed: which, its exit code and its last lines", async () => {
+  it("provisioner-failed, with the provisioner, its exit code and its last lines", async () => {
     const provisioners = [{ type: "shell-local", inline: ["echo the last word; exit 7"] }]
     const builder = { type: "null", communicator: "none" }
     const template = join(bench.folder, "script.json")
@@ -121,7 +121,7 @@ describe("a build of real Packer fails with", () => {
     expect(logTail?.at(-1)).toContain("the last word")
   })
 
-  it("build-failed, with QEMU's own words, where it does not start", async () => {
+  it("build-failed with QEMU's own words, if QEMU does not start", async () => {
     expect(await failureOf("args", { qemuargs: [["-nosuch"]] })).toMatchObject({
       exitCode: 10,
       reason: "build-failed",
@@ -129,7 +129,7 @@ describe("a build of real Packer fails with", () => {
     })
   })
 
-  it("kvm-unusable, where /dev/kvm is none", async ({ skip }) => {
+  it("kvm-unusable, if /dev/kvm does not work", async ({ skip }) => {
     const hidden = ["--mount", "sh", "-c", 'mount --bind /dev/null /dev/kvm && exec "$@"', "sh"]
     const can = await run("unshare", [...hidden, "true"])
     skip(can.exitCode !== 0, "only root may hide /dev/kvm, where there is one")
@@ -144,7 +144,7 @@ describe("a build of real Packer fails with", () => {
     })
   })
 
-  it("hypervisor-died within seconds, where QEMU is killed while Packer waits for SSH", async () => {
+  it("hypervisor-died within seconds, if QEMU is killed while Packer waits for SSH", async () => {
     const build = bench.start(create("killed", {}))
     const pid = await vi.waitFor(
       async () => {
@@ -170,7 +170,7 @@ describe("a build of real Packer fails with", () => {
   })
 })
 
-it("disk-full, where a disk that was full for a moment has real Packer print nothing ever again", async ({
+it("real Packer: a disk that was full for a moment silences Packer for ever, and the build fails as disk-full", async ({
   skip
 }) => {
   const small = makeWorkbench()

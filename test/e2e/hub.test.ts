@@ -57,7 +57,7 @@ const follow = async (url: string) => {
   return { connections, notes: seen.map(({ note }) => note) }
 }
 
-it("is told of as it goes, by query and by a stream that is cut, all that the journal has", async () => {
+it("a real build's notes, by query and by a stream that was cut, equal its journal", async () => {
   const [block] = fences.filter(
     ({ document, text }) => document === "docs/state-hub.md" && text.startsWith("sandboxer hub serve\n")
   )

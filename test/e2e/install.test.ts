@@ -10,7 +10,7 @@ beforeAll(() => {
 })
 afterAll(() => bench.remove())
 
-it("make install makes a command that needs this folder no more, and make uninstall takes it away", async () => {
+it("make install installs a command that does not need the checkout, and make uninstall removes it", async () => {
   const prefix = join(bench.folder, "prefix")
   const install = await run("make", ["--silent", "install", `PREFIX=${prefix}`])
   expect(install).toMatchObject({ exitCode: 0 })

@@ -46,7 +46,7 @@ const create = async (onError: string) => {
   return { ...created, sandbox: sandboxOf(created) }
 }
 
-it("on_error=keep keeps the disk of a build that fails, and no process", async () => {
+it("on_error=keep retains the disk of a failed build and no process", async () => {
   const { exitCode, sandbox } = await create("keep")
   const kept = join(bench.home, "kept", sandbox.id)
   expect(exitCode).toBe(10)
@@ -66,7 +66,7 @@ it("on_error=keep keeps the disk of a build that fails, and no process", async (
   expect(await run("grep", ["-rl", "correct-horse", bench.home])).toMatchObject({ exitCode: 1, stdout: "" })
 })
 
-it("on_error=cleanup keeps nothing", async () => {
+it("on_error=cleanup retains nothing", async () => {
   const { exitCode, sandbox } = await create("cleanup")
   expect(exitCode).toBe(10)
   expect(sandbox.failure?.reason).toBe("provisioner-failed")

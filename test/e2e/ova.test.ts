@@ -12,7 +12,7 @@ afterAll(() => bench.remove())
 /** What virt-v2v reads of an OVA, without converting it; it checks the digests of the manifest. */
 const virtV2v = (ova: string) => run("virt-v2v", ["-i", "ova", ova, "--print-source"])
 
-it("an OVA is read by virt-v2v, and its disk boots", async () => {
+it("virt-v2v reads the OVA of a real build, and its disk boots", async () => {
   const created = await bench.sandboxer([
     "create",
     "--profile",

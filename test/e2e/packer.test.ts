@@ -61,7 +61,7 @@ const jsonFile = (name: string, content: string) => ({
   target: `${output}/${name}.txt`
 })
 
-describe("a template of several builds", () => {
+describe("a template with several builds", () => {
   // Packer inspects the builds of a JSON template by their names' order, those of HCL2 as they are written.
   const kinds = [
     { kind: "JSON", prefix: "", order: ["early", "late", "other"] },
@@ -82,7 +82,7 @@ build {
 `
         )
 
-  it.each(kinds)("in $kind runs those that only and except leave", async ({ kind, order, prefix }) => {
+  it.each(kinds)("in $kind runs the builds that only and except select", async ({ kind, order, prefix }) => {
     const three = threeOf(kind)
     const several = (builds: ReadonlyArray<string>) =>
       builds.map((name) => [`vm-${prefix}${name}.txt`, name] as const)
@@ -99,16 +99,13 @@ build {
     expect(made(single)).toEqual([["vm.txt", "late"]])
   })
 
-  it.each(kinds)(
-    "in $kind says what they are called, where only names none of them",
-    async ({ kind, order, prefix }) => {
-      const { exitCode, stderr } = await build(threeOf(kind), ["only=lateish"])
-      expect(exitCode).toBe(2)
-      expect(stderr).toContain("None of the template's builds is to be run")
-      const called = order.map((name) => `${prefix}${name}`).join(", ")
-      expect(stderr).toContain(`hint: Check only and except; the template's builds are ${called}.`)
-    }
-  )
+  it.each(kinds)("in $kind lists the build names if only matches none", async ({ kind, order, prefix }) => {
+    const { exitCode, stderr } = await build(threeOf(kind), ["only=lateish"])
+    expect(exitCode).toBe(2)
+    expect(stderr).toContain("None of the template's builds is to be run")
+    const called = order.map((name) => `${prefix}${name}`).join(", ")
+    expect(stderr).toContain(`hint: Check only and except; the template's builds are ${called}.`)
+  })
 })
 
 describe("a folder of HCL2 files", () => {
@@ -125,7 +122,7 @@ describe("a folder of HCL2 files", () => {
     write("folder/site.auto.pkrvars.hcl", 'b = "auto"\nc = "auto"\nd = "auto"\n')
   })
 
-  it("is a template, whose variables are set by its *.auto.pkrvars.hcl, var_files and variables.NAME", async () => {
+  it("is a template whose variables come from *.auto.pkrvars.hcl, var_files and variables.NAME", async () => {
     write("work/first.pkrvars.hcl", 'b = "work"\nc = "first"\nd = "first"\n')
     write("work/second.pkrvars.json", { c: "second", d: "second" })
     write("profiles/first.pkrvars.hcl", 'b = "profile"\n')
@@ -153,7 +150,7 @@ describe("a folder of HCL2 files", () => {
     expect(made(profile)).toEqual([["vm.txt", "default profile auto auto"]])
   })
 
-  it("refuses a variable that it does not declare, and a variable file that is not there", async () => {
+  it("refuses an undeclared variable and a missing variable file", async () => {
     const [variable, file] = await Promise.all([
       build(join(bench.folder, "folder"), ["variables.output_directroy=x"]),
       build(join(bench.folder, "folder"), ["var_files=nowhere.pkrvars.hcl"])
@@ -166,8 +163,8 @@ describe("a folder of HCL2 files", () => {
   })
 })
 
-describe("variables that are no texts", () => {
-  it("are given by an inputs file; a number by -i, too", async () => {
+describe("variables that are not strings", () => {
+  it("are given by an inputs file; a number also by -i", async () => {
     const typed = write(
       "typed.pkr.hcl",
       `${hclFolder}${hclVariable("words", "list(string)", "[]")}${hclVariable("tags", "map(string)", "{}")}${hclVariable("size", "number", "1")}${hclVariable("whole", "bool", "false")}
@@ -201,7 +198,7 @@ build {
 })
 
 describe("builds that make several files", () => {
-  it("have each kept that is an image, and not what a checksum or a manifest says of it", async () => {
+  it("publish each image, but not checksum and manifest files as images", async () => {
     const template = write("several.json", {
       variables: { output_directory: "out" },
       builders: [jsonFile("one", "one"), jsonFile("two", "two")],
@@ -219,7 +216,7 @@ describe("builds that make several files", () => {
     ])
   })
 
-  it("are what artifice says that they made", async () => {
+  it("publish what artifice names", async () => {
     const template = write("artifice.json", {
       variables: { output_directory: "out" },
       builders: [jsonFile("image", "not kept")],
@@ -244,10 +241,10 @@ describe("builds that make several files", () => {
   })
 })
 
-describe("a variable that is a secret", () => {
+describe("a secret variable", () => {
   const secret = "correct-horse-battery-staple"
 
-  it("reaches the build, and is nowhere else", async () => {
+  it("reaches the build and appears nowhere else", async () => {
     write(
       "profiles/secret.pkr.hcl",
       `${hclFolder}variable "token" {
@@ -322,8 +319,8 @@ describe("a post-processor that fails", () => {
   })
 })
 
-describe("a template with an output directory of its own that is there already", () => {
-  it("is refused, unless it is to be replaced", async () => {
+describe("a template whose own output directory exists", () => {
+  it("is refused unless force is set", async () => {
     const template = write("own/qemu.json", {
       builders: [
         {

@@ -7,7 +7,7 @@ import { it, type SandboxJson, waitFor } from "../process/harness.js"
 /** What a stand-in comes to in each build, and two names for it: each holds one build, once. */
 const places = ["Provisioning with", "Provisioning"]
 
-it("a host of two slots takes fifty builds in their order, and never more than two of them at a time", {
+it("a host with two slots runs fifty builds in order, never more than two at a time", {
   timeout: 300_000
 }, async ({ lab }) => {
   lab.write(".config/sandboxer/config.yaml", { hosts: { local: { slots: 2 } } })

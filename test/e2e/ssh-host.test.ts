@@ -94,7 +94,7 @@ const expectNothingThere = () => {
 }
 
 describe("a build on a host over SSH", () => {
-  it("ends with its image here, whole, and leaves nothing of it there", async () => {
+  it("ends with a complete image here and leaves nothing there", async () => {
     const ended = await create("far", 3).ended
     expect(ended, ended.stderr).toMatchObject({ exitCode: 0 })
     const { artifacts, placement } = sandboxOf(ended)
@@ -105,7 +105,7 @@ describe("a build on a host over SSH", () => {
     expectNothingThere()
   })
 
-  it("goes on while the connection and its supervisor are lost; no line is lost or doubled", async () => {
+  it("survives the loss of its connection and its supervisor, without losing or doubling a line", async () => {
     const creating = create("lost", 120)
     await until("the build", () => output().includes("line 5 of"))
     await sshd.cut()
@@ -134,7 +134,7 @@ describe("a build on a host over SSH", () => {
     expectNothingThere()
   })
 
-  it("is cancelled with proof", async () => {
+  it("is cancelled with proof that nothing runs there", async () => {
     const creating = create("cancelled", 10_000)
     await until("the build", () => output().includes("line 5 of"))
     creating.kill("SIGINT")
@@ -142,7 +142,7 @@ describe("a build on a host over SSH", () => {
     expectNothingThere()
   })
 
-  it("is not begun where the host has another key, or is none", async () => {
+  it("is refused if the host's key has changed or nothing answers", async () => {
     await sshd.changeKey()
     const changed = await create("changed", 1).ended
     expect(changed.exitCode).toBe(4)
@@ -162,8 +162,8 @@ describe("a build on a host over SSH", () => {
   })
 })
 
-describe("host", () => {
-  it("lists hosts, and checks what they have", async () => {
+describe("the host verb", () => {
+  it("lists hosts and checks what they have", async () => {
     const listed = JSON.parse((await bench.sandboxer(words("host", "list", "-o", "json"))).stdout)
     expect(listed).toMatchObject({
       kind: "HostList",
@@ -183,7 +183,7 @@ describe("host", () => {
     expect(wrong.stderr).toContain("did you mean kvm1?")
   })
 
-  it("check says what is missing there", async () => {
+  it("check names what is missing on the host", async () => {
     const bin = join(bench.folder, "bin")
     fs.mkdirSync(bin)
     for (const program of fs.readdirSync("/usr/bin").filter((name) => name !== "rsync")) {

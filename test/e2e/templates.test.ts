@@ -67,8 +67,8 @@ const withoutType = (event: Comparable): Comparable => {
     : { ...event, build: name, message: event.message.replace(event.build, name) }
 }
 
-describe("a template as JSON and as HCL2", () => {
-  it("gives the same image and the same events, but for the builds' names", async () => {
+describe("the same template as JSON and as HCL2", () => {
+  it("gives the same image and the same events, except for build names", async () => {
     const json = await built("twin.json")
     const hcl2 = await built("twin.pkr.hcl")
     expect([json.name, hcl2.name]).toEqual(["twin", "twin-2"])

@@ -47,7 +47,7 @@ const idOf = (name: string) =>
 const sha256sum = async (file: string) => (await run("sha256sum", [file])).stdout.split(" ")[0]
 
 describe("an image of profile.tiny-linux", () => {
-  it("is whole, outlives its sandbox, boots and answers over SSH", async () => {
+  it("is complete, outlives its sandbox, boots and answers over SSH", async () => {
     const created = await bench.sandboxer(create("first", "-i", "message=Salve, a comma"))
     expect(created).toMatchObject({ exitCode: 0 })
     expect(JSON.parse(created.stdout)).toMatchObject({ apiVersion: "sandboxer/v1", kind: "Sandbox" })
@@ -77,7 +77,7 @@ describe("an image of profile.tiny-linux", () => {
     expect(await sha256sum(image.path)).toBe(image.sha256)
   })
 
-  it("is made although create and its supervisor are killed, by a Packer that ran once", async () => {
+  it("is made although create and its supervisor are killed, and Packer runs once", async () => {
     const calls = join(bench.folder, "packer-calls")
     const env = await countingPacker(calls)
     const creating = bench.start(create("killed"), { env })
@@ -112,7 +112,7 @@ describe("an image of profile.tiny-linux", () => {
     expect(bench.jobProcesses()).toEqual([])
   })
 
-  it("is made beside another one", async () => {
+  it("can be made at the same time as another one", async () => {
     const both = await Promise.all(["left", "right"].map((name) => bench.sandboxer(create(name))))
     expect(both.map(({ exitCode }) => exitCode)).toEqual([0, 0])
     const made = both.map(sandboxOf)
@@ -128,7 +128,7 @@ describe("an image of profile.tiny-linux", () => {
     expect(images[0]!.sha256).not.toBe(images[1]!.sha256)
   })
 
-  it("is not made, and nothing of it runs on, when it is cancelled while it boots", async () => {
+  it("cancel during boot leaves no image and no QEMU process", async () => {
     const creating = bench.start(create("cancelled"))
     const id = await idOf("cancelled")
     await booting(id)
@@ -147,7 +147,7 @@ describe("an image of profile.tiny-linux", () => {
     await vi.waitFor(() => expect(bench.supervisors()).toEqual([]))
   })
 
-  it("is what scripts/demo.sh makes and boots, also after a demo that was left in the middle", async () => {
+  it("is what scripts/demo.sh makes and boots, even after an interrupted demo", async () => {
     const abandoned = await bench.sandboxer(create("demo", "--detach"))
     expect(abandoned).toMatchObject({ exitCode: 0 })
     const demo = await run(join(root, "scripts/demo.sh"), [bench.home])

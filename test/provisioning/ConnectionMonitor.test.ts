@@ -46,7 +46,7 @@ const watched = Effect.gen(function* () {
 }).pipe(Effect.provide(platform))
 
 describe("a host whose connection is lost", () => {
-  it.scoped("is told of once an outage, and so is its return; the provision is not ended by it", () =>
+  it.scoped("is reported once for each outage, and again when it is back; the provision continues", () =>
     Effect.gen(function* () {
       const { becomes, fiber, said } = yield* watched
       yield* becomes(true, 5)
@@ -68,7 +68,7 @@ describe("a host whose connection is lost", () => {
     })
   )
 
-  it.scoped("and is back at once was hardly gone", () =>
+  it.scoped("is not reported if the connection is back at once", () =>
     Effect.gen(function* () {
       const { becomes, said } = yield* watched
       yield* becomes(true, 5)

@@ -59,7 +59,7 @@ const demo = { locks: [{ key: "name/demo", what: "the name demo" }] }
 const waiting = (more: Partial<Plan> = {}) => plan({ ...demo, ...more })
 
 describe("the queue", () => {
-  it.scoped("lets the first one go first, and says who has it and whose turn it is", () =>
+  it.scoped("serves the first claim first and reports who holds the resource and the position", () =>
     Effect.gen(function* () {
       const made = yield* busy()
       yield* Effect.forEach([1, 2, 3], (n) => made.record(n, waiting()))
@@ -82,7 +82,7 @@ describe("the queue", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("lets go first who was requested first, whoever came", () =>
+  it.scoped("serves the earliest request first, whichever supervisor came first", () =>
     Effect.gen(function* () {
       const made = yield* busy()
       yield* Effect.forEach([1, 2, 3], (n) => made.record(n, waiting()))
@@ -101,7 +101,7 @@ describe("the queue", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("has as many at once on a host as it has slots", () =>
+  it.scoped("lets as many provisions run on a host as it has slots", () =>
     Effect.gen(function* () {
       const connection = { host: "h", port: null, user: null, identityFile: null }
       const made = yield* busy({ settings: { hosts: { elsewhere: { connection, slots: 2 } } } })
@@ -120,7 +120,7 @@ describe("the queue", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("is left when the time is up, and when it is cancelled", () =>
+  it.scoped("can be left by the time limit and by a cancel", () =>
     Effect.gen(function* () {
       const made = yield* busy()
       yield* made.record(1, waiting())
@@ -143,26 +143,24 @@ describe("the queue", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped(
-    "does not count for the timeout, and has a supervisor started for a holder whose own is dead",
-    () =>
-      Effect.gen(function* () {
-        const made = yield* busy()
-        yield* made.record(1, waiting())
-        yield* made.record(2, waiting({ timeoutSeconds: 20 }))
-        const first = yield* Effect.fork(made.supervise(1, 1))
-        yield* made.running(1)
-        yield* Fiber.interrupt(first)
-        const second = yield* Effect.fork(made.supervise(2, 2))
-        yield* made.until(2, "queued")
-        yield* TestClock.adjust("40 seconds")
-        expect(made.starts).toContain(id(1))
-        expect(yield* made.claimants).toEqual([id(1), id(2)])
-        yield* made.go
-        yield* passTimeUntil(yield* Effect.fork(made.supervise(1, 3)))
-        yield* passTimeUntil(second)
-        expect((yield* made.get(2)).state).toBe("ready")
-      }).pipe(Effect.provide(platform))
+  it.scoped("does not count towards the timeout, and restarts the dead supervisor of a holder", () =>
+    Effect.gen(function* () {
+      const made = yield* busy()
+      yield* made.record(1, waiting())
+      yield* made.record(2, waiting({ timeoutSeconds: 20 }))
+      const first = yield* Effect.fork(made.supervise(1, 1))
+      yield* made.running(1)
+      yield* Fiber.interrupt(first)
+      const second = yield* Effect.fork(made.supervise(2, 2))
+      yield* made.until(2, "queued")
+      yield* TestClock.adjust("40 seconds")
+      expect(made.starts).toContain(id(1))
+      expect(yield* made.claimants).toEqual([id(1), id(2)])
+      yield* made.go
+      yield* passTimeUntil(yield* Effect.fork(made.supervise(1, 3)))
+      yield* passTimeUntil(second)
+      expect((yield* made.get(2)).state).toBe("ready")
+    }).pipe(Effect.provide(platform))
   )
 })
 
@@ -170,7 +168,7 @@ describe("a clock that jumps between two supervisors", () => {
   it.scoped.each([
     ["forward", 3_600_000],
     ["back", -3_600_000]
-  ] as const)("%s leaves the time that there is", ([, jump]) =>
+  ] as const)("%s does not change the remaining time", ([, jump]) =>
     Effect.gen(function* () {
       let uptime = 100
       const made = yield* busy({ uptime: UptimeMemory.layer({ seconds: Effect.sync(() => uptime) }) })

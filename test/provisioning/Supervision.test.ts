@@ -71,8 +71,8 @@ const expectCleanedUp = (made: World, n = 1) =>
 
 const secrets = { password: Redacted.make("hunter2-hunter2") }
 
-describe("supervise", () => {
-  it.scoped("carries a provision through", () =>
+describe("a supervisor", () => {
+  it.scoped("takes a provision to its end", () =>
     Effect.gen(function* () {
       const made = yield* world({ extensions: [extensionOf(Effect.void)] })
       yield* TestClock.setTime(5000)
@@ -88,7 +88,7 @@ describe("supervise", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("does nothing for one that has ended, or is not there", () =>
+  it.scoped("does nothing for a sandbox that has ended or does not exist", () =>
     Effect.gen(function* () {
       const made = yield* world({ extensions: [extensionOf(Effect.die("it ran"))] })
       yield* made.record(1, plan())
@@ -110,7 +110,7 @@ describe("supervise", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("gives way to a supervisor that may be alive", () =>
+  it.scoped("ends at once if another supervisor may be alive", () =>
     Effect.gen(function* () {
       const made = yield* busyWorld(work)
       yield* made.record(1, plan())
@@ -123,7 +123,7 @@ describe("supervise", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("shows that it is alive", () =>
+  it.scoped("renews its heartbeat", () =>
     Effect.gen(function* () {
       const made = yield* busyWorld(work)
       yield* made.record(1, plan())
@@ -137,7 +137,7 @@ describe("supervise", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("leaves its jobs running when it is told to leave, for another one to follow", () =>
+  it.scoped("leaves its Jobs running when it is interrupted, so that another one can follow them", () =>
     Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
       const go = yield* Deferred.make<void>()
@@ -171,7 +171,7 @@ describe("supervise", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("changes nothing once its lease is lost", () =>
+  it.scoped("writes nothing after its lease is lost", () =>
     Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
       const go = yield* Deferred.make<void>()
@@ -208,7 +208,7 @@ describe("supervise", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("leaves the work when a heartbeat tells that its lease is lost", () =>
+  it.scoped("stops working when a heartbeat finds the lease lost", () =>
     Effect.gen(function* () {
       const made = yield* busyWorld(work)
       yield* made.record(1, plan())
@@ -222,8 +222,8 @@ describe("supervise", () => {
   )
 })
 
-describe("a provision that is cancelled", () => {
-  it.scoped("ends with the proof that nothing of it runs, and takes back what it made", () =>
+describe("a cancelled provision", () => {
+  it.scoped("ends with the proof that nothing runs, and withdraws what it published", () =>
     Effect.gen(function* () {
       const made = yield* busyWorld(publishAndWork)
       yield* made.record(1, plan({ ttlSeconds: 60 }), secrets)
@@ -252,7 +252,7 @@ describe("a provision that is cancelled", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("does not begin where it was asked for before", () =>
+  it.scoped("does not start if the cancel came first", () =>
     Effect.gen(function* () {
       const made = yield* busyWorld(work)
       yield* made.record(1, plan())
@@ -263,7 +263,7 @@ describe("a provision that is cancelled", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("is cancelled by the supervisor that comes after one that died", () =>
+  it.scoped("is cancelled by the next supervisor if its own died", () =>
     Effect.gen(function* () {
       const made = yield* busyWorld(work)
       yield* made.record(1, plan())
@@ -279,7 +279,7 @@ describe("a provision that is cancelled", () => {
   )
 })
 
-describe("a provision that fails", () => {
+describe("a failed provision", () => {
   const failing = (recipe: Parameters<typeof extensionOf>[0]) =>
     Effect.gen(function* () {
       const made = yield* world({ extensions: [extensionOf(recipe)] })
@@ -293,7 +293,7 @@ describe("a provision that fails", () => {
       return failure
     }).pipe(Effect.provide(platform))
 
-  it.scoped("keeps the reason, the hint and the last lines of the log", () =>
+  it.scoped("records the reason, the hint and the last lines of the log", () =>
     Effect.gen(function* () {
       const failure = yield* failing(
         Effect.gen(function* () {
@@ -317,7 +317,7 @@ describe("a provision that fails", () => {
     })
   )
 
-  it.scoped("shows the last lines of the log also where another supervisor wrote them", () =>
+  it.scoped("records the last lines of the log even if another supervisor wrote them", () =>
     Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
       const go = yield* Deferred.make<void>()
@@ -350,7 +350,7 @@ describe("a provision that fails", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("is a bug where something dies", () =>
+  it.scoped("is reported as a bug if the recipe dies with a defect", () =>
     Effect.gen(function* () {
       const failure = yield* failing(Effect.die(new Error("nobody thought of it, hunter2-hunter2")))
       expect(failure?.reason).toBe("internal")
@@ -363,7 +363,7 @@ describe("a provision that fails", () => {
     ["program-missing", "command-missing"],
     ["disk-full", "disk-full"],
     ["not-permitted", "host-files"]
-  ] as const)("names what is wrong with the host: %s", ([reason, expected]) =>
+  ] as const)("names the problem with the host: %s", ([reason, expected]) =>
     Effect.scoped(
       Effect.map(
         failing(new HostError({ reason, host: "elsewhere", message: "the host", hint: "mend it" })),
@@ -372,7 +372,7 @@ describe("a provision that fails", () => {
     )
   )
 
-  it.scoped("fails where there is no such extension or mode", () =>
+  it.scoped("fails if the extension or mode does not exist", () =>
     Effect.gen(function* () {
       const made = yield* world({ extensions: [extensionOf(Effect.void)] })
       yield* made.record(1, plan({ extension: "ext.other" }))
@@ -386,7 +386,7 @@ describe("a provision that fails", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("keeps no secret where there is no host to run on", () =>
+  it.scoped("removes the secrets even if there is no host", () =>
     Effect.gen(function* () {
       const made = yield* world({ extensions: [extensionOf(Effect.void)] })
       yield* made.record(1, plan(), secrets)
@@ -403,7 +403,7 @@ describe("a provision that fails", () => {
 })
 
 it.scoped(
-  "a provision that fails leaves nothing, wherever its supervisor died",
+  "a failed provision leaves nothing, wherever its supervisor died",
   () =>
     Effect.gen(function* () {
       const failing = Effect.zipRight(
@@ -443,8 +443,8 @@ it.scoped(
   60_000
 )
 
-describe("a provision that takes too long", () => {
-  it.scoped("has timed out", () =>
+describe("a provision past its timeout", () => {
+  it.scoped("fails as timed-out", () =>
     Effect.gen(function* () {
       const made = yield* busyWorld(publishAndWork)
       yield* made.record(1, plan({ timeoutSeconds: 10 }), secrets)
@@ -461,7 +461,7 @@ describe("a provision that takes too long", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("has no more time because another supervisor took over", () =>
+  it.scoped("gets no extra time from a take-over", () =>
     Effect.gen(function* () {
       const made = yield* busyWorld(work)
       yield* made.record(1, plan({ timeoutSeconds: 20 }))
@@ -485,7 +485,7 @@ describe("a provision that takes too long", () => {
 })
 
 describe("the State Hub", () => {
-  it.scoped("is told of every event, in order", () =>
+  it.scoped("receives every event in order", () =>
     Effect.gen(function* () {
       const made = yield* world({
         extensions: [extensionOf(Effect.flatMap(Reporter, ({ note }) => note("n", "on the way")))]
@@ -509,7 +509,7 @@ describe("the State Hub", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("delays an end by no more than 5 s where it does not answer", () =>
+  it.scoped("delays the end by at most 5 s if it does not answer", () =>
     Effect.gen(function* () {
       const made = yield* world({ extensions: [extensionOf(Effect.void)] })
       yield* made.record(1, plan())
@@ -528,7 +528,7 @@ describe("the State Hub", () => {
   )
 })
 
-it.scoped("a supervisor whose process dies says so", () =>
+it.scoped("a supervisor whose process dies logs the cause", () =>
   Effect.gen(function* () {
     const made = yield* world({ extensions: [extensionOf(Effect.void)] })
     yield* made.record(1, plan())

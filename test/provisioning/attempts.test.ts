@@ -47,7 +47,7 @@ const recorded = (recipe: Parameters<typeof extensionOf>[0], fields: Partial<Pla
   })
 
 describe("a plan with retries", () => {
-  it.scoped("begins a new attempt, with a log and a folder of its own, and the same secrets", () =>
+  it.scoped("starts a new attempt with its own log and folder and the same secrets", () =>
     Effect.gen(function* () {
       const { recipe, tried } = failing(2)
       const made = yield* recorded(recipe, { retry })
@@ -66,7 +66,7 @@ describe("a plan with retries", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("waits the longer the more there were", () =>
+  it.scoped("waits longer after each attempt", () =>
     Effect.gen(function* () {
       const made = yield* recorded(failing(2).recipe, { retry })
       yield* passTimeUntil(yield* Effect.fork(made.supervise(1)))
@@ -77,7 +77,7 @@ describe("a plan with retries", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("fails at last, and at once for another reason", () =>
+  it.scoped("fails after the last attempt, and at once for a reason that is not listed", () =>
     Effect.gen(function* () {
       const always = failing(9)
       const one = yield* recorded(always.recipe, { retry })
@@ -93,7 +93,7 @@ describe("a plan with retries", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("is cancelled while it waits", () =>
+  it.scoped("can be cancelled while it waits for the next attempt", () =>
     Effect.gen(function* () {
       const { recipe, tried } = failing(9)
       const made = yield* recorded(recipe, { retry: { ...retry, backoffSeconds: 3600 } })
@@ -109,8 +109,8 @@ describe("a plan with retries", () => {
   )
 })
 
-describe("an attempt that is asked for", () => {
-  it.scoped("keeps the log of the one before", () =>
+describe("an attempt that the user requests", () => {
+  it.scoped("keeps the log of the previous attempt", () =>
     Effect.gen(function* () {
       const { recipe } = failing(1)
       const made = yield* recorded(recipe, {})
@@ -156,7 +156,7 @@ describe("a limit", () => {
       return yield* made.get(1)
     })
 
-  it.scoped("on a phase ends what takes longer, and names the phase", () =>
+  it.scoped("on a phase fails the build and names the phase", () =>
     Effect.gen(function* () {
       expect((yield* stuck({ phaseTimeouts: { boot: 30, fetch: 1 } })).failure).toMatchObject({
         reason: "timed-out",
@@ -165,7 +165,7 @@ describe("a limit", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("on a phase goes on for whoever takes over", () =>
+  it.scoped("on a phase continues across a take-over", () =>
     Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
       const made = yield* world({
@@ -188,7 +188,7 @@ describe("a limit", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("on silence ends what says nothing, where the profile has it so", () =>
+  it.scoped("on silence fails the build if the profile asks for it", () =>
     Effect.gen(function* () {
       expect((yield* stuck({ stallSeconds: 60, stallCancels: true })).failure).toMatchObject({
         reason: "stalled",

@@ -19,8 +19,8 @@ const problems = (text: string, files: Readonly<Record<string, string>> = {}) =>
 
 const head = "id: profile.test\nextension: ext.test\ninputs:\n"
 
-describe("check", () => {
-  it.scoped("finds nothing wrong with a profile that can be used", () =>
+describe("checking a profile", () => {
+  it.scoped("finds nothing wrong with a valid profile", () =>
     Effect.gen(function* () {
       const text = `${head}  vm_name: { default: demo }
   template: { default: ./sub/template.json }
@@ -39,7 +39,7 @@ prepare:
     })
   )
 
-  it.scoped("tells of an extension, a mode and an input that are not there", () =>
+  it.scoped("reports an extension, a mode and an input that do not exist", () =>
     Effect.gen(function* () {
       expect(yield* problems("id: profile.test\nextension: ext.other\n")).toEqual([
         "/test.yaml:2:1: no extension ext.other"
@@ -54,7 +54,7 @@ prepare:
     })
   )
 
-  it.scoped("tells of every default that its own input would not take", () =>
+  it.scoped("reports every default that its own input would reject", () =>
     Effect.gen(function* () {
       const text = `${head}  vm_name: { default: Demo }
   size: { default: 3 GiB }
@@ -73,7 +73,7 @@ prepare:
     })
   )
 
-  it.scoped("tells of what a profile names and that is not there, beside the file that names it", () =>
+  it.scoped("reports files that the profile names and that do not exist, relative to its file", () =>
     Effect.gen(function* () {
       const text = `${head}  template: { default: ./template.json }
   files: { default: [a.hcl, b.hcl] }
@@ -97,8 +97,8 @@ prepare: { command: [./make.sh], inputs: [make.sh, init], produces: base, variab
   )
 })
 
-describe("draft", () => {
-  it.scoped.each(["my-image", "123", "1.10", "a.b-c", "x".repeat(64)])("is a profile: %s", (name) =>
+describe("a profile draft", () => {
+  it.scoped.each(["my-image", "123", "1.10", "a.b-c", "x".repeat(64)])("is a valid profile: %s", (name) =>
     Effect.gen(function* () {
       expect(draftName.test(name)).toBe(true)
       const { get } = yield* profilesIn({
@@ -113,7 +113,7 @@ describe("draft", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("is one with all that it has as a comment, too", () =>
+  it.scoped("is still valid with every commented line enabled", () =>
     Effect.gen(function* () {
       const everything = draft("all")
         .split("\n")
@@ -143,7 +143,7 @@ describe("draft", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it("has a name that is a profile's and a machine's", () => {
+  it("accepts only names that suit a profile and a machine", () => {
     for (const name of ["", "A", "-a", ".a", "a b", "a/b", "ä", "x".repeat(65)]) {
       expect(draftName.test(name), name).toBe(false)
     }

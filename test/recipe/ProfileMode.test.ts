@@ -38,8 +38,8 @@ const accepted = (text: string, mode?: string) =>
     return { folder, profile, ...found.right }
   })
 
-describe("a profile's mode", () => {
-  it.scoped("is the one that is wanted, else the profile's, else the extension's first", () =>
+describe("the mode of a profile", () => {
+  it.scoped("is the requested one, else the profile's, else the extension's first", () =>
     Effect.gen(function* () {
       expect((yield* accepted(child)).name).toBe("make")
       const other = "id: profile.child\nextension: ext.test\nmode: other\n"
@@ -49,7 +49,7 @@ describe("a profile's mode", () => {
     })
   )
 
-  it.scoped("is told of where it cannot be had", () =>
+  it.scoped("that does not exist is reported", () =>
     Effect.gen(function* () {
       expect(yield* refused("id: profile.child\n")).toEqual({
         reason: "profile",
@@ -79,7 +79,7 @@ describe("a profile's mode", () => {
     })
   )
 
-  it.scoped("has the extension's inputs as profiles narrow them, and theirs", () =>
+  it.scoped("has the extension's inputs as the profile narrows them, and the profile's own", () =>
     Effect.gen(function* () {
       const { inputs, problems } = yield* accepted(child)
       expect(problems).toEqual([])
@@ -103,7 +103,7 @@ describe("a profile's mode", () => {
     })
   )
 
-  it.scoped("tells of all that is wrong with a profile's inputs, and where", () =>
+  it.scoped("reports every mistake in the profile's inputs, with its place", () =>
     Effect.gen(function* () {
       const { folder, problems } = yield* accepted(`id: profile.child
 extends: profile.base
@@ -127,7 +127,7 @@ inputs:
     })
   )
 
-  it.scoped("explains each input: whom it is from, the most general first", () =>
+  it.scoped("explains the sources of each input, the most general first", () =>
     Effect.gen(function* () {
       const found = yield* accepted(child)
       const explained = ProfileMode.explain(found.profile, found)

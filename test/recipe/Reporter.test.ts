@@ -65,7 +65,7 @@ const line = (text: string, end: number, job = "build"): OutputLine => ({ job, e
 const piece = (text: string, end: number): OutputLine => ({ job: "build", end, text, complete: false })
 
 describe("phases", () => {
-  it.scoped("move forward alone, and are told once", () =>
+  it.scoped("only move forward and are reported once", () =>
     Effect.gen(function* () {
       const { events, record, reporting } = yield* begun()
       yield* reporting(({ phase }) =>
@@ -85,7 +85,7 @@ describe("phases", () => {
     })
   )
 
-  it.scoped("are gone through again by the next term without a trace", () =>
+  it.scoped("that the next term passes again leave no trace", () =>
     Effect.gen(function* () {
       const { events, record, reporting } = yield* begun()
       yield* reporting(({ phase }) => Effect.all([phase("preflight"), phase("provision")]))
@@ -97,7 +97,7 @@ describe("phases", () => {
     })
   )
 
-  it.scoped("of several builds are told for each; the sandbox is where the last of them is", () =>
+  it.scoped("of several builds are reported for each; the sandbox is in that of the slowest build", () =>
     Effect.gen(function* () {
       const { events, record, reporting } = yield* begun()
       yield* reporting(({ phase }) =>
@@ -118,7 +118,7 @@ describe("phases", () => {
 })
 
 describe("notes and warnings", () => {
-  it.scoped("are said once, in the phase that it is, and tell no secret", () =>
+  it.scoped("are recorded once, in the current phase, without secrets", () =>
     Effect.gen(function* () {
       const { events, reporting } = yield* begun()
       yield* reporting(({ note, phase, warning }) =>
@@ -143,11 +143,11 @@ describe("notes and warnings", () => {
   )
 })
 
-describe("who says too much", () => {
+describe("too many reports", () => {
   const warnings = (from: number, to: number) =>
     Array.from({ length: to - from + 1 }, (_, index) => `w${from + index}`)
 
-  it.scoped("is told of in one event from time to time: a bounded number a minute", () =>
+  it.scoped("are summed up in one event from time to time, so that events per minute are bounded", () =>
     Effect.gen(function* () {
       const { events, reporting } = yield* begun(plan({ heartbeatSeconds: 3600 }))
       yield* reporting(({ warning }) =>
@@ -171,7 +171,7 @@ describe("who says too much", () => {
     })
   )
 
-  it.scoped("has all of it counted at the end, and the last said", () =>
+  it.scoped("are counted at the end, and the last one is reported", () =>
     Effect.gen(function* () {
       const { events, reporting } = yield* begun()
       yield* reporting(({ note, settle, warning }) =>
@@ -192,7 +192,7 @@ describe("who says too much", () => {
     })
   )
 
-  it.scoped("says again what is known, which is not counted", () =>
+  it.scoped("do not include reports that an earlier term made already", () =>
     Effect.gen(function* () {
       const { events, reporting } = yield* begun()
       const sayAll = ({ note, settle }: ReporterShape) =>
@@ -206,7 +206,7 @@ describe("who says too much", () => {
     })
   )
 
-  it.scoped("cannot hide how far it is: what a guest prints as phases of others is what is left out", () =>
+  it.scoped("cannot hide the real phase behind phases that a guest prints", () =>
     Effect.gen(function* () {
       const { events, record, reporting } = yield* begun()
       yield* reporting(({ phase }) =>
@@ -225,7 +225,7 @@ describe("who says too much", () => {
 })
 
 describe("the log", () => {
-  it.scoped("is private, and has no secret in it, however that was cut", () =>
+  it.scoped("is private and contains no secret, however the output was split", () =>
     Effect.gen(function* () {
       const { log, record, reporting } = yield* begun()
       yield* reporting(({ output }) =>
@@ -240,7 +240,7 @@ describe("the log", () => {
     })
   )
 
-  it.scoped("has each line once, whoever reads it again", () =>
+  it.scoped("has each line once, whichever term reads it again", () =>
     Effect.gen(function* () {
       const { log, logs, record, reporting } = yield* begun()
       const all = [line("one", 4), line("other", 6, "other job"), line("two", 8), line("three", 14)]
@@ -254,7 +254,7 @@ describe("the log", () => {
     })
   )
 
-  it.scoped("has whole lines of the term before", () =>
+  it.scoped("keeps the complete lines of the previous term", () =>
     Effect.gen(function* () {
       const { log, reporting, store } = yield* begun()
       yield* reporting(({ output }) => output([line("one", 4), piece("begin", 9)]))
@@ -264,7 +264,7 @@ describe("the log", () => {
     })
   )
 
-  it.scoped("counts bytes", () =>
+  it.scoped("counts bytes, not characters", () =>
     Effect.gen(function* () {
       const { log, reporting, store } = yield* begun()
       yield* reporting(({ output }) => Effect.all([output([line("café 🐧", 11)]), output([line("two", 15)])]))
@@ -274,7 +274,7 @@ describe("the log", () => {
     })
   )
 
-  it.scoped("has last lines, also those of the term before", () =>
+  it.scoped("has a tail that includes lines of the previous term", () =>
     Effect.gen(function* () {
       const { reporting } = yield* begun()
       const lines = Array.from({ length: 30 }, (_, n) => line(`line ${n} ${secret}`, n + 1))
@@ -285,7 +285,7 @@ describe("the log", () => {
     })
   )
 
-  it.scoped("shows the beginning of a last line that is long", () =>
+  it.scoped("shows only the beginning of a very long last line", () =>
     Effect.gen(function* () {
       const { reporting } = yield* begun()
       const [tail] = yield* reporting((reporter) =>
@@ -296,8 +296,8 @@ describe("the log", () => {
   )
 })
 
-describe("while nothing is said", () => {
-  it.scoped("a heartbeat is", () =>
+describe("silence", () => {
+  it.scoped("leads to heartbeat events", () =>
     Effect.gen(function* () {
       const { events, reporting } = yield* begun(plan({ heartbeatSeconds: 30 }))
       yield* reporting(({ phase }) => Effect.zipRight(phase("boot"), TestClock.adjust("95 seconds")))
@@ -307,7 +307,7 @@ describe("while nothing is said", () => {
     })
   )
 
-  it.scoped("a heartbeat has the last line that was printed, without secrets", () =>
+  it.scoped("the heartbeat shows the last printed line, redacted", () =>
     Effect.gen(function* () {
       const { reporting, store } = yield* begun(plan({ heartbeatSeconds: 30 }))
       yield* reporting(({ output }) =>
@@ -322,7 +322,7 @@ describe("while nothing is said", () => {
     })
   )
 
-  it.scoped("a warning tells of it, once for each silence", () =>
+  it.scoped("leads to one warning for each silence", () =>
     Effect.gen(function* () {
       const { events, reporting } = yield* begun(plan({ heartbeatSeconds: 3600, stallSeconds: 60 }))
       yield* reporting(({ output }) =>

@@ -48,7 +48,7 @@ const begun = (options: Partial<WorldOptions> & { readonly recipe: ReturnType<ty
   world({ program: mv, extensions: [extensionOf(options.recipe)], ...options })
 
 describe("retainOnFailure", { timeout: 30_000 }, () => {
-  it.scoped("keeps the folder of a provision that fails, and nothing else of it", () =>
+  it.scoped("retains the named folder of a failed provision and nothing else", () =>
     Effect.gen(function* () {
       const made = yield* begun({ recipe: recipe(["disk", "efivars"], broken) })
       yield* made.record(1, plan())
@@ -58,7 +58,7 @@ describe("retainOnFailure", { timeout: 30_000 }, () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("keeps that of one which takes too long", () =>
+  it.scoped("retains the folder of a provision that timed out", () =>
     Effect.gen(function* () {
       const made = yield* begun({ recipe: recipe(["disk"], Effect.never) })
       yield* made.record(1, plan({ timeoutSeconds: 3 }))
@@ -70,7 +70,7 @@ describe("retainOnFailure", { timeout: 30_000 }, () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("keeps nothing where nothing was made", () =>
+  it.scoped("retains nothing if nothing was made", () =>
     Effect.gen(function* () {
       const made = yield* begun({ recipe: recipe([], broken) })
       yield* made.record(1, plan())
@@ -81,7 +81,7 @@ describe("retainOnFailure", { timeout: 30_000 }, () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("says so where that cannot be done; the provision ends all the same", () =>
+  it.scoped("reports that the folder cannot be moved, and the provision ends anyway", () =>
     Effect.gen(function* () {
       const made = yield* begun({ recipe: recipe(["disk"], broken), program: () => Effect.succeed(1) })
       yield* made.record(1, plan())
@@ -94,7 +94,7 @@ describe("retainOnFailure", { timeout: 30_000 }, () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("keeps it once, wherever supervisors die", () =>
+  it.scoped("moves the folder once, wherever supervisors die", () =>
     Effect.gen(function* () {
       let deaths = 0
       for (let calls = 1, died = true; died; calls++) {

@@ -54,7 +54,7 @@ const journal = (store: SandboxStoreShape) =>
   Effect.map(store.steps(id(1), 1), (all) => all.filter(({ key }) => key !== "folder"))
 
 describe("a step", () => {
-  it.scoped("is done once, and later read from the journal", () =>
+  it.scoped("runs once; later its result is read from the journal", () =>
     Effect.gen(function* () {
       const { run, store } = yield* begun
       const { count, effect } = counted()
@@ -68,7 +68,7 @@ describe("a step", () => {
     })
   )
 
-  it.scoped("that has no result is done once, too", () =>
+  it.scoped("without a result also runs once", () =>
     Effect.gen(function* () {
       const { run } = yield* begun
       const { count, effect } = counted()
@@ -79,7 +79,7 @@ describe("a step", () => {
     })
   )
 
-  it.scoped("is done again where it failed, or its supervisor died before the journal", () =>
+  it.scoped("runs again if it failed or its supervisor died before the journal entry", () =>
     Effect.gen(function* () {
       const { run, store } = yield* begun
       const { count, effect } = counted()
@@ -95,7 +95,7 @@ describe("a step", () => {
     })
   )
 
-  it.scoped("of another attempt is another one", () =>
+  it.scoped("of another attempt is a different step", () =>
     Effect.gen(function* () {
       const { run } = yield* begun
       const { count, effect } = counted()
@@ -118,7 +118,7 @@ describe("a step", () => {
 })
 
 describe("a job", () => {
-  it.scoped("is written down, with its folder, before it begins", () =>
+  it.scoped("is journaled with its folder before it starts", () =>
     Effect.gen(function* () {
       const { host, run, store } = yield* begun
       const job = { folder: HostPath(`${folder}/work`), stop: "leader" } as const
@@ -137,7 +137,7 @@ describe("a job", () => {
     })
   )
 
-  it.scoped("is run again in the same folder until it was journaled, and then no more", () =>
+  it.scoped("runs again in the same folder until its result is journaled, and then never", () =>
     Effect.gen(function* () {
       const { run } = yield* begun
       const folders: Array<string> = []
@@ -157,7 +157,7 @@ describe("a job", () => {
   )
 })
 
-it.scoped("an attempt has a folder of its own", () =>
+it.scoped("each attempt has its own folder", () =>
   Effect.gen(function* () {
     const { host, run } = yield* begun
     expect(yield* run((steps) => Effect.succeed(steps.folder))).toBe(folder)
@@ -171,7 +171,7 @@ it.scoped("an attempt has a folder of its own", () =>
 describe("a fence", () => {
   const sync = { exclude: [], gitignore: false, dryRun: false }
 
-  it.scoped("is written down before it is used, made by nobody, and one for a term", () =>
+  it.scoped("is journaled before it is used, is created by nobody, and is one per term", () =>
     Effect.gen(function* () {
       const { host, run, store } = yield* begun
       const [first, second] = yield* run(({ fence }) => Effect.all([fence, fence]))
@@ -185,7 +185,7 @@ describe("a fence", () => {
     })
   )
 
-  it.scoped("of a term before is down once a term has its own", () =>
+  it.scoped("of an earlier term is closed once a term has its own", () =>
     Effect.gen(function* () {
       const { host, run, take } = yield* begun
       const shared = HostPath("/elsewhere/work")
@@ -204,7 +204,7 @@ describe("a fence", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("is had by nobody who lost the lease", () =>
+  it.scoped("is refused to a supervisor that lost the lease", () =>
     Effect.gen(function* () {
       const { run, store, take } = yield* begun
       yield* run(() => Effect.void)

@@ -55,11 +55,11 @@ const everything: Commit = {
   beat: true
 }
 
-describe.each(stores)("a store %s", (_, layer) => {
+describe.each(stores)("the store %s", (_, layer) => {
   const test = (name: string, run: (store: SandboxStoreShape) => Effect.Effect<void, unknown>) =>
     it.scoped(name, () => Effect.flatMap(SandboxStore, run).pipe(Effect.provide(layer)))
 
-  test("keeps what it is given", (store) =>
+  test("returns what it was given", (store) =>
     Effect.gen(function* () {
       const made = sandbox({ inputs: { cpus: 2 }, ttlSeconds: 60 })
       const wanted = plan({ spec: { anything: ["at", "all"] }, secrets: { password: "env:PASSWORD" } })
@@ -84,7 +84,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       ])
     }))
 
-  test("has nothing of a sandbox that is not there", (store) =>
+  test("has nothing about an unknown sandbox", (store) =>
     Effect.gen(function* () {
       expect(yield* kept(store)).toEqual({
         sandbox: undefined,
@@ -102,7 +102,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       yield* store.releaseLease({ id: id(1), term: 1 })
     }))
 
-  test("lists the oldest first, and those of one moment as they were created", (store) =>
+  test("lists the oldest first, in order of creation within one moment", (store) =>
     Effect.gen(function* () {
       for (const [n, at] of [
         [1, 2000],
@@ -118,7 +118,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       expect((yield* store.list).map(({ name }) => name)).toEqual(["n2", "n1", "n3"])
     }))
 
-  test("gives a name to one of the living", (store) =>
+  test("gives a name to one living sandbox", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
       const error = yield* Effect.flip(recorded(store, 2, "demo"))
@@ -133,7 +133,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       expect((yield* store.list).map(({ state }) => state)).toEqual(["failed", "requested"])
     }))
 
-  test("uses an id once", (store) =>
+  test("accepts an id once", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
       const error = yield* Effect.flip(recorded(store, 1, "other"))
@@ -141,7 +141,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       expect((yield* store.get(id(1)))?.name).toBe("demo")
     }))
 
-  test("gives a name to one of many who want it at once", (store) =>
+  test("gives a name to one of many creates at the same time", (store) =>
     Effect.gen(function* () {
       const results = yield* Effect.forEach(
         [1, 2, 3, 4, 5],
@@ -151,7 +151,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       expect(results.filter(({ _tag }) => _tag === "Right")).toHaveLength(1)
     }))
 
-  test("gives the lease to one who saw its term", (store) =>
+  test("gives the lease to the one that saw the current term", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
       expect(yield* store.lease(id(1))).toBeUndefined()
@@ -163,7 +163,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       expect(yield* store.lease(id(1))).toEqual({ term: 2, holder: holder(2), beat: 0 })
     }))
 
-  test("gives the lease to one of many who take it at once", (store) =>
+  test("gives the lease to one of many that take it at the same time", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
       for (const seen of [undefined, 1, 2]) {
@@ -178,7 +178,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       }
     }))
 
-  test("writes for the newest term", (store) =>
+  test("accepts writes of the newest term", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
       yield* store.takeLease(id(1), holder(1), undefined)
@@ -192,7 +192,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       })
     }))
 
-  test("refuses an older term, and writes nothing of it", (store) =>
+  test("refuses an older term and writes nothing of it", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
       yield* store.takeLease(id(1), holder(1), undefined)
@@ -205,7 +205,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       }
     }))
 
-  test("writes all of a commit or nothing", (store) =>
+  test("writes a commit completely or not at all", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
       yield* recorded(store, 2, "taken")
@@ -218,7 +218,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       expect(yield* kept(store)).toEqual(before)
     }))
 
-  test("keeps the same thing once, and leaves no gap", (store) =>
+  test("records the same event once and leaves no gap in the numbers", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
       yield* recorded(store, 2, "other")
@@ -237,7 +237,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       expect(yield* store.events(id(1), 4)).toEqual([])
     }))
 
-  test("tells of all events in the order they were written", (store) =>
+  test("returns all events in the order in which they were written", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
       yield* recorded(store, 2, "other")
@@ -250,7 +250,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       expect(next.position).toBeGreaterThan(first.position)
     }))
 
-  test("takes a lease back from who holds it", (store) =>
+  test("takes a lease back from its holder", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
       yield* store.takeLease(id(1), holder(1), undefined)
@@ -262,7 +262,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       expect(yield* store.takeLease(id(1), holder(3), 2)).toEqual({ id: id(1), term: 3 })
     }))
 
-  test("counts heartbeats anew for each term", (store) =>
+  test("restarts the heartbeat counter for each term", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
       yield* store.takeLease(id(1), holder(1), undefined)
@@ -273,7 +273,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       expect((yield* store.lease(id(1)))?.beat).toBe(0)
     }))
 
-  test("goes from one state to another where it is in the first", (store) =>
+  test("changes a state only from the given one", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
       const destroyed = event("destroyed", { type: "destroyed" })
@@ -290,7 +290,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       ])
     }))
 
-  test("journals steps by attempt and key, in the order they began", (store) =>
+  test("journals steps by attempt and key, in the order in which they began", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
       yield* store.takeLease(id(1), holder(1), undefined)
@@ -304,7 +304,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       expect(yield* store.steps(id(1), 2)).toEqual([{ ...step("job"), attempt: 2 }])
     }))
 
-  test("knows how far the log has come", (store) =>
+  test("records the position of the log", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
       yield* store.takeLease(id(1), holder(1), undefined)
@@ -316,7 +316,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       expect((yield* store.log(id(1)))?.length).toBe(15)
     }))
 
-  test("begins with all events that it is given", (store) =>
+  test("records all events that it is created with", (store) =>
     Effect.gen(function* () {
       yield* store.create(
         sandbox(),
@@ -333,7 +333,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       expect(yield* store.identities(id(2))).toEqual(new Set())
     }))
 
-  test("forgets all of a sandbox where it may, and says whether notes of it wait", (store) =>
+  test("removes a sandbox completely if it may, and says whether notes of it wait", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
       yield* recorded(store, 2, "other")
@@ -365,7 +365,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       expect(yield* store.forget(id(2), (_, waits) => !waits)).toBe(true)
     }))
 
-  test("says once that it was asked to cancel", (store) =>
+  test("reports a cancel request once", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
       expect(yield* store.cancelRequested(id(1))).toBe(false)
@@ -378,7 +378,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       ])
     }))
 
-  test("gives the lease back with what is written last", (store) =>
+  test("releases the lease in the last commit", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
       yield* store.takeLease(id(1), holder(1), undefined)
@@ -390,7 +390,7 @@ describe.each(stores)("a store %s", (_, layer) => {
       expect((yield* store.lease(id(1)))?.holder).toEqual(holder(2))
     }))
 
-  test("has a resource held by as many as it has room for, and then by whoever was requested first", (store) =>
+  test("gives a resource to as many as it has room for, then to the earliest request", (store) =>
     Effect.gen(function* () {
       const claim = (n: number, term = 1) => store.claim({ id: id(n), term }, "slot", 2)
       const line = Effect.map(store.claimants("slot"), (all) => all.map(({ holds, name }) => [name, holds]))
