@@ -116,11 +116,11 @@ const ofSandbox = async (lab, sandbox, { build, ends, losesOutput, reasons }) =>
 }
 
 /**
- * What runs yet, and what is held.
+ * What still runs, and which leases and claims are held.
  * @param {import("./lab.js").Lab} lab
  */
 const ofProcesses = async (lab) => {
-  // A process that was just killed, or has just done its work, takes a moment to go.
+  // A process that was just killed, or has just finished, takes a moment to disappear.
   for (let looks = 0; looks < 50 && lab.jobProcesses().length + lab.supervisors().length > 0; looks++)
     await pause(0.1)
   const count = (/** @type {string} */ query) =>
@@ -136,7 +136,7 @@ const ofProcesses = async (lab) => {
 }
 
 /**
- * What lies in the state directory, and in our folder on the machine.
+ * The files in the state directory, and in our folder on the machine.
  * @param {import("./lab.js").Lab} lab
  */
 const ofFiles = (lab) => {
@@ -157,7 +157,7 @@ const ofFiles = (lab) => {
 }
 
 /**
- * What the hub was told.
+ * The notes that the hub received.
  * @param {import("./lab.js").Lab} lab
  * @param {string} sandbox
  */
