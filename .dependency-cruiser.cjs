@@ -42,7 +42,7 @@ const adapters = [
   "doctor/machine",
   "hosts/(local|memory|placement|ssh)",
   "hub/client/(http|journal|memory|tee)",
-  "hub/server/(memory|node|page|sql)",
+  "hub/server/(node|page|sql)",
   "packer/(command|scripted)",
   "profiles/directory",
   "provisioning/(detached|fibers)",

@@ -1,6 +1,7 @@
 /**
- * Builds dist/: the library, one file per module, for programs that import it; and the command as one bundled file,
- * dist/command.cjs, with V8's code cache, which makes it start about five times as fast. dist/bin.js runs the command.
+ * Builds dist/: the library, a module each, for those who import it (they bundle, or have Effect loaded already);
+ * and the command as one file, dist/command.cjs, with what V8 makes of it, because it starts about five times as fast
+ * so. dist/bin.js runs that.
  */
 import { execFileSync } from "node:child_process"
 import { chmodSync, readFileSync, rmSync, statSync } from "node:fs"
@@ -34,7 +35,7 @@ try {
 const common = {
   platform: "node",
   target: "node20",
-  // Keep identifiers, so that stack traces are readable.
+  // Identifiers stay as they are written: stack traces are read.
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: "none",
@@ -48,9 +49,9 @@ await Promise.all([
     outfile: "dist/command.cjs",
     bundle: true,
     format: "cjs",
-    // better-sqlite3 is native code. The other two are optional dependencies of `ws`.
+    // better-sqlite3 is native code beside a loader. The other two are what `ws` would use if they were there.
     external: ["better-sqlite3", "bufferutil", "utf-8-validate"],
-    // src/bin/bin.ts passes it in. The bundle is a script, because V8 does not cache the code of modules.
+    // What src/bin/bin.ts gives: the bundle is no module, which V8 compiles anew each time.
     define: { "import.meta.url": "executableUrl" },
     banner: { js: "(function (require, executableUrl) {" },
     footer: { js: "})" }

@@ -46,7 +46,6 @@ import * as SecretsFiles from "./secrets/files/SecretsFiles.js"
 import * as Settings from "./settings/Settings.js"
 import * as ProcessIdentityProc from "./store/proc/ProcessIdentityProc.js"
 import type { SandboxStore } from "./store/SandboxStore.js"
-import * as SandboxStoreOnDemand from "./store/sql/SandboxStoreOnDemand.js"
 import * as SandboxStoreSql from "./store/sql/SandboxStoreSql.js"
 
 export { layer as layerHosts } from "./hosts/placement/HostsByPlacement.js"
@@ -162,13 +161,12 @@ const layerSettings = (given: LayerOptions["settings"]) =>
   )
 
 const layerShipped = layerExtensions([vmPacker])
-const layerSandboxStore = SandboxStoreOnDemand.layer(SandboxStoreSql.layer)
 
 const supervision = ({ extensions, hosts, packer, settings, stateHub }: LayerOptions) =>
   pipe(
     platform,
     onTop(layerSettings(settings)),
-    onTop(hosts ?? ByPlacement.layer, layerSandboxStore, UptimeProc.layer),
+    onTop(hosts ?? ByPlacement.layer, SandboxStoreSql.layer, UptimeProc.layer),
     onTop(
       layerRecipes(packer ?? PackerCommand.layer),
       SecretsFiles.layer,

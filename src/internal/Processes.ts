@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { describeError, errorKind } from "../domain/ErrorKind.js"
 
 /** @category errors */
 export class ProcessError extends Schema.TaggedError<ProcessError>("sandboxer/ProcessError")("ProcessError", {
@@ -41,7 +42,12 @@ export interface ProcessLimits {
   readonly outputBytes: number
 }
 
-const processError = ({ cwd, program }: ProcessCommand, cause: NodeJS.ErrnoException) =>
+const processReason = (cause: unknown): ProcessError["reason"] => {
+  const kind = errorKind(cause)
+  return kind === "not-found" || kind === "not-permitted" ? kind : "other"
+}
+
+const processError = ({ cwd, program }: ProcessCommand, cause: unknown) =>
   // A folder that is not there is ENOENT too.
   cwd !== undefined && !existsSync(cwd)
     ? new ProcessError({
@@ -50,9 +56,9 @@ const processError = ({ cwd, program }: ProcessCommand, cause: NodeJS.ErrnoExcep
         message: `${program} cannot be started in ${cwd}: there is no such folder`
       })
     : new ProcessError({
-        reason: cause.code === "ENOENT" ? "not-found" : cause.code === "EACCES" ? "not-permitted" : "other",
+        reason: processReason(cause),
         program,
-        message: `${program}: ${cause.message}`
+        message: `${program}: ${describeError(cause)}`
       })
 
 const exitCodeOf = (code: number | null, signal: NodeJS.Signals | null): number =>
@@ -78,8 +84,7 @@ const started = <A>(
   watch: (child: ChildProcess, resume: (effect: Effect.Effect<A>) => void) => Effect.Effect<void> | undefined
 ): Effect.Effect<A, ProcessError> =>
   Effect.async((resume) => {
-    const failed = (cause: unknown) =>
-      resume(Effect.fail(processError(command, cause as NodeJS.ErrnoException)))
+    const failed = (cause: unknown) => resume(Effect.fail(processError(command, cause)))
     try {
       const child = start(command, options)
       child.once("error", failed)

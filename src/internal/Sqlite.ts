@@ -6,10 +6,9 @@
  * stands still; and dies where a file cannot be opened or a `COMMIT` fails. Here a transaction takes the write lock
  * as it begins, a wait is a wait of the fiber, and what fails is in the type.
  */
-import { accessSync, closeSync, constants, openSync } from "node:fs"
+import { accessSync, closeSync, constants, mkdirSync, openSync } from "node:fs"
 import { dirname } from "node:path"
 import * as Reactivity from "@effect/experimental/Reactivity"
-import * as Migrator from "@effect/sql/Migrator"
 import * as SqlClient from "@effect/sql/SqlClient"
 import type { Connection } from "@effect/sql/SqlConnection"
 import { SqlError } from "@effect/sql/SqlError"
@@ -20,69 +19,11 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-
-/**
- * The database cannot be opened or brought up to date.
- *
- * - `not-writable`: the file cannot be made or written: permission, a folder that is missing, a full disk
- * - `damaged`: the file is not a database, or a broken one
- * - `newer`: it has a migration that this program does not know
- */
-export class DatabaseError extends Schema.TaggedError<DatabaseError>("sandboxer/DatabaseError")(
-  "DatabaseError",
-  {
-    reason: Schema.Literal("not-writable", "damaged", "newer", "other"),
-    message: Schema.String,
-    hint: Schema.String
-  }
-) {}
-
-/** What brings a database up to date, by `<id>_<name>`; each runs once, in the order of their ids. */
-export type Migrations = Record<string, Effect.Effect<void, unknown, SqlClient.SqlClient>>
-
-/** The code of the system or of SQLite that an error, or what caused it, carries; "" where none does. */
-const codeOf = (error: unknown): string => {
-  if (typeof error !== "object" || error === null) return ""
-  if ("code" in error && typeof error.code === "string") return error.code
-  return "cause" in error ? codeOf(error.cause) : ""
-}
-
-const messageOf = (error: unknown): string => {
-  // It only says that a statement failed.
-  if (error instanceof SqlError) return messageOf(error.cause)
-  if (error instanceof Migrator.MigrationError && error.cause !== undefined) {
-    return `${error.message}: ${messageOf(error.cause)}`
-  }
-  return error instanceof Error ? error.message : String(error)
-}
-
-const isBusy = (error: unknown) => codeOf(error).startsWith("SQLITE_BUSY")
-
-const damaged = /^SQLITE_(NOTADB|CORRUPT)/
-const notWritable =
-  /^(SQLITE_(CANTOPEN|READONLY|PERM|AUTH|FULL|IOERR)|E(ACCES|PERM|ROFS|NOENT|NOTDIR|ISDIR|NOSPC|DQUOT|IO)$)/
-
-/** What an error of a database says, in words for people. */
-export const databaseError = (filename: string) => (error: unknown) => {
-  const code = codeOf(error)
-  const message = `the database ${filename}: ${messageOf(error)}`
-  if (damaged.test(code)) {
-    const hint =
-      "Restore it from a backup, or move it aside, with its -wal and -shm, to begin with an empty one."
-    return new DatabaseError({ reason: "damaged", message, hint })
-  }
-  if (notWritable.test(code)) {
-    const hint = `Make sure that ${dirname(filename)} is there, may be written and has space left.`
-    return new DatabaseError({ reason: "not-writable", message, hint })
-  }
-  const hint = isBusy(error)
-    ? "Another process keeps it locked: `fuser` on the file names it."
-    : "Run the command again with --log-level debug to see all of the error."
-  return new DatabaseError({ reason: "other", message, hint })
-}
+import { describeError, errorKind } from "../domain/ErrorKind.js"
+import { DatabaseError, databaseError } from "./DatabaseError.js"
+import { type Migrations, migrate } from "./SqliteMigrations.js"
 
 /**
  * Creates the file for its owner alone; SQLite gives its -wal and -shm the same mode. Never opens a file that
@@ -92,11 +33,13 @@ const ensureFile = (filename: string) => {
   try {
     closeSync(openSync(filename, "wx", 0o600))
   } catch (error) {
-    if (codeOf(error) !== "EEXIST") throw error
+    if (errorKind(error) !== "exists") throw error
     // What may only be read SQLite opens without a word, until the first write.
     accessSync(filename, constants.R_OK | constants.W_OK)
   }
 }
+
+const isBusy = (error: unknown) => errorKind(error) === "busy"
 
 /** Soon again at first, for a lock is mostly held for a few milliseconds; then each 25 ms; for 30 s in all. */
 const patience = Schedule.exponential("2 millis", 1.5).pipe(
@@ -115,6 +58,8 @@ interface Direct extends Connection {
    * tries again is waited for.
    */
   readonly now: (text: string, params: ReadonlyArray<unknown>, wait: (again: Rows) => Rows) => Rows
+  /** The database as the bytes of a file. */
+  readonly image: () => Uint8Array
 }
 
 /**
@@ -159,6 +104,7 @@ const connect = (database: BetterSqlite3.Database): Direct => {
       : Effect.map(rows(text, params), (all) => transform(all as ReadonlyArray<object>))
   return {
     now,
+    image: () => database.serialize(),
     execute,
     executeUnprepared: execute,
     executeRaw: (text, params) => rows(text, params),
@@ -196,19 +142,24 @@ const makeTurn = (): Turn => {
   }
 }
 
+/** Runs something with the connection. */
+type Use = <A, E, R>(run: (connection: Direct) => Effect.Effect<A, E, R>) => Effect.Effect<A, E | SqlError, R>
+
 /**
  * Statements without what `@effect/sql` makes for each of them, a span and a scope: a command runs a hundred, and takes
  * half as long to do so. One outside of a transaction waits while a fiber is in one.
  */
-const direct = (client: SqlClient.SqlClient, connection: Direct, turn: Turn): SqlClient.SqlClient => {
+const direct = (client: SqlClient.SqlClient, use: Use, turn: Turn): SqlClient.SqlClient => {
   const run = (statement: Statement.Statement<unknown>) =>
-    Effect.contextWithEffect((context: Context.Context<never>) => {
-      const [text, params] = statement.compile()
-      if (isWithin(context)) return connection.now(text, params, (again) => again)
-      return turn.isTaken()
-        ? turn.alone(connection.execute(text, params, undefined))
-        : connection.now(text, params, turn.alone)
-    })
+    Effect.contextWithEffect((context: Context.Context<never>) =>
+      use((connection) => {
+        const [text, params] = statement.compile()
+        if (isWithin(context)) return connection.now(text, params, (again) => again)
+        return turn.isTaken()
+          ? turn.alone(connection.execute(text, params, undefined))
+          : connection.now(text, params, turn.alone)
+      })
+    )
   return new Proxy(client, {
     apply: (template, _, args: Parameters<SqlClient.SqlClient>) => {
       const made = template(...args)
@@ -230,12 +181,12 @@ const isWithin = (context: Context.Context<never>): boolean =>
  */
 const immediate = (
   client: SqlClient.SqlClient,
-  connection: Connection,
+  use: Use,
   { alone }: Turn
 ): SqlClient.SqlClient["withTransaction"] => {
   const savepoint = client.withTransaction
-  const run = (text: string) => connection.execute(text, [], undefined)
-  const outermost = <R, E, A>(effect: Effect.Effect<A, E, R>) => {
+  const outermost = <R, E, A>(connection: Connection, effect: Effect.Effect<A, E, R>) => {
+    const run = (text: string) => connection.execute(text, [], undefined)
     const within = Effect.mapInputContext(effect, (context: Context.Context<R>) =>
       Context.add(context, SqlClient.TransactionConnection, [connection, 0])
     )
@@ -249,101 +200,107 @@ const immediate = (
   }
   return (effect) =>
     Effect.contextWithEffect((context: Context.Context<never>) =>
-      isWithin(context) ? savepoint(effect) : alone(outermost(effect))
+      isWithin(context) ? savepoint(effect) : use((connection) => alone(outermost(connection, effect)))
     )
 }
 
-/** The database as it is, created (mode 0600) where there is none. */
-const connected = (
-  filename: string
-): Effect.Effect<SqlClient.SqlClient, DatabaseError, Scope.Scope | Reactivity.Reactivity> =>
-  Effect.gen(function* () {
-    yield* Effect.try(() => ensureFile(filename))
-    const database = yield* Effect.acquireRelease(
-      // It would wait for the lock inside SQLite.
-      Effect.try(() => new BetterSqlite3(filename, { timeout: 0 })),
-      (opened) => Effect.sync(() => opened.close())
-    )
-    const connection = connect(database)
-    const turn = makeTurn()
-    const client = yield* SqlClient.make({
-      // A statement keeps the connection while it waits and runs: none gets into another fiber's transaction.
-      acquirer: Effect.uninterruptibleMask((restore) =>
+const makeClient = (use: Use, turn: Turn): Effect.Effect<SqlClient.SqlClient> =>
+  SqlClient.make({
+    // A statement keeps the connection while it waits and runs: none gets into another fiber's transaction.
+    acquirer: use((connection) =>
+      Effect.uninterruptibleMask((restore) =>
         restore(turn.take).pipe(
           Effect.zipRight(Effect.addFinalizer(() => turn.release)),
           Effect.as(connection)
         )
-      ),
-      compiler: Statement.makeCompilerSqlite(),
-      spanAttributes: [["db.system.name", "sqlite"]]
-    })
-    const sql = Object.assign(direct(client, connection, turn), {
-      withTransaction: immediate(client, connection, turn)
-    })
-    yield* sql`PRAGMA journal_mode = WAL`
-    // As better-sqlite3 is built, a commit to a WAL is not synced: it would not survive a power cut.
-    yield* sql`PRAGMA synchronous = FULL`
-    yield* sql`PRAGMA foreign_keys = ON`
-    return sql
-  }).pipe(Effect.mapError(databaseError(filename)))
-
-/** The id of the last migration that was applied; 0 where none was. */
-const appliedTo = Effect.fn(function* (sql: SqlClient.SqlClient) {
-  const tables = yield* sql`SELECT 1 FROM sqlite_schema WHERE name = 'effect_sql_migrations'`
-  if (tables.length === 0) return 0
-  const rows = yield* sql<{
-    readonly id: number | null
-  }>`SELECT max(migration_id) AS id FROM effect_sql_migrations`
-  return rows[0]?.id ?? 0
-})
-
-/**
- * Applies the migrations that the database does not have, all or none. Any number of processes may do so at
- * once: one applies them, and the others find them applied. A database that is up to date is only read, which
- * needs no lock.
- */
-export const migrate = (
-  filename: string,
-  migrations: Migrations
-): Effect.Effect<void, DatabaseError, SqlClient.SqlClient> =>
-  Effect.gen(function* () {
-    const sql = yield* SqlClient.SqlClient
-    const known = yield* Migrator.fromRecord(migrations)
-    const target = known.at(-1)?.[0] ?? 0
-    let applied = yield* appliedTo(sql)
-    if (applied < target) {
-      // A migration that fails is a defect there.
-      yield* Migrator.make({})({ loader: Effect.succeed(known) }).pipe(Effect.catchAllDefect(Effect.fail))
-      applied = yield* appliedTo(sql)
-    }
-    if (applied > target) {
-      return yield* new DatabaseError({
-        reason: "newer",
-        message: `the database ${filename}: a newer version wrote it (migration ${applied}, known is ${target})`,
-        hint: "Upgrade sandboxer, or set SANDBOXER_HOME to another folder."
-      })
-    }
-    if (applied < target) {
-      // The migrator succeeds where it cannot record them: it takes that for another who is at work.
-      return yield* new DatabaseError({
-        reason: "not-writable",
-        message: `the database ${filename}: its migrations could not be recorded`,
-        hint: `Make sure that ${dirname(filename)} may be written and has space left.`
-      })
-    }
+      )
+    ),
+    compiler: Statement.makeCompilerSqlite(),
+    spanAttributes: [["db.system.name", "sqlite"]]
   }).pipe(
-    Effect.mapError((error) => (error instanceof DatabaseError ? error : databaseError(filename)(error)))
+    Effect.provideServiceEffect(Reactivity.Reactivity, Reactivity.make),
+    Effect.map((client) =>
+      Object.assign(direct(client, use, turn), { withTransaction: immediate(client, use, turn) })
+    )
   )
 
-/** Opens the database, brings it up to date, and creates it where there is none; its directory has to exist. */
-export const open = ({
-  filename,
-  migrations
-}: {
+/** Creates the state directory, private to the user, where it is missing. */
+const ensureFolder = (folder: string) =>
+  Effect.try({
+    try: () => mkdirSync(folder, { recursive: true, mode: 0o700 }),
+    catch: (error) =>
+      new DatabaseError({
+        reason: "not-writable",
+        message: `the state directory ${folder} cannot be created: ${describeError(error)}`,
+        hint: "Set SANDBOXER_HOME to a folder of yours."
+      })
+  })
+
+export interface DatabaseOptions {
+  /** `:memory:` is a database of its own, which ends with its scope. */
   readonly filename: string
   readonly migrations: Migrations
-}): Effect.Effect<SqlClient.SqlClient, DatabaseError, Scope.Scope> =>
-  connected(filename).pipe(
-    Effect.provideServiceEffect(Reactivity.Reactivity, Reactivity.make),
-    Effect.tap((sql) => Effect.provideService(migrate(filename, migrations), SqlClient.SqlClient, sql))
+  /** Creates the file's folder where it is missing. */
+  readonly makeFolder?: boolean
+  /** What a database in memory begins with: see `SqliteClient.image`. */
+  readonly image?: Uint8Array
+}
+
+export interface SqliteClient extends SqlClient.SqlClient {
+  /** The database as the bytes of a file, outside of any transaction. */
+  readonly image: Effect.Effect<Uint8Array, SqlError>
+}
+
+/** Opens the database, and brings it up to date. */
+const opened = ({ filename, image, makeFolder = false, migrations }: DatabaseOptions, turn: Turn) =>
+  Effect.gen(function* () {
+    if (makeFolder) yield* ensureFolder(dirname(filename))
+    const database = yield* Effect.try(() => {
+      if (filename !== ":memory:") ensureFile(filename)
+      // With a timeout it would wait for the lock inside SQLite.
+      return new BetterSqlite3(image === undefined ? filename : Buffer.from(image), { timeout: 0 })
+    })
+    const connection = connect(database)
+    return yield* Effect.gen(function* () {
+      const sql = yield* makeClient((run) => run(connection), turn)
+      yield* sql`PRAGMA journal_mode = WAL`
+      // As better-sqlite3 is built, a commit to a WAL is not synced: it would not survive a power cut.
+      yield* sql`PRAGMA synchronous = FULL`
+      yield* sql`PRAGMA foreign_keys = ON`
+      yield* Effect.provideService(migrate(filename, migrations), SqlClient.SqlClient, sql)
+      return { close: () => database.close(), connection }
+    }).pipe(Effect.onError(() => Effect.sync(() => database.close())))
+  }).pipe(
+    Effect.mapError(
+      (error) =>
+        new SqlError({ cause: databaseError(filename)(error), message: "the database cannot be opened" })
+    )
   )
+
+/**
+ * A client of a database that is opened, or created (mode 0600), when it is first used: who uses it for nothing leaves
+ * nothing behind. Where it cannot be opened, each use fails with that, and the next one tries again.
+ */
+export const make = (options: DatabaseOptions): Effect.Effect<SqliteClient, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const turn = makeTurn()
+    const mutex = Effect.unsafeMakeSemaphore(1)
+    let known: Effect.Effect.Success<ReturnType<typeof opened>> | undefined
+    yield* Effect.addFinalizer(() => Effect.sync(() => known?.close()))
+    const open = mutex.withPermits(1)(
+      Effect.suspend(() => (known === undefined ? opened(options, turn) : Effect.succeed(known))).pipe(
+        Effect.tap((made) => {
+          known = made
+        })
+      )
+    )
+    const use: Use = (run) =>
+      Effect.suspend(() =>
+        known === undefined
+          ? Effect.flatMap(open, ({ connection }) => run(connection))
+          : run(known.connection)
+      )
+    return Object.assign(yield* makeClient(use, turn), {
+      image: turn.alone(use(({ image }) => Effect.sync(image)))
+    })
+  })

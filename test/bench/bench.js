@@ -1,6 +1,7 @@
 /**
- * Measures the command beside a peer in the same run: machines differ, ratios differ less. Attach mode is also compared with
- * the sum of its peer and `sandboxer --version`; its machine is an sshd on loopback. Prints a Markdown table of medians.
+ * How long the command takes, beside a peer that is measured in the same run: machines differ, ratios less so.
+ * Attach mode is also held against the sum of its peer and `sandboxer --version`; its machine is an sshd of its own, on
+ * loopback. Prints a table in Markdown; times are medians.
  */
 import { spawnSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
@@ -16,7 +17,7 @@ const template = join(root, "test/data/twins/twin.json")
 const node = process.execPath
 const sshd = await Sshd.start()
 const { host, identityFile, port, user } = sshd.connection
-// As sandboxer sets it: Packer does not look for a newer version.
+// As sandboxer has it: Packer asks nobody whether there is a newer one.
 const env = { ...process.env, SANDBOXER_HOME: join(folder, "home"), CHECKPOINT_DISABLE: "1" }
 
 /** @typedef {readonly [program: string, ...args: Array<string>]} Command */
@@ -47,7 +48,7 @@ const attach = () =>
     "-q"
   )
 
-// A script that a user would write: one shared connection, a folder, and its contents.
+// What somebody would write by hand: one connection for all, a folder, and what is in it.
 const script = join(folder, "attach.sh")
 writeFileSync(
   script,
@@ -69,11 +70,11 @@ esac
 /** @type {() => Command} */
 const byHand = () => ["sh", script, "by-hand"]
 
-/** Closes the connections that both sides keep open. */
+/** Ends the connections that are kept, ours and the other's. */
 const disconnect = () => {
   const ours = readdirSync(join(folder, "home/ssh")).filter((name) => !name.includes("."))
   for (const socket of [join(folder, "shared"), ...ours.map((name) => join(folder, "home/ssh", name))]) {
-    // Fails if there is no connection.
+    // It fails where there is none.
     spawnSync("ssh", ["-F", "none", "-O", "exit", "-o", `ControlPath=${socket}`, "127.0.0.1"], {
       stdio: "ignore"
     })
@@ -81,7 +82,7 @@ const disconnect = () => {
 }
 
 /**
- * `run` is the number of the run, so that no two use the same name or folder.
+ * `run` numbers the runs: no two have the same name or folder.
  * @type {ReadonlyArray<{
  *   readonly title: string
  *   readonly peer: string
@@ -154,7 +155,7 @@ const rows = [
 ]
 
 /**
- * Milliseconds that a command takes. A command that fails ends the benchmark.
+ * Milliseconds that a command takes; one that fails ends it all.
  * @type {(command: Command) => number}
  */
 const measure = ([program, ...args]) => {
@@ -178,7 +179,7 @@ try {
   process.stdout.write("| what | ms | beside | ms | ratio | more than it and `--version` | runs |\n")
   process.stdout.write("|---|--:|---|--:|--:|--:|--:|\n")
   for (const { before = () => undefined, ours, peer, runs, sums = false, theirs, title } of rows) {
-    // Warm up once: read files from the disk and create the database.
+    // Once to warm up: files come from the disk, and the database is made.
     measure(ours(-1))
     measure(theirs(-1))
     /** @type {Array<number>} */
@@ -187,7 +188,7 @@ try {
     const other = []
     /** @type {Array<number>} */
     const version = []
-    // In turns, so that other load affects both sides alike.
+    // By turns, so that what else the machine does meets all of them.
     for (let run = 0; run < runs; run++) {
       before()
       own.push(measure(ours(run)))

@@ -1,4 +1,4 @@
-/** The processes of this machine, from /proc. */
+/** What runs on this machine, as /proc shows it. */
 import { readdirSync, readFileSync } from "node:fs"
 
 /** @param {string} file */
@@ -6,7 +6,7 @@ const read = (file) => {
   try {
     return readFileSync(file, "latin1")
   } catch {
-    // It ended, or belongs to another user.
+    // It is gone, or another user's.
     return ""
   }
 }
@@ -19,7 +19,7 @@ const read = (file) => {
  */
 
 /**
- * Living processes, without zombies, that match.
+ * Living processes, zombies aside, for which it holds.
  * @param {(environment: ReadonlyArray<string>, command: string) => boolean} holds
  * @returns {ReadonlyArray<Process>}
  */
@@ -35,14 +35,14 @@ const processes = (holds) =>
     })
 
 /**
- * Processes with an environment entry that begins with `NAME=value…`.
+ * Those that have in their environment an entry that begins so: `NAME=value…`.
  * @param {string} beginning
  */
 export const processesWith = (beginning) =>
   processes((environment) => environment.some((entry) => entry.startsWith(beginning)))
 
 /**
- * Processes with a matching title: ssh's control master overwrites its environment with its title.
+ * Those that call themselves so: ssh's master overwrites its environment with what it is.
  * @param {RegExp} title
  */
 export const processesCalled = (title) => processes((_, command) => title.test(command))
@@ -55,6 +55,6 @@ export const kill = (pid, signal) => {
   try {
     process.kill(pid, signal)
   } catch {
-    // It has already ended.
+    // It ended by itself.
   }
 }

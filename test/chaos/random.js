@@ -1,4 +1,4 @@
-/** Pseudo-random numbers: the seed of a failed round repeats it. */
+/** Numbers that look random and are the same each time: a round that went wrong can be run again by its seed. */
 
 /** @param {number} seed */
 export const randomFrom = (seed) => {

@@ -24,7 +24,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
+import { databaseError } from "../../src/internal/DatabaseError.js"
 import * as Sqlite from "../../src/internal/Sqlite.js"
+import { migrate as bringUpToDate, type Migrations } from "../../src/internal/SqliteMigrations.js"
 
 let folder: string
 let filename: string
@@ -35,7 +37,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-const migrations: Sqlite.Migrations = {
+const migrations: Migrations = {
   "0001_item": Effect.flatMap(
     SqlClient.SqlClient,
     (sql) =>
@@ -43,13 +45,21 @@ const migrations: Sqlite.Migrations = {
   )
 }
 
-/** Runs a program with a client of its own, which is closed at its end. */
+/** Runs a program with a client of its own, whose database is open, and is closed at its end. */
 const withDatabase = <A, E>(f: (sql: SqlClient.SqlClient) => Effect.Effect<A, E, SqlClient.SqlClient>) =>
   Effect.suspend(() =>
-    Effect.flatMap(Sqlite.open({ filename, migrations }), (sql) =>
-      Effect.provideService(f(sql), SqlClient.SqlClient, sql)
+    Effect.flatMap(Sqlite.make({ filename, migrations }), (sql) =>
+      Effect.provideService(Effect.zipRight(sql`SELECT 1`, f(sql)), SqlClient.SqlClient, sql)
     )
   ).pipe(Effect.scoped)
+
+/** Opens the database; where that fails, with what is wrong with it. */
+const openDatabase = Effect.suspend(() =>
+  Effect.mapError(
+    withDatabase(() => Effect.void),
+    databaseError(filename)
+  )
+)
 
 /** The lock of a writer that is none of ours, until the scope closes. */
 const lockedByAnother = Effect.acquireRelease(
@@ -100,9 +110,7 @@ describe("opening", () => {
     )
   )
 
-  const reasonOfOpening = Effect.flip(withDatabase(() => Effect.void)).pipe(
-    Effect.map((error) => error.reason)
-  )
+  const reasonOfOpening = Effect.map(Effect.flip(openDatabase), (error) => error.reason)
 
   it.effect("a folder that is missing, or is none, is not-writable", () =>
     Effect.gen(function* () {
@@ -119,7 +127,7 @@ describe("opening", () => {
 
   it.effect.skipIf(process.getuid?.() === 0)("what may not be written is not-writable", () =>
     Effect.gen(function* () {
-      yield* withDatabase(() => Effect.void)
+      yield* openDatabase
       chmodSync(filename, 0o400)
       expect(yield* reasonOfOpening).toBe("not-writable")
       chmodSync(filename, 0o600)
@@ -140,13 +148,13 @@ describe("opening", () => {
       expect(existsSync(`${filename}-wal`)).toBe(false)
 
       filename = join(folder, "torn.db")
-      yield* withDatabase(() => Effect.void)
+      yield* openDatabase
       expect(statSync(filename).size).toBeGreaterThan(4096)
       truncateSync(filename, 4096)
       expect(yield* reasonOfOpening).toBe("damaged")
 
       filename = join(folder, "schema.db")
-      yield* withDatabase(() => Effect.void)
+      yield* openDatabase
       const file = openSync(filename, "r+")
       writeSync(file, "x".repeat(3000), 1000)
       closeSync(file)
@@ -340,7 +348,7 @@ describe("a statement", () => {
 describe("migrations", () => {
   const exec = (statement: string) =>
     Effect.asVoid(Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(statement)))
-  const migrate = (later: Sqlite.Migrations) => Sqlite.migrate(filename, { ...migrations, ...later })
+  const migrate = (later: Migrations) => bringUpToDate(filename, { ...migrations, ...later })
   const applied = (sql: SqlClient.SqlClient) =>
     Effect.map(
       sql<{
@@ -407,7 +415,7 @@ describe("migrations", () => {
   it.effect("that this program does not know are of a newer one", () =>
     Effect.gen(function* () {
       yield* withDatabase(() => migrate({ "0002_more": exec("CREATE TABLE more (id INTEGER)") }))
-      const error = yield* Effect.flip(withDatabase(() => Effect.void))
+      const error = yield* Effect.flip(openDatabase)
       expect(error.reason).toBe("newer")
     })
   )

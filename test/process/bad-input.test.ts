@@ -210,7 +210,7 @@ describe.concurrent("an unusable state directory", () => {
     writeFileSync(lab.home, "mine")
     const { exitCode, stderr, stdout } = await lab.run(words)
     expect({ exitCode, stdout }).toEqual({ exitCode: 15, stdout: "" })
-    expect(stderr).toContain(`error: the state directory ${lab.home} cannot be made`)
+    expect(stderr).toContain(`error: the state directory ${lab.home} cannot be created`)
     expect(stderr).toContain("\nhint: set SANDBOXER_HOME")
     expect(readFileSync(lab.home, "utf8")).toBe("mine")
   })

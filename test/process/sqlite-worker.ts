@@ -7,6 +7,7 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Sqlite from "../../src/internal/Sqlite.js"
+import type { Migrations } from "../../src/internal/SqliteMigrations.js"
 
 export type Order = "begin" | "ping"
 
@@ -29,7 +30,7 @@ const tell = (answer: Answer) => process.send?.(answer)
 
 const [, , filename = "", times = "0"] = process.argv
 
-const migrations: Sqlite.Migrations = {
+const migrations: Migrations = {
   "0001_counter": Effect.flatMap(
     SqlClient.SqlClient,
     (sql) => sql`CREATE TABLE counter (value INTEGER NOT NULL)`
@@ -48,6 +49,7 @@ const addOne = Effect.fn(function* (sql: SqlClient.SqlClient) {
 
 const program = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
+  yield* sql`SELECT value FROM counter`
   tell({ _tag: "Opened" })
   let counter = 0
   let longestTransaction = 0
@@ -58,7 +60,7 @@ const program = Effect.gen(function* () {
   }
   return { counter, longestTransaction }
 }).pipe(
-  Effect.provideServiceEffect(SqlClient.SqlClient, Sqlite.open({ filename, migrations })),
+  Effect.provideServiceEffect(SqlClient.SqlClient, Sqlite.make({ filename, migrations })),
   Effect.scoped
 )
 

@@ -10,7 +10,7 @@ import { type OutputLine, Reporter, type ReporterShape } from "../../src/recipe/
 import * as ReporterStore from "../../src/recipe/store/ReporterStore.js"
 import { layerHome } from "../../src/settings/Settings.js"
 import { SandboxStore } from "../../src/store/SandboxStore.js"
-import { SandboxStoreMemory, UptimeMemory } from "../../src/testing.js"
+import { SandboxStoreSql, UptimeMemory } from "../../src/testing.js"
 import { id, plan, platform, sandbox, temporaryFolder } from "../support/inMemory.js"
 
 const holder = { machine: "m", bootId: "b", pid: 1, startTime: 0 }
@@ -19,7 +19,7 @@ const secret = "correct-horse"
 const begun = (planned = plan()) =>
   Effect.gen(function* () {
     const home = yield* temporaryFolder
-    const store = yield* SandboxStoreMemory.make
+    const { store } = yield* SandboxStoreSql.makeMemory()
     yield* store.create(sandbox(), planned, {
       identity: "requested",
       type: "requested",

@@ -7,14 +7,14 @@ import { Host } from "../../src/hosts/Host.js"
 import { Provision } from "../../src/recipe/Provision.js"
 import * as Steps from "../../src/recipe/Steps.js"
 import { SandboxStore, type SandboxStoreShape } from "../../src/store/SandboxStore.js"
-import { HostMemory, SandboxStoreMemory } from "../../src/testing.js"
+import { HostMemory, SandboxStoreSql } from "../../src/testing.js"
 import { id, plan, platform, sandbox, temporaryFolder } from "../support/inMemory.js"
 
 const folder = HostPath(`/elsewhere/home/jobs/${id(1)}/1`)
 const at = new Date(1000)
 
 const begun = Effect.gen(function* () {
-  const store = yield* SandboxStoreMemory.make
+  const { store } = yield* SandboxStoreSql.makeMemory()
   const host = yield* HostMemory.make()
   yield* store.create(sandbox(), plan(), { identity: "r", type: "requested", message: "r" })
   const take = (seen: number | undefined) =>

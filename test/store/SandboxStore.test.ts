@@ -6,18 +6,17 @@ import { HostPath } from "../../src/domain/HostPath.js"
 import { neverDelivered } from "../../src/domain/Outbox.js"
 import type { NewEvent } from "../../src/domain/ProgressEvent.js"
 import { layerHome } from "../../src/settings/Settings.js"
-import * as Memory from "../../src/store/memory/SandboxStoreMemory.js"
 import { type Commit, SandboxStore, type SandboxStoreShape, type Step } from "../../src/store/SandboxStore.js"
 import * as Sql from "../../src/store/sql/SandboxStoreSql.js"
 import { id, plan, platform, sandbox, temporaryFolder } from "../support/inMemory.js"
 
-const sql = Layer.unwrapScoped(
+const file = Layer.unwrapScoped(
   Effect.map(temporaryFolder, (home) => Layer.provide(Sql.layer, layerHome(home)))
 ).pipe(Layer.provide(platform))
 
 const stores: ReadonlyArray<readonly [string, Layer.Layer<SandboxStore, unknown>]> = [
-  ["in memory", Memory.layer],
-  ["in SQL", sql]
+  ["in memory", Sql.layerMemory],
+  ["in a file", file]
 ]
 
 const holder = (pid: number) => ({ machine: "m", bootId: "b", pid, startTime: 1 })

@@ -28,7 +28,7 @@ import {
   HostMemory,
   PackerScripted,
   ProcessIdentityMemory,
-  SandboxStoreMemory,
+  SandboxStoreSql,
   SecretsMemory,
   StateHubMemory,
   UptimeMemory
@@ -120,6 +120,8 @@ export interface WorldOptions {
   readonly program?: HostMemory.Program
   readonly uptime?: Layer.Layer<Uptime>
   readonly settings?: Partial<SettingsShape>
+  /** What the store begins with: the `image` of another world. */
+  readonly image?: Uint8Array
 }
 
 /** What outlives a supervisor, all in memory but for logs and artifacts; its supervisors are processes 1, 2, … */
@@ -128,7 +130,7 @@ export const world = (options: WorldOptions) =>
     const home = yield* temporaryFolder
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const store = yield* SandboxStoreMemory.make
+    const { image, store } = yield* SandboxStoreSql.makeMemory(options.image)
     const host = yield* HostMemory.make(options.program === undefined ? {} : { program: options.program })
     const kept = yield* Layer.build(Layer.merge(SecretsMemory.layer, StateHubMemory.layer))
     const secrets = Context.get(kept, Secrets)
@@ -174,6 +176,8 @@ export const world = (options: WorldOptions) =>
     return {
       home,
       store,
+      /** A copy of the store's database. */
+      image,
       host,
       secrets,
       dead,

@@ -5,6 +5,7 @@ import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Artifact } from "../../domain/Artifact.js"
+import { errorKind } from "../../domain/ErrorKind.js"
 import { ProvisionError } from "../../domain/Failure.js"
 import { attemptHasEnded } from "../../domain/Sandbox.js"
 import * as Digest from "../../internal/Digest.js"
@@ -18,7 +19,7 @@ const Publications = Schema.Struct({ folder: Schema.String, artifacts: Schema.Ar
 export const cannotWrite = (error: { readonly message: string }) =>
   Effect.fail(
     new ProvisionError({
-      reason: /ENOSPC|EDQUOT|no space left/i.test(error.message) ? "disk-full" : "disk-space",
+      reason: errorKind(error) === "disk-full" ? "disk-full" : "disk-space",
       message: `artifacts cannot be written: ${error.message}`,
       hint: "check the space and the permissions of the folder that artifacts go to"
     })

@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { type Check, missing, ok, warning } from "../../domain/Check.js"
+import { describeError } from "../../domain/ErrorKind.js"
 import { SandboxStore, type SandboxStoreShape, StoreError } from "../../store/SandboxStore.js"
 
 const name = "database"
@@ -34,7 +35,7 @@ const inspect = (file: string) =>
           database.close()
         }
       },
-      catch: (cause) => broken(file, cause instanceof Error ? cause.message : String(cause))
+      catch: (cause) => broken(file, describeError(cause))
     })
     return damage === "ok" ? String(migration) : yield* broken(file, damage)
   })

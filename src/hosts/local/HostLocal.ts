@@ -5,6 +5,7 @@ import * as fs from "node:fs/promises"
 import { hostname, userInfo } from "node:os"
 import { dirname } from "node:path"
 import * as Effect from "effect/Effect"
+import { errorKind } from "../../domain/ErrorKind.js"
 import { HostPath, join } from "../../domain/HostPath.js"
 import * as Processes from "../../internal/Processes.js"
 import type { TimingShape } from "../../settings/Timing.js"
@@ -146,8 +147,7 @@ export const make = (home: HostPath, timing: TimingShape): HostShape => {
         try {
           await fs.rmdir(dirname(path))
         } catch (error) {
-          if (!["ENOENT", "ENOTEMPTY", "EEXIST"].includes((error as NodeJS.ErrnoException).code ?? ""))
-            throw error
+          if (!["not-found", "not-empty", "exists"].includes(errorKind(error))) throw error
         }
       }),
     freeBytes: (path) =>

@@ -1,39 +1,35 @@
 /** What the files and processes of this machine fail with, as a `HostError`. */
 import * as Effect from "effect/Effect"
+import { describeError, type ErrorKind, errorKind } from "../../domain/ErrorKind.js"
 import type { ProcessError } from "../../internal/Processes.js"
 import { HostError } from "../Host.js"
 
 /** The name of this machine among the hosts. */
 export const name = "local"
 
-const reasons: Record<string, HostError["reason"]> = {
-  ENOENT: "not-found",
-  ENOTDIR: "not-found",
-  EEXIST: "exists",
-  ERR_FS_CP_EEXIST: "exists",
-  EACCES: "not-permitted",
-  EPERM: "not-permitted",
-  EROFS: "not-permitted",
-  ENOSPC: "disk-full",
-  EDQUOT: "disk-full"
+const reasons: Partial<Record<ErrorKind, HostError["reason"]>> = {
+  "not-found": "not-found",
+  exists: "exists",
+  "not-permitted": "not-permitted",
+  "disk-full": "disk-full"
 }
 const hints: Partial<Record<HostError["reason"], string>> = {
   "not-permitted": "check who owns the path and its permissions",
   "disk-full": "free some space there"
 }
 
-const hostError = (cause: NodeJS.ErrnoException) => {
-  const reason = reasons[cause.code ?? ""] ?? "other"
+const hostError = (cause: unknown) => {
+  const reason = reasons[errorKind(cause)] ?? "other"
   return new HostError({
     reason,
     host: name,
-    message: cause.message,
+    message: describeError(cause),
     hint: hints[reason] ?? "check the path"
   })
 }
 
 export const attempt = <A>(run: () => Promise<A>): Effect.Effect<A, HostError> =>
-  Effect.tryPromise({ try: run, catch: (cause) => hostError(cause as NodeJS.ErrnoException) })
+  Effect.tryPromise({ try: run, catch: hostError })
 
 export const orUndefined = <A>(
   effect: Effect.Effect<A, HostError>

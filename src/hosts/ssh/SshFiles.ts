@@ -5,6 +5,7 @@ import * as fs from "node:fs/promises"
 import { hostname, userInfo } from "node:os"
 import { basename, dirname as localDirname } from "node:path"
 import * as Effect from "effect/Effect"
+import { describeError } from "../../domain/ErrorKind.js"
 import { dirname, HostPath, join } from "../../domain/HostPath.js"
 import { type FileInfo, HostError, type HostShape } from "../Host.js"
 import * as Rsync from "../internal/Rsync.js"
@@ -85,7 +86,7 @@ export const make = (link: Link, home: HostPath): Files => {
   const local = <A>(run: () => Promise<A>): Effect.Effect<A, HostError> =>
     Effect.tryPromise({
       try: run,
-      catch: (cause) => fileError("this machine", "a file", cause instanceof Error ? cause.message : "")
+      catch: (cause) => fileError("this machine", "a file", describeError(cause))
     })
   const ask = (what: string, question: Question) =>
     Effect.flatMap(link.ask(question), ({ exitCode, stderr, stdout }) =>

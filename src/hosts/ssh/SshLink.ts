@@ -10,6 +10,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { describeError } from "../../domain/ErrorKind.js"
 import type { Connection } from "../../domain/Placement.js"
 import { installHint } from "../../domain/Programs.js"
 import * as Processes from "../../internal/Processes.js"
@@ -68,7 +69,7 @@ const privateFolder = (name: string, folder: string) =>
       new HostError({
         reason: "not-permitted",
         host: name,
-        message: `no private folder for the connection: ${cause instanceof Error ? cause.message : cause}`,
+        message: `no private folder for the connection: ${describeError(cause)}`,
         hint: `remove ${folder}, or set SANDBOXER_HOME to a folder of yours with a short name`
       })
   })

@@ -40,7 +40,7 @@ export interface Size {
 export class HubStoreError extends Schema.TaggedError<HubStoreError>("sandboxer/HubStoreError")(
   "HubStoreError",
   {
-    reason: Schema.Literal("not-writable", "newer", "damaged", "other"),
+    reason: Schema.Literal("not-writable", "newer", "damaged", "busy", "other"),
     message: Schema.String,
     hint: Schema.String
   }

@@ -5,6 +5,7 @@ import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import { describeError, errorKind } from "../../domain/ErrorKind.js"
 import { NotFound, UsageError } from "../../domain/Errors.js"
 import { didYouMean } from "../../domain/Nearest.js"
 import { merge, type Profile } from "../../domain/Profile.js"
@@ -45,8 +46,7 @@ const readText = (file: string): Either.Either<string, UsageError> => {
     const problem = Documents.problemOf({ isFile: found.isFile(), size: found.size })
     return problem === undefined ? Either.right(readFileSync(file, "utf8")) : unreadable(problem)
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    return unreadable(code === "ENOENT" ? "there is no such file" : message)
+    return unreadable(errorKind(error) === "not-found" ? "there is no such file" : describeError(error))
   }
 }
 

@@ -1,6 +1,4 @@
 /** The outbox in the SQL database: a row a note, and one row for who delivers. */
-import * as SqlClient from "@effect/sql/SqlClient"
-import type { SqlError } from "@effect/sql/SqlError"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -10,83 +8,49 @@ import { neverDelivered, type Sender } from "../../domain/Outbox.js"
 import type { Plan } from "../../domain/Plan.js"
 import type { ProgressEvent } from "../../domain/ProgressEvent.js"
 import type { Sandbox, SandboxId } from "../../domain/Sandbox.js"
-import type { OutboxShape, StoreError } from "../SandboxStore.js"
+import type { OutboxShape } from "../SandboxStore.js"
+import type { Query, Rows } from "./rows.js"
 
-/** A note that was delivered keeps its row and loses its text: the event has all of it. */
-export const migration = Effect.gen(function* () {
-  const sql = yield* SqlClient.SqlClient
-  yield* sql`CREATE TABLE outbox (
-    position INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    sandbox_id TEXT NOT NULL REFERENCES sandboxes (id),
-    event_type TEXT NOT NULL,
-    occurred_at INTEGER NOT NULL,
-    state TEXT NOT NULL DEFAULT 'waiting',
-    attempts INTEGER NOT NULL DEFAULT 0,
-    reason TEXT,
-    document TEXT NOT NULL
-  )`
-  yield* sql`CREATE INDEX outbox_state ON outbox (state, position)`
-  yield* sql`CREATE INDEX outbox_sandbox ON outbox (sandbox_id, event_type, position)`
-  yield* sql`CREATE TABLE sender (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    term INTEGER NOT NULL,
-    holder TEXT NOT NULL,
-    renewed_at INTEGER NOT NULL,
-    delivering TEXT NOT NULL
-  )`
+const DeliveringDocument = Schema.Struct({
+  failures: Schema.Int,
+  nextTryAt: Schema.NullOr(Schema.Number),
+  paused: Schema.Boolean,
+  target: Schema.NullOr(Schema.String),
+  answer: Schema.NullOr(Schema.String),
+  answeredAt: Schema.NullOr(Schema.Number)
 })
 
-const NoteJson = Schema.parseJson(Note)
-const HolderJson = Schema.parseJson(Schema.NullOr(Holder))
-const DeliveringJson = Schema.parseJson(
-  Schema.Struct({
-    failures: Schema.Int,
-    nextTryAt: Schema.NullOr(Schema.Number),
-    paused: Schema.Boolean,
-    target: Schema.NullOr(Schema.String),
-    answer: Schema.NullOr(Schema.String),
-    answeredAt: Schema.NullOr(Schema.Number)
-  })
-)
+/**
+ * Writes the note of an event, where the plan wants the hub notified of it, in the transaction of the event. `earlier`
+ * gives the start and the phases of its attempt, in order.
+ */
+export type NoteWriter = (
+  about: { readonly event: ProgressEvent; readonly plan: Plan; readonly sandbox: Sandbox },
+  earlier: Query<ReadonlyArray<ProgressEvent>>
+) => Query<void>
 
-/** What the store has for reading and writing rows. */
-export interface Rows {
-  readonly sql: SqlClient.SqlClient
-  readonly decode: <A>(schema: Schema.Schema<A, string>, text: string) => Effect.Effect<A, StoreError>
-  readonly encode: <A>(schema: Schema.Schema<A, string>, value: A) => Effect.Effect<string>
-  readonly run: <A>(effect: Effect.Effect<A, SqlError | StoreError>) => Effect.Effect<A, StoreError>
-  readonly transaction: <A>(effect: Effect.Effect<A, SqlError | StoreError>) => Effect.Effect<A, StoreError>
+export const makeWriter = ({ documents, sql }: Rows): NoteWriter => {
+  const notes = documents(Note)
+  return ({ event, plan: { hub }, sandbox }, earlier) =>
+    Effect.gen(function* () {
+      const [heartbeat] =
+        event.type === "heartbeat"
+          ? yield* sql<{ readonly occurred_at: number }>`SELECT occurred_at FROM outbox
+              WHERE sandbox_id = ${sandbox.id} AND event_type = 'heartbeat' ORDER BY position DESC LIMIT 1`
+          : []
+      if (!isNotified(hub, event, heartbeat?.occurred_at)) return
+      const note = noteOf(sandbox, hub, event, looksBack.includes(event.type) ? yield* earlier : [])
+      yield* sql`INSERT INTO outbox (id, sandbox_id, event_type, occurred_at, document)
+        VALUES (${note.id}, ${sandbox.id}, ${event.type}, ${DateTime.toEpochMillis(event.time)},
+          ${yield* notes.write(note)})`
+    })
 }
 
-/**
- * Writes the note of an event, where it is to be told, in the transaction that it is called in. `earlier` gives the
- * sandbox's events of some types, in order.
- */
-export const write = (
-  { encode, sql }: Pick<Rows, "encode" | "sql">,
-  {
-    event,
-    plan: { hub },
-    sandbox
-  }: { readonly event: ProgressEvent; readonly plan: Plan; readonly sandbox: Sandbox },
-  earlier: Effect.Effect<ReadonlyArray<ProgressEvent>, SqlError | StoreError>
-): Effect.Effect<void, SqlError | StoreError> =>
-  Effect.gen(function* () {
-    const [heartbeat] =
-      event.type === "heartbeat"
-        ? yield* sql<{ readonly occurred_at: number }>`SELECT occurred_at FROM outbox
-            WHERE sandbox_id = ${sandbox.id} AND event_type = 'heartbeat' ORDER BY position DESC LIMIT 1`
-        : []
-    if (!isNotified(hub, event, heartbeat?.occurred_at)) return
-    const note = noteOf(sandbox, hub, event, looksBack.includes(event.type) ? yield* earlier : [])
-    yield* sql`INSERT INTO outbox (id, sandbox_id, event_type, occurred_at, document)
-      VALUES (${note.id}, ${sandbox.id}, ${event.type}, ${DateTime.toEpochMillis(event.time)},
-        ${yield* encode(NoteJson, note)})`
-  })
-
-export const make = ({ decode, encode, run, sql, transaction }: Rows): OutboxShape => {
-  const sender: Effect.Effect<Sender, SqlError | StoreError> = Effect.gen(function* () {
+export const make = ({ documents, run, sql, transaction }: Rows): OutboxShape => {
+  const notes = documents(Note)
+  const holders = documents(Schema.NullOr(Holder))
+  const deliveries = documents(DeliveringDocument)
+  const sender: Query<Sender> = Effect.gen(function* () {
     const [row] = yield* sql<{
       readonly term: number
       readonly holder: string
@@ -97,9 +61,9 @@ export const make = ({ decode, encode, run, sql, transaction }: Rows): OutboxSha
       ? { term: 0, holder: null, renewedAt: 0, delivering: neverDelivered }
       : {
           term: row.term,
-          holder: yield* decode(HolderJson, row.holder),
+          holder: yield* holders.read(row.holder),
           renewedAt: row.renewed_at,
-          delivering: yield* decode(DeliveringJson, row.delivering)
+          delivering: yield* deliveries.read(row.delivering)
         }
   })
   const now = Effect.map(DateTime.now, DateTime.toEpochMillis)
@@ -130,7 +94,7 @@ export const make = ({ decode, encode, run, sql, transaction }: Rows): OutboxSha
           sql<{ readonly position: number; readonly document: string }>`SELECT position, document FROM outbox
             WHERE state = 'waiting' ORDER BY position LIMIT ${most}`,
           Effect.forEach(({ document, position }) =>
-            Effect.map(decode(NoteJson, document), (note) => ({ position, note }))
+            Effect.map(notes.read(document), (note) => ({ position, note }))
           )
         )
       ),
@@ -147,7 +111,7 @@ export const make = ({ decode, encode, run, sql, transaction }: Rows): OutboxSha
         sql<{ readonly document: string; readonly attempts: number; readonly reason: string | null }>`
           SELECT document, attempts, reason FROM outbox WHERE state = 'refused' ORDER BY position`,
         Effect.forEach(({ attempts, document, reason }) =>
-          Effect.map(decode(NoteJson, document), (note) => ({ note, attempts, reason: reason ?? "" }))
+          Effect.map(notes.read(document), (note) => ({ note, attempts, reason: reason ?? "" }))
         )
       )
     ),
@@ -158,8 +122,8 @@ export const make = ({ decode, encode, run, sql, transaction }: Rows): OutboxSha
           if (current.term !== seen) return undefined
           const term = seen + 1
           yield* sql`INSERT INTO sender (id, term, holder, renewed_at, delivering)
-            VALUES (1, ${term}, ${yield* encode(HolderJson, holder)}, ${yield* now},
-              ${yield* encode(DeliveringJson, current.delivering)})
+            VALUES (1, ${term}, ${yield* holders.write(holder)}, ${yield* now},
+              ${yield* deliveries.write(current.delivering)})
             ON CONFLICT (id) DO UPDATE SET term = excluded.term, holder = excluded.holder,
               renewed_at = excluded.renewed_at`
           return term
@@ -181,7 +145,7 @@ export const make = ({ decode, encode, run, sql, transaction }: Rows): OutboxSha
               WHERE position = ${refused.position}`
           }
           yield* sql`UPDATE sender SET renewed_at = ${yield* now},
-            delivering = ${yield* encode(DeliveringJson, delivering)}`
+            delivering = ${yield* deliveries.write(delivering)}`
           return true
         })
       ),

@@ -16,7 +16,6 @@ import {
 import { HubError, layerNoop, StateHub } from "../../../src/hub/client/StateHub.js"
 import * as Tee from "../../../src/hub/client/tee/StateHubTee.js"
 import { layerHome } from "../../../src/settings/Settings.js"
-import * as Memory from "../../../src/store/memory/SandboxStoreMemory.js"
 import type { ProcessIdentity } from "../../../src/store/ProcessIdentity.js"
 import { SandboxStore, type SandboxStoreShape } from "../../../src/store/SandboxStore.js"
 import * as Sql from "../../../src/store/sql/SandboxStoreSql.js"
@@ -73,13 +72,13 @@ const say = (store: SandboxStoreShape, n: number, ...messages: ReadonlyArray<str
     yield* store.commit(lease, { events })
   })
 
-const sql = Layer.unwrapScoped(
+const file = Layer.unwrapScoped(
   Effect.map(temporaryFolder, (home) => Layer.provide(Sql.layer, layerHome(home)))
 ).pipe(Layer.provide(platform))
 
 const stores: ReadonlyArray<readonly [string, Layer.Layer<SandboxStore, unknown>]> = [
-  ["in memory", Memory.layer],
-  ["in SQL", sql]
+  ["in memory", Sql.layerMemory],
+  ["in a file", file]
 ]
 
 describe.each(stores)("notes of a store %s", (_, storeLayer) => {
@@ -298,7 +297,7 @@ it.effect("where nobody is told, nothing is tried", () =>
     yield* say(store, 1, "a")
     expect(yield* deliver()).toBe("untold")
     expect(yield* store.outbox.status).toMatchObject({ waiting: 2 })
-  }).pipe(Effect.provide(Layer.mergeAll(Memory.layer, layerNoop, ProcessIdentityMemory.layer())))
+  }).pipe(Effect.provide(Layer.mergeAll(Sql.layerMemory, layerNoop, ProcessIdentityMemory.layer())))
 )
 
 describe("two hubs", () => {
@@ -320,7 +319,7 @@ describe("two hubs", () => {
       }).pipe(
         Effect.provide(
           Layer.mergeAll(
-            Memory.layer,
+            Sql.layerMemory,
             ProcessIdentityMemory.layer(),
             Tee.layer(away.layer, Layer.succeedContext(memory))
           )

@@ -5,7 +5,6 @@ import BetterSqlite3 from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { HubStore, type HubStoreError } from "../../../src/hub/server/HubStore.js"
-import * as Memory from "../../../src/hub/server/memory/HubStoreMemory.js"
 import * as Sql from "../../../src/hub/server/sql/HubStoreSql.js"
 import { layerHome } from "../../../src/settings/Settings.js"
 import * as memory from "../../support/inMemory.js"
@@ -17,8 +16,8 @@ const inFolder = (home: string, database?: string) =>
   Sql.layer(database).pipe(Layer.provide(layerHome(home)), Layer.provide(memory.platform))
 
 const stores: ReadonlyArray<readonly [string, Layer.Layer<HubStore, HubStoreError>]> = [
-  ["in memory", Memory.layer],
-  ["in SQL", Layer.unwrapScoped(Effect.map(temporaryFolder, (home) => inFolder(home)))]
+  ["in memory", Sql.layerMemory],
+  ["in a file", Layer.unwrapScoped(Effect.map(temporaryFolder, (home) => inFolder(home)))]
 ]
 
 describe.each(stores)("a hub's store %s", (_, layer) => {
@@ -97,7 +96,7 @@ describe.each(stores)("a hub's store %s", (_, layer) => {
     }))
 })
 
-describe("a hub's store in SQL", () => {
+describe("a hub's store in a file", () => {
   it.scoped("is a file of its own, private, and still there for the next one", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder

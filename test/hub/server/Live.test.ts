@@ -21,7 +21,12 @@ describe("GET /notes/stream", () => {
         Effect.map(reader.events(count), (events) =>
           events.map(({ data, id }) => [id, data.position, data.id])
         )
-      const [two, three, four] = [2, 3, 4].map((n) => [String(n), n, `tiny-${n}`])
+      // The third one, which was sent again, uses a position up.
+      const [two, three, four] = [
+        ["2", 2, "tiny-2"],
+        ["3", 3, "tiny-3"],
+        ["5", 5, "tiny-4"]
+      ]
       expect(yield* seen(live, 1)).toEqual([four])
       expect(yield* seen(behind, 3)).toEqual([two, three, four])
       expect(yield* seen(again, 2)).toEqual([three, four])

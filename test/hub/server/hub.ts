@@ -2,13 +2,15 @@
 import * as HttpApp from "@effect/platform/HttpApp"
 import type * as HttpRouter from "@effect/platform/HttpRouter"
 import * as HttpServer from "@effect/platform/HttpServer"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { Note } from "../../../src/domain/Note.js"
 import { HubStore, type HubStoreError } from "../../../src/hub/server/HubStore.js"
-import * as Memory from "../../../src/hub/server/memory/HubStoreMemory.js"
 import { type AppOptions, makeApp } from "../../../src/hub/server/node/App.js"
+import { layerMemory } from "../../../src/hub/server/sql/HubStoreSql.js"
 
 export const note = (n: number, fields: Partial<Note> = {}): Note => ({
   id: `tiny-${n}`,
@@ -91,14 +93,17 @@ const make = (options: AppOptions): Effect.Effect<Hub, never, HubStore | Scope.S
     }
   })
 
+/** A store of its own, until the scope ends. */
+export const memoryStore = Effect.map(Layer.build(layerMemory), (built) => Context.get(built, HubStore))
+
 /** A hub without a token, for this machine alone, unless it is said otherwise. */
 export const makeHub = (
   options: { readonly token?: string; readonly loopback?: boolean } = {}
-): Effect.Effect<Hub, never, Scope.Scope> => makeWith(Effect.provide(HubStore, Memory.layer), options)
+): Effect.Effect<Hub, never, Scope.Scope> => makeWith(memoryStore, options)
 
 /** As `makeHub`, over a store. */
 export const makeWith = (
-  store: Effect.Effect<HubStore["Type"], HubStoreError>,
+  store: Effect.Effect<HubStore["Type"], HubStoreError, Scope.Scope>,
   { loopback = true, token }: { readonly token?: string; readonly loopback?: boolean } = {}
 ): Effect.Effect<Hub, never, Scope.Scope> =>
   Effect.provideServiceEffect(

@@ -6,6 +6,7 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import { codeOf, describeError } from "../../../domain/ErrorKind.js"
 import { isLoopback } from "../../../domain/Loopback.js"
 import { HubServer, HubServerError, type HubServerOptions } from "../HubServer.js"
 import type { HubStore } from "../HubStore.js"
@@ -15,9 +16,6 @@ import { makeApp } from "./App.js"
 const forRequest = 30_000
 const forTheLast = 5000
 const mostConnections = 1000
-
-const codeOf = (cause: unknown) =>
-  typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : ""
 
 const serveError =
   ({ host, port }: HubServerOptions) =>
@@ -30,7 +28,7 @@ const serveError =
         })
       : new HubServerError({
           reason: "address",
-          message: `cannot listen on port ${port} of ${host}: ${cause instanceof Error ? cause.message : codeOf(cause)}`,
+          message: `cannot listen on port ${port} of ${host}: ${describeError(cause)}`,
           hint: "give a --host that is an address of this machine, and a --port from 1024 on"
         })
 

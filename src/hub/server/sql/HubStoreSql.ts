@@ -1,5 +1,4 @@
 /** A hub's notes in an SQLite database. */
-import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
@@ -8,12 +7,14 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { Note } from "../../../domain/Note.js"
+import { databaseError } from "../../../internal/DatabaseError.js"
 import * as Sqlite from "../../../internal/Sqlite.js"
+import type { Migrations } from "../../../internal/SqliteMigrations.js"
 import { Settings } from "../../../settings/Settings.js"
 import { type Filter, HubStore, HubStoreError } from "../HubStore.js"
 
 /** Each runs once; a later program adds to them and changes none. */
-const migrations: Sqlite.Migrations = {
+const migrations: Migrations = {
   "1_notes": Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     // A position is never used again.
@@ -54,14 +55,15 @@ interface Row {
   readonly document: string
 }
 
-const hubStoreError = ({ hint, message, reason }: Sqlite.DatabaseError) =>
-  new HubStoreError({ reason, message, hint })
-
-const make = (filename: string) =>
+const make = (options: Pick<Sqlite.DatabaseOptions, "filename" | "makeFolder">) =>
   Effect.gen(function* () {
-    const sql = yield* SqlClient.SqlClient
+    const { filename } = options
+    const sql = yield* Sqlite.make({ ...options, migrations })
     const run = <A>(effect: Effect.Effect<A, SqlError>) =>
-      Effect.mapError(effect, (error) => hubStoreError(Sqlite.databaseError(filename)(error)))
+      Effect.mapError(effect, (error) => {
+        const { hint, message, reason } = databaseError(filename)(error)
+        return new HubStoreError({ reason, message, hint })
+      })
     const decode = ({ document, position, received_at }: Row) =>
       Effect.mapBoth(Schema.decode(NoteJson)(document), {
         onFailure: (error) =>
@@ -118,32 +120,27 @@ const make = (filename: string) =>
   })
 
 /**
- * Notes in the given file, else in `hub.db` of the state directory, which is made where it is not there.
+ * Notes in memory, for tests.
  * @category layers
  */
-export const layer = (
-  database?: string
-): Layer.Layer<HubStore, HubStoreError, Settings | FileSystem.FileSystem | Path.Path> =>
+export const layerMemory: Layer.Layer<HubStore> = Layer.scoped(HubStore, make({ filename: ":memory:" }))
+
+/**
+ * Notes in the given file, else in `hub.db` of the state directory, which is created where it is missing.
+ * @category layers
+ */
+export const layer = (database?: string): Layer.Layer<HubStore, HubStoreError, Settings | Path.Path> =>
   Layer.scoped(
     HubStore,
     Effect.gen(function* () {
-      const fs = yield* FileSystem.FileSystem
       const path = yield* Path.Path
       const { home } = yield* Settings
-      if (database === undefined) {
-        yield* fs.makeDirectory(home, { recursive: true, mode: 0o700 }).pipe(
-          Effect.mapError(
-            (error) =>
-              new HubStoreError({
-                reason: "not-writable",
-                message: `the state directory ${home} cannot be made: ${error.message}`,
-                hint: "set SANDBOXER_HOME to a folder of yours"
-              })
-          )
-        )
-      }
-      const filename = database ?? path.join(home, "hub.db")
-      const sql = yield* Effect.mapError(Sqlite.open({ filename, migrations }), hubStoreError)
-      return yield* Effect.provideService(make(filename), SqlClient.SqlClient, sql)
+      const store = yield* make({
+        filename: database ?? path.join(home, "hub.db"),
+        makeFolder: database === undefined
+      })
+      // A hub that has no place for notes does not start.
+      yield* store.newest
+      return store
     })
   )
