@@ -1,6 +1,6 @@
 #!/bin/sh
-# Boots an image of profile.tiny-linux with plain QEMU, waits until it answers over SSH, runs a command in it and
-# shuts it down. The image stays as it is. Ends with the command's exit code, or 1 when the guest did not answer.
+# Boots an image of profile.tiny-linux with plain QEMU, waits for SSH, runs a command in the guest and shuts it down. The image
+# is not changed. Exits with the command's exit code, or 1 if the guest does not answer.
 #
 #   scripts/boot-image.sh IMAGE [COMMAND...]
 set -eu
@@ -39,7 +39,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 running() { kill -0 "$qemu" 2>/dev/null; }
-# In the options of QEMU a comma is written twice.
+# QEMU's options escape a comma by doubling it.
 option() { printf %s "$1" | sed 's/,/,,/g'; }
 guest() {
   ssh -F none -i "$work/key" -p "$port" -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes \
@@ -47,7 +47,7 @@ guest() {
     root@127.0.0.1 "$@"
 }
 
-# The image lets nobody in by itself: the guest takes this key from fw_cfg, for as long as it runs.
+# The image accepts no login by itself: the guest reads this key from fw_cfg while it runs.
 ssh-keygen -q -t ed25519 -N '' -C boot-image -f "$work/key"
 start() {
   qemu-system-x86_64 -name boot-image -machine pc,accel=tcg -m 512 -display none -no-reboot -snapshot \
@@ -58,7 +58,7 @@ start() {
   qemu=$!
 }
 
-# Polls until the guest answers; fails as soon as QEMU is gone, or after boot_seconds.
+# Polls until the guest answers. Fails as soon as QEMU has ended, or after boot_seconds.
 answers() {
   deadline=$(($(date +%s) + boot_seconds))
   while sleep 0.2 && running && [ "$(date +%s)" -lt "$deadline" ]; do
@@ -67,7 +67,7 @@ answers() {
   return 1
 }
 
-# Only QEMU's own attempt tells whether a port is free, so a taken one means to start again with the next.
+# Only QEMU's own attempt shows whether a port is free; if it is taken, try the next one.
 port=$((20000 + $$ % 10000))
 attempts=20
 start
@@ -81,7 +81,7 @@ until answers; do
 done
 say "$image answers on 127.0.0.1:$port"
 
-# In the background, as a shell heeds a signal only between two commands, but not while it waits.
+# In the background: a shell handles a signal while it waits, but not while a command runs in the foreground.
 status=0
 exec 3<&0
 guest "$@" <&3 &

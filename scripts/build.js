@@ -1,7 +1,6 @@
 /**
- * Builds dist/: the library, a module each, for those who import it (they bundle, or have Effect loaded already);
- * and the command as one file, dist/command.cjs, with what V8 makes of it, because it starts about five times as fast
- * so. dist/bin.js runs that.
+ * Builds dist/: the library, one file per module, for programs that import it; and the command as one bundled file,
+ * dist/command.cjs, with V8's code cache, which makes it start about five times as fast. dist/bin.js runs the command.
  */
 import { execFileSync } from "node:child_process"
 import { chmodSync, readFileSync, rmSync, statSync } from "node:fs"
@@ -35,7 +34,7 @@ try {
 const common = {
   platform: "node",
   target: "node20",
-  // Identifiers stay as they are written: stack traces are read.
+  // Keep identifiers, so that stack traces are readable.
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: "none",
@@ -49,9 +48,9 @@ await Promise.all([
     outfile: "dist/command.cjs",
     bundle: true,
     format: "cjs",
-    // better-sqlite3 is native code beside a loader. The other two are what `ws` would use if they were there.
+    // better-sqlite3 is native code. The other two are optional dependencies of `ws`.
     external: ["better-sqlite3", "bufferutil", "utf-8-validate"],
-    // What src/bin/bin.ts gives: the bundle is no module, which V8 compiles anew each time.
+    // src/bin/bin.ts passes it in. The bundle is a script, because V8 does not cache the code of modules.
     define: { "import.meta.url": "executableUrl" },
     banner: { js: "(function (require, executableUrl) {" },
     footer: { js: "})" }

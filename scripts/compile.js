@@ -1,6 +1,6 @@
 /**
- * Writes dist/command.cjs.cache: what V8 makes of the command, with all that a usual start needs. It runs one, which
- * ends at a machine that is not there: what V8 has not run it does not compile.
+ * Writes dist/command.cjs.cache, V8's code cache of the command. V8 compiles only functions that have run, so this runs a
+ * typical command first: an attach to a machine that does not answer.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -33,6 +33,6 @@ const { cache, script } = launch(pathToFileURL(executable).href)
 process.on("exit", () => {
   writeFileSync(cache, script.createCachedData())
   rmSync(home, { recursive: true, force: true })
-  // Nobody is there, as it was to be.
+  // The command fails, as intended: no machine answers.
   process.exitCode = 0
 })

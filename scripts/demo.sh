@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds a small Linux with Packer and QEMU, and boots the image that came of it. Again, it is quicker: what the image
-# is built on is kept. State is in a folder of its own, which is all that there is to remove.
+# Builds a small Linux image with Packer and QEMU, and boots it. A second run is faster, because the base of the image is kept.
+# All state is in one folder; to clean up, delete it.
 #
 #   scripts/demo.sh [STATE_DIRECTORY]    .demo in this checkout by default
 set -eu
@@ -18,7 +18,7 @@ program=$checkout/dist/bin.js
 sandboxer() { node "$program" "$@"; }
 title() { printf '\n== demo: %s\n' "$1" >&2; }
 
-# An earlier demo holds the name, and may have been left in the middle.
+# An earlier demo may still use the name, even if it was interrupted.
 before=$(sandboxer list -q --filter name=demo)
 [ -z "$before" ] || sandboxer destroy "$before" --force --delete-artifacts >/dev/null
 

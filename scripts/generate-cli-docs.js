@@ -1,7 +1,7 @@
 /**
- * Writes docs/cli.md from what `dist/bin.js --help` says of each verb.
+ * Writes docs/cli.md from `dist/bin.js VERB --help` of each verb.
  *
- *   node scripts/generate-cli-docs.js [FILE]    FILE is docs/cli.md where it is left out
+ *   node scripts/generate-cli-docs.js [FILE]    FILE defaults to docs/cli.md
  */
 import { execFile } from "node:child_process"
 import { writeFileSync } from "node:fs"
@@ -18,7 +18,7 @@ const help = async (verb) => {
 }
 
 /**
- * The paragraphs below each heading, a heading being a line of capitals.
+ * The paragraphs below each heading. A heading is a line in capitals.
  * @param {string} text
  * @returns {Readonly<Record<string, ReadonlyArray<string>>>}
  */
@@ -33,7 +33,7 @@ const sections = (text) => {
   return found
 }
 
-/** What is said of every option of a kind, and tells nothing that the table does not. */
+/** Sentences that the help repeats for every option of a kind; the table says the same. */
 const boilerplate = [
   /^A user-defined piece of text\.$/,
   /^A true or false value\.$/,
@@ -44,7 +44,7 @@ const boilerplate = [
 ]
 
 /**
- * Options or arguments: each begins with a paragraph that is not indented.
+ * Options or arguments. Each begins with a paragraph that is not indented.
  * @param {ReadonlyArray<string>} paragraphs
  */
 const entries = (paragraphs) => {
@@ -58,7 +58,7 @@ const entries = (paragraphs) => {
     const [, names = "", takes = ""] =
       /^\(?((?:-[\w-]+(?:, )?)+)(?: ([^)]*?))?\)?(?:\.\.\.)?$/.exec(term) ?? []
     return {
-      // As the usage has it.
+      // As in the usage line.
       term: term.replace(/ \d\+$/, "..."),
       names: names.split(", "),
       takes,
@@ -105,9 +105,9 @@ const title = (verb) => `sandboxer ${verb}`
 const link = (verb) => `[\`${verb}\`](#${title(verb).replaceAll(" ", "-")})`
 
 /**
- * What one verb takes.
+ * The arguments and options of one verb.
  * @param {{ verb: string, description: string }} verb
- * @param {ReadonlyArray<string>} everywhere names of the options that each verb has
+ * @param {ReadonlyArray<string>} everywhere names of the options that every verb has
  */
 const section = async ({ description, verb }, everywhere) => {
   const { ARGUMENTS = [], OPTIONS = [], USAGE = [] } = await help(verb.split(" "))
@@ -133,7 +133,7 @@ const verbs = COMMANDS.map((line) => {
 const shared = entries(everywhere)
 const names = shared.flatMap((option) => option.names)
 
-// One that only has others below it takes nothing itself.
+// A verb that only groups others has no arguments of its own.
 const leaves = verbs.filter(
   ({ short, verb }) => short === undefined && !verbs.some((other) => other.verb.startsWith(`${verb} `))
 )

@@ -1,7 +1,7 @@
 /**
  * Writes docs/state-hub.openapi.json as `dist/bin.js hub serve` serves it.
  *
- *   node scripts/generate-hub-docs.js [FILE]    FILE is docs/state-hub.openapi.json where it is left out
+ *   node scripts/generate-hub-docs.js [FILE]    FILE defaults to docs/state-hub.openapi.json
  */
 import { spawn } from "node:child_process"
 import { once } from "node:events"

@@ -1,14 +1,14 @@
 #!/bin/sh
-# What `make remote-build` does, see remote-build.mk: builds a project on the build machine and brings the results back.
-# Everything is told by the environment; what is set to nothing is not set.
+# The work of `make remote-build` (see remote-build.mk): builds a project on the build machine and brings the results back.
+# All parameters come from the environment. An empty variable counts as unset.
 #
 #   PROJECT         the project's folder
-#   BUILD_HOST      the build machine, BUILD_USER, BUILD_PORT and BUILD_IDENTITY (a key's file) how to log in there
-#   BUILD_DIR       the folder there, where it is not to be one that sandboxer keeps
-#   BUILD_COMMAND   what is run there
-#   BUILD_COLLECT   what is brought back: one path or glob below that folder
-#   BUILD_RESULTS   where to; PROJECT/build-results
-#   BUILD_RESULT    a JSON file of how it went, as make hides exit codes; BUILD_RESULTS/remote-build.json
+#   BUILD_HOST      the build machine, BUILD_USER, BUILD_PORT and BUILD_IDENTITY (a key's file) the login there
+#   BUILD_DIR       the folder there; default: one that sandboxer keeps
+#   BUILD_COMMAND   the command to run there
+#   BUILD_COLLECT   what to bring back: one path or glob below that folder
+#   BUILD_RESULTS   where results go; default: PROJECT/build-results
+#   BUILD_RESULT    a JSON report, since make hides exit codes; default: BUILD_RESULTS/remote-build.json
 set -u
 
 die() {
@@ -18,14 +18,14 @@ die() {
 
 [ -n "${PROJECT:-}" ] || die 'PROJECT is missing' 'make remote-build PROJECT=path/to/project'
 [ -d "$PROJECT" ] || die "there is no folder $PROJECT" 'PROJECT is relative to where make runs'
-# So that nothing takes it for an option.
+# An absolute path cannot be taken for an option.
 case $PROJECT in /*) project=$PROJECT ;; *) project=$PWD/$PROJECT ;; esac
 results=${BUILD_RESULTS:-${project%/}/build-results}
 result=${BUILD_RESULT:-${results%/}/remote-build.json}
 case $results in /*) ;; *) results=$PWD/$results ;; esac
 case $result in /*) ;; *) result=$PWD/$result ;; esac
 
-# Ctrl-C reaches what runs, too: it is waited for, and how it ended is written down.
+# Ctrl-C reaches the child too: wait for it, and report how it ended.
 trap : INT TERM
 
 # --- Through sandboxer ---
@@ -44,7 +44,7 @@ by_sandboxer() {
 
 # --- The old way ---
 
-# In single quotes, for the shell there.
+# Quotes a word for the remote shell.
 quoted() {
   printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"
 }
@@ -54,14 +54,14 @@ over_ssh() {
   ssh "$@"
 }
 
-# rsync splits this at blanks, but for those in quotes.
+# rsync splits this at blanks outside quotes.
 rsync_shell() {
   printf 'ssh'
   [ -z "${BUILD_PORT:-}" ] || printf ' -p %s' "$BUILD_PORT"
   [ -z "${BUILD_IDENTITY:-}" ] || printf ' -i "%s"' "$BUILD_IDENTITY"
 }
 
-# shellcheck disable=SC2016 # it is for the shell there
+# shellcheck disable=SC2016 # expanded by the remote shell
 legacy_command='set -eu
 rm -rf haskell-build
 mkdir -p haskell-build/bin
@@ -97,7 +97,7 @@ by_rsync() {
     rsync -a --protect-args --relative -- "$target:$folder/./${BUILD_COLLECT:-haskell-build}" "$results/"
 }
 
-# --- How it went ---
+# --- The report ---
 
 printed=$(mktemp) || exit 1
 trap 'rm -f "$printed"' EXIT

@@ -1,4 +1,4 @@
-/** Set-up of the tests that run the command: they would prove nothing about src with a dist/bin.js older than it. */
+/** Set-up of tests that run the built command: fails if dist/bin.js is older than src, because it would not test src. */
 import { spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
 

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Makes this machine ready, on Debian and its kin: installs the packages that are missing, then the npm dependencies.
-# Run again, it does nothing, quickly.
+# Prepares this machine (Debian and its derivatives): installs missing packages, then the npm dependencies. When everything
+# is there, it returns at once.
 #
-#   scripts/setup.sh build    what building and installing the command takes
-#   scripts/setup.sh demo     that, and what building an image with Packer and QEMU takes
-#   scripts/setup.sh check    that, and what the checks and all tests take
+#   scripts/setup.sh build    to build and install the command
+#   scripts/setup.sh demo     also to build an image with Packer and QEMU
+#   scripts/setup.sh check    also to run the checks and all tests
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -18,7 +18,7 @@ note() {
 }
 
 purpose=${1:-check}
-# To build: better-sqlite3 is native code, compiled where it ships no binary for this machine.
+# better-sqlite3 is native code; it is compiled if it ships no binary for this machine.
 packages="ca-certificates g++ make python3"
 demo="busybox-static cpio dropbear-bin mtools openssh-client packer procps qemu-system-x86 qemu-utils rsync syslinux util-linux"
 case $purpose in
@@ -45,13 +45,13 @@ missing_packages() {
   for package; do
     case " $installed " in
       *" $package "*) ;;
-      # HashiCorp's own Packer, newer than Debian's, does as well.
+      # HashiCorp's own Packer works, too; it is newer than Debian's.
       *) [ "$package" = packer ] && command -v packer >/dev/null || printf '%s ' "$package" ;;
     esac
   done
 }
 
-# The demo's guest is made of Debian's kernel package, which apt finds by its lists.
+# The demo builds its guest from Debian's kernel package, so apt needs its package lists.
 lists_lack_kernel() {
   [ "$purpose" != build ] && [ -z "$(apt-cache pkgnames linux-image-cloud-amd64)" ]
 }
@@ -72,13 +72,13 @@ install_packages() {
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" </dev/null >/dev/null
   case " $* " in
     *" openssh-server "*)
-      # The tests start an sshd of their own; the system's is not needed.
+      # The tests start their own sshd; do not start the system's.
       [ ! -d /run/systemd/system ] || note "openssh-server may run now: 'systemctl disable --now ssh' stops it"
       ;;
   esac
 }
 
-# shellcheck disable=SC2086 # words are meant to split: names of packages
+# shellcheck disable=SC2086 # package names must split into words
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
   note "no apt here: make sure that there is what these Debian packages hold: $packages"
 else
@@ -92,7 +92,7 @@ fi
 
 if [ ! -e node_modules/.package-lock.json ] ||
   [ -n "$(find package-lock.json -newer node_modules/.package-lock.json)" ]; then
-  # Where Node came with its headers, native code is compiled against those, and none are downloaded.
+  # If Node ships its headers, compile against them instead of downloading some.
   prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
   if [ -e "$prefix/include/node/node.h" ]; then
     export npm_config_nodedir="$prefix"

@@ -1,4 +1,4 @@
-/** Ends a run of vitest with one plain line: `N passed, N failed`, and `, N skipped` where some were. */
+/** Ends a vitest run with one plain line: `N passed, N failed`, with `, N skipped` if any were. */
 
 /** @import { Reporter } from "vitest/reporters" */
 /** @import { TestModule } from "vitest/node" */
@@ -8,7 +8,7 @@ export default class SummaryReporter {
   line = ""
 
   onInit() {
-    // Other reporters write until the very end; this comes after them.
+    // Other reporters write until the very end; print after them.
     process.once("exit", () => process.stdout.write(this.line))
   }
 
@@ -23,7 +23,7 @@ export default class SummaryReporter {
     const passed = states.filter((state) => state === "passed").length
     const failed = states.filter((state) => state === "failed").length
     const skipped = states.length - passed - failed
-    // What fails around the tests counts too: a hook, or a file that cannot be imported.
+    // Failures outside tests count too: a hook, or a file that cannot be imported.
     const around = modules.flatMap((module) =>
       [module, ...module.children.allSuites()].flatMap((part) => part.errors())
     )

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Proves the shim, scripts/remote-build.mk, both ways and without a build machine: stand-ins for sandboxer, ssh and rsync
-# write down what they are told. It prints a line for each check.
+# Tests the shim, scripts/remote-build.mk, with and without sandboxer and without a build machine: stand-ins for sandboxer,
+# ssh and rsync record their arguments. Prints one line for each check.
 #
 #   scripts/verify-remote-build-shim.sh [REMOTE_BUILD.MK]
 set -u
@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 passed=0
 failed=0
 
-# --- A Makefile that includes the shim, and what it may find on the PATH ---
+# --- A Makefile that includes the shim, and the programs on its PATH ---
 
 mkdir "$work/base" "$work/with" "$work/pro ject"
 cp "$shim" "$work/remote-build.mk"
@@ -21,7 +21,7 @@ for program in echo sh make sed cat mkdir mktemp mv rm dirname basename printf i
   found=$(command -v "$program") && case $found in /*) ln -s "$found" "$work/base/$program" ;; esac
 done
 
-# Writes down its name and each argument on a line of its own, and ends as it is told.
+# Records its name and each argument on a line of its own, and exits with the given code.
 stand_in() {
   cat >"$1" <<'END'
 #!/bin/sh
@@ -43,7 +43,7 @@ stand_in "$work/base/ssh"
 stand_in "$work/base/rsync"
 stand_in "$work/with/sandboxer"
 
-# Runs make with nothing but this in the environment; PATH first.
+# Runs make with only these variables in the environment; PATH comes first.
 run() {
   rm -rf "$work/record" "$work/pro ject/build-results"
   : >"$work/record"
@@ -86,7 +86,7 @@ check 'nothing is deprecated' not_said deprecated
 check 'make ends well' ended 0
 check 'the result says so' wrote '"way":"sandboxer","exitCode":0,"sandbox":{"kind":"Sandbox","name":"stand-in"}'
 
-# shellcheck disable=SC2016 # it is meant to stay as it is
+# shellcheck disable=SC2016 # must not be expanded
 command='make "all" && echo $HOME'
 run "$with" make remote-build PROJECT='pro ject' BUILD_HOST=builder BUILD_USER=me BUILD_PORT=2222 BUILD_DIR=/srv/work \
   BUILD_IDENTITY='a key' BUILD_COMMAND="$command" BUILD_COLLECT='out/*.bin'
@@ -133,7 +133,7 @@ check 'nothing is done after it' not_told './haskell-build'
 run "$without" make remote-build PROJECT='pro ject'
 check 'the old way needs a host' said 'BUILD_HOST is missing'
 
-# --- What is wrong with what was given ---
+# --- Wrong parameters ---
 
 run "$with" make remote-build
 check 'PROJECT is needed' said 'PROJECT is missing'

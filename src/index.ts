@@ -1,6 +1,5 @@
 /**
- * The public API: a module each, under its name. `sandboxer/node` has the live layers, `sandboxer/testing` those for
- * tests.
+ * The public API: one namespace for each module. `sandboxer/node` has the live layers, `sandboxer/testing` layers for tests.
  *
  * @example
  * import { Sandboxes } from "sandboxer"
@@ -8,53 +7,44 @@
  *   Effect.map(list, (sandboxes) => sandboxes.map(({ name }) => name))
  * )
  */
-export * as Artifacts from "./artifacts/Artifacts.js"
-export * as Verification from "./artifacts/Verification.js"
-export * as Doctor from "./doctor/Doctor.js"
-export * as Artifact from "./domain/Artifact.js"
+
+// --- Provision from your own program: docs/embedding.md ---
+
 export * as Check from "./domain/Check.js"
 export * as Errors from "./domain/Errors.js"
 export * as Failure from "./domain/Failure.js"
-export * as Holder from "./domain/Holder.js"
-export * as HostPath from "./domain/HostPath.js"
-export * as Input from "./domain/Input.js"
 export * as Note from "./domain/Note.js"
-export * as Outbox from "./domain/Outbox.js"
-export * as Phase from "./domain/Phase.js"
-export * as Placement from "./domain/Placement.js"
 export * as Plan from "./domain/Plan.js"
 export * as Profile from "./domain/Profile.js"
 export * as ProgressEvent from "./domain/ProgressEvent.js"
 export * as Receipt from "./domain/Receipt.js"
-export * as Redactor from "./domain/Redactor.js"
 export * as Sandbox from "./domain/Sandbox.js"
-export * as Units from "./domain/Units.js"
 export { version } from "./domain/version.js"
-export * as Project from "./extensions/vm-packer/attach/Project.js"
-export { vmPacker } from "./extensions/vm-packer/index.js"
-export * as Host from "./hosts/Host.js"
-export * as Jobs from "./hosts/jobs/Jobs.js"
-export * as Uptime from "./hosts/Uptime.js"
+export * as Doctor from "./doctor/Doctor.js"
 export * as Delivery from "./hub/client/Delivery.js"
 export * as StateHub from "./hub/client/StateHub.js"
 export * as HubServer from "./hub/server/HubServer.js"
 export * as Packer from "./packer/Packer.js"
 export * as Profiles from "./profiles/Profiles.js"
-export * as Supervision from "./provisioning/Supervision.js"
-export * as Supervisors from "./provisioning/Supervisors.js"
+export * as Sandboxes from "./sandboxes/Sandboxes.js"
+export * as Settings from "./settings/Settings.js"
+export { StoreError } from "./store/SandboxStore.js"
+
+// --- Write an extension: docs/extension-sdk.md ---
+
+export * as Artifacts from "./artifacts/Artifacts.js"
+export * as Artifact from "./domain/Artifact.js"
+export * as HostPath from "./domain/HostPath.js"
+export * as Input from "./domain/Input.js"
+export * as Phase from "./domain/Phase.js"
+export * as Placement from "./domain/Placement.js"
+export { vmPacker } from "./extensions/vm-packer/index.js"
+export * as Host from "./hosts/Host.js"
+export * as Jobs from "./hosts/jobs/Jobs.js"
 export * as Extension from "./recipe/Extension.js"
-export * as ProfileChecks from "./recipe/ProfileChecks.js"
-export * as ProfileMode from "./recipe/ProfileMode.js"
 export * as Provision from "./recipe/Provision.js"
 export * as Recipe from "./recipe/Recipe.js"
 export * as Reporter from "./recipe/Reporter.js"
-export * as Kept from "./recipe/RetainOnFailure.js"
+export { retainOnFailure } from "./recipe/RetainOnFailure.js"
 export { runJob } from "./recipe/RunJob.js"
 export * as Steps from "./recipe/Steps.js"
-export * as Attached from "./sandboxes/Attached.js"
-export * as Reconcile from "./sandboxes/Reconcile.js"
-export * as Sandboxes from "./sandboxes/Sandboxes.js"
-export * as Secrets from "./secrets/Secrets.js"
-export * as Settings from "./settings/Settings.js"
-export * as ProcessIdentity from "./store/ProcessIdentity.js"
-export * as SandboxStore from "./store/SandboxStore.js"

@@ -1,7 +1,6 @@
 /**
- * How long the command takes, beside a peer that is measured in the same run: machines differ, ratios less so.
- * Attach mode is also held against the sum of its peer and `sandboxer --version`; its machine is an sshd of its own, on
- * loopback. Prints a table in Markdown; times are medians.
+ * Measures the command beside a peer in the same run: machines differ, ratios differ less. Attach mode is also compared with
+ * the sum of its peer and `sandboxer --version`; its machine is an sshd on loopback. Prints a Markdown table of medians.
  */
 import { spawnSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
@@ -17,7 +16,7 @@ const template = join(root, "test/data/twins/twin.json")
 const node = process.execPath
 const sshd = await Sshd.start()
 const { host, identityFile, port, user } = sshd.connection
-// As sandboxer has it: Packer asks nobody whether there is a newer one.
+// As sandboxer sets it: Packer does not look for a newer version.
 const env = { ...process.env, SANDBOXER_HOME: join(folder, "home"), CHECKPOINT_DISABLE: "1" }
 
 /** @typedef {readonly [program: string, ...args: Array<string>]} Command */
@@ -48,7 +47,7 @@ const attach = () =>
     "-q"
   )
 
-// What somebody would write by hand: one connection for all, a folder, and what is in it.
+// A script that a user would write: one shared connection, a folder, and its contents.
 const script = join(folder, "attach.sh")
 writeFileSync(
   script,
@@ -70,11 +69,11 @@ esac
 /** @type {() => Command} */
 const byHand = () => ["sh", script, "by-hand"]
 
-/** Ends the connections that are kept, ours and the other's. */
+/** Closes the connections that both sides keep open. */
 const disconnect = () => {
   const ours = readdirSync(join(folder, "home/ssh")).filter((name) => !name.includes("."))
   for (const socket of [join(folder, "shared"), ...ours.map((name) => join(folder, "home/ssh", name))]) {
-    // It fails where there is none.
+    // Fails if there is no connection.
     spawnSync("ssh", ["-F", "none", "-O", "exit", "-o", `ControlPath=${socket}`, "127.0.0.1"], {
       stdio: "ignore"
     })
@@ -82,7 +81,7 @@ const disconnect = () => {
 }
 
 /**
- * `run` numbers the runs: no two have the same name or folder.
+ * `run` is the number of the run, so that no two use the same name or folder.
  * @type {ReadonlyArray<{
  *   readonly title: string
  *   readonly peer: string
@@ -155,7 +154,7 @@ const rows = [
 ]
 
 /**
- * Milliseconds that a command takes; one that fails ends it all.
+ * Milliseconds that a command takes. A command that fails ends the benchmark.
  * @type {(command: Command) => number}
  */
 const measure = ([program, ...args]) => {
@@ -179,7 +178,7 @@ try {
   process.stdout.write("| what | ms | beside | ms | ratio | more than it and `--version` | runs |\n")
   process.stdout.write("|---|--:|---|--:|--:|--:|--:|\n")
   for (const { before = () => undefined, ours, peer, runs, sums = false, theirs, title } of rows) {
-    // Once to warm up: files come from the disk, and the database is made.
+    // Warm up once: read files from the disk and create the database.
     measure(ours(-1))
     measure(theirs(-1))
     /** @type {Array<number>} */
@@ -188,7 +187,7 @@ try {
     const other = []
     /** @type {Array<number>} */
     const version = []
-    // By turns, so that what else the machine does meets all of them.
+    // In turns, so that other load affects both sides alike.
     for (let run = 0; run < runs; run++) {
       before()
       own.push(measure(ours(run)))

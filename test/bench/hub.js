@@ -1,7 +1,7 @@
 /**
- * What becomes of many notes: several senders at once deliver them to one hub, which says no now and then, or says yes and
- * is not heard; and, in the second row, senders are killed with SIGKILL at random points. Prints a table in Markdown, and
- * fails where a note is lost, or comes out of order.
+ * Delivers many notes with several senders at once to a hub that sometimes fails, or accepts without its answer arriving. In the
+ * second row, senders are also killed with SIGKILL at random points. Prints a Markdown table, and fails if a note is lost or
+ * arrives out of order.
  *
  *   node test/bench/hub.js [--notes=10000] [--senders=8] [--seed=1]
  */
@@ -39,7 +39,7 @@ const senders = Number(values.senders)
 /** @param {number} n */
 const idOf = (n) => Sandbox.SandboxId.make(n.toString(16).padStart(12, "0"))
 
-/** Writes the events of sandboxes that are to be told of, which nobody delivers yet. */
+/** Records events whose notes wait in the outbox. */
 const fill = Effect.gen(function* () {
   const store = yield* SandboxStore.SandboxStore
   for (let n = 1; n <= sandboxes; n++) {
@@ -89,7 +89,7 @@ const measure = async (kills) => {
     )
   )
 
-  /** @type {Map<string, Array<number>>} the numbers of each sandbox's notes, in the order in which they were first taken */
+  /** @type {Map<string, Array<number>>} each sandbox's note numbers, in the order in which the hub first accepted them */
   const told = new Map()
   /** @type {Set<string>} */
   const known = new Set()
@@ -123,10 +123,10 @@ const measure = async (kills) => {
       counts.requests++
       const notes = [JSON.parse(Buffer.concat(pieces).toString("utf8"))].flat()
       const chance = random.next()
-      // Before it is answered, while it is, or once the answer is being written down.
+      // Before the answer, during it, or while the sender records it.
       if (kills && random.next() < 0.1) setTimeout(killSome, random.between(0, 15))
       if (chance < 0.03) return void response.writeHead(500).end()
-      // What it said yes to, and was not heard.
+      // Accepted, but the answer is lost.
       if (chance > 0.06) response.writeHead(200).end()
       else response.socket?.end("HTTP/1.1 200 OK\r\nContent-Le")
       take(notes)
@@ -136,7 +136,7 @@ const measure = async (kills) => {
   const address = hub.address()
   const port = address !== null && typeof address === "object" ? address.port : 0
 
-  /** Sends until nothing waits, as often as it is killed. */
+  /** Sends until nothing waits; starts again each time it is killed. */
   const send = async () => {
     for (;;) {
       const sender = spawn(process.execPath, [join(root, "dist/bin.js"), "hub", "flush"], {
@@ -163,7 +163,7 @@ const measure = async (kills) => {
     ...counts,
     seconds,
     lost: sandboxes * each - known.size,
-    // Where one is lost, those behind it are in no order either.
+    // After a lost note, the later ones are out of order too.
     disordered: told.size - inOrder.length
   }
 }

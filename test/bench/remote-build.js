@@ -1,7 +1,6 @@
 /**
- * How long a second `make remote-build` of an unchanged project of 10,000 files takes, beside the old way by rsync, and
- * beside the start of the command. The build machine is an sshd of its own, on loopback. Prints a table in Markdown;
- * times are medians.
+ * Measures a second `make remote-build` of an unchanged project of 10,000 files beside the old way with rsync, and beside the
+ * start of the command. The build machine is an sshd on loopback. Prints a Markdown table of medians.
  */
 import { spawnSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -29,11 +28,11 @@ const sshd = await Sshd.start()
 const { host, identityFile, port, user } = sshd.connection
 writeFileSync(join(folder, "Makefile"), `include ${join(root, "scripts/remote-build.mk")}\n`)
 script("with/sandboxer", `exec '${process.execPath}' '${join(root, "dist/bin.js")}' "$@"`)
-// The old way knows the host, as after a first login.
+// The old way knows the host's key, as after a first login.
 script("without/ssh", `exec /usr/bin/ssh -F none -o UserKnownHostsFile='${sshd.knownHostsFile}' "$@"`)
 
 /**
- * Milliseconds that it takes; one that fails ends it all.
+ * Milliseconds that a build takes. A build that fails ends the benchmark.
  * @type {(way: "with" | "without", program: string, ...args: Array<string>) => number}
  */
 const measure = (way, program, ...args) => {
@@ -68,11 +67,11 @@ try {
   const theirs = () => measure("without", "make", "remote-build")
   const start = () => measure("with", "sandboxer", "--version")
   const ways = [ours, theirs, start]
-  // The first sends all, and warms up.
+  // The first build sends everything and warms up.
   for (const way of ways) way()
   /** @type {Array<Array<number>>} */
   const times = [[], [], []]
-  // By turns, so that what else the machine does meets all.
+  // In turns, so that other load affects both sides alike.
   for (let run = 0; run < runs; run++) {
     for (const [index, way] of ways.entries()) times[index]?.push(way())
   }

@@ -1,6 +1,5 @@
 /**
- * The same faults against `packer build` alone, as people run it: what is left running, what is left lying, and whether
- * the image comes all the same.
+ * The same faults against plain `packer build`: counts the processes and files that are left, and whether the image is made.
  */
 import { execFileSync, spawn } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
@@ -16,7 +15,7 @@ import { kill, processesWith } from "./processes.js"
  * @property {() => ReadonlyArray<import("./processes.js").Process>} processes
  */
 
-/** Of the faults of faults.js those that there is something to strike for: there is no supervisor, and no database. */
+/** The faults of faults.js that apply without a supervisor and a database. */
 /** @type {Readonly<Record<string, (bare: Bare) => void>>} */
 export const bareFaults = {
   "kill -9 of the command": ({ pid }) => kill(pid, "SIGKILL"),
@@ -37,7 +36,7 @@ export const bareFaults = {
 const tinyLinux = join(root, "profiles/tiny-linux")
 
 /**
- * The disk that the machine begins with, made once.
+ * The disk that the machine starts with, made once.
  * @type {string | undefined}
  */
 let base
@@ -52,7 +51,7 @@ const baseImage = () => {
 }
 
 /**
- * What Packer is to build, in a folder of its own, and when it is hit: seconds behind its start.
+ * What Packer builds, in a folder of its own, and when the fault strikes: seconds after the start.
  * @typedef {object} BareBuild
  * @property {readonly [from: number, to: number]} between
  * @property {(folder: string) => { readonly file: string, readonly variables: Readonly<Record<string, string>> }} of
@@ -80,7 +79,7 @@ export const bareBuilds = {
 /**
  * @param {(bare: Bare) => void} strike
  * @param {BareBuild} build
- * @param {number} at seconds behind its start
+ * @param {number} at seconds after the start
  * @returns {Promise<{ readonly made: boolean, readonly orphans: number, readonly left: number }>}
  */
 export const playBare = async (strike, build, at) => {

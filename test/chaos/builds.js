@@ -1,30 +1,30 @@
-/** What is built while faults fall upon it. */
+/** The builds that faults strike. */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { root } from "./lab.js"
 
-/** The secret that builds with Packer are given, and print. */
+/** The secret that builds with Packer get and print. */
 export const secret = "correct-horse-battery-staple"
 
 /**
  * - `quick`: a template without a machine
  * - `machine`: a real machine
  * - `attach`: a command on a machine behind a real sshd
- * - `hub`: as `quick`, with a State Hub that is told
+ * - `hub`: like `quick`, with a State Hub
  * @typedef {"quick" | "machine" | "attach" | "hub"} Kind
  */
 
 /**
  * @typedef {object} Build
  * @property {number} seconds about how long it takes
- * @property {ReadonlyArray<string>} words what `sandboxer` is told
+ * @property {ReadonlyArray<string>} words the arguments of `sandboxer`
  * @property {ReadonlyArray<string>} results names of what it makes, in the folder of its artifacts
- * @property {number} lines how many numbered lines it prints
- * @property {string} [runs] a file that it leaves a line in each time that it is run
+ * @property {number} lines the number of numbered lines that it prints
+ * @property {string} [runs] a file that gets one line for each run
  */
 
 /**
- * Leaves a line in `runs`, prints numbered lines for some seconds, and leaves those in `made`.
+ * Appends a line to `runs`, prints numbered lines for some seconds, and writes them to `made`.
  * @param {string} runs
  * @param {string} made
  * @param {number} lines
@@ -37,7 +37,7 @@ const program = (runs, made, lines) => [
 const linesOfQuick = 20
 const linesOfAttach = 30
 
-/** A template without a machine: an image at once, and some seconds of a post-processor. */
+/** A template without a machine: an image at once, then some seconds of a post-processor. */
 export const template = (/** @type {string} */ runs) => ({
   variables: { vm_name: "", output_directory: "", token: "" },
   builders: [

@@ -1,9 +1,9 @@
 /**
- * The fault harness: real builds with Packer, and on a machine behind a real sshd, are hit at random points; then a user
- * does what users do next, and nothing may be lost, doubled or left.
+ * The fault harness: strikes real builds, with Packer and on a machine behind a real sshd, at random points. Then it does what a
+ * user does next, and checks that nothing is lost, doubled or left behind.
  *
  *   make chaos              200 rounds
- *   make chaos N=20 SEED=7  others; a round says its own seed, and `ROUND=N` runs that one alone
+ *   make chaos N=20 SEED=7  20 other rounds; `ROUND=N` repeats only that round of a seed
  */
 import { parseArgs } from "node:util"
 import { bareBuilds, bareFaults, playBare } from "./bare.js"
@@ -19,11 +19,11 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "200" },
     seed: { type: "string", default: "1" },
     round: { type: "string", default: "" },
-    /** Every tenth round is a real machine. */
+    /** Every tenth round builds a real machine. */
     machines: { type: "boolean", default: false },
-    /** The same faults against Packer alone, too. */
+    /** Also strikes plain Packer with the same faults. */
     bare: { type: "boolean", default: false },
-    /** Leaves the folder of a round that went wrong. */
+    /** Keeps the folder of a failed round. */
     keep: { type: "boolean", default: false }
   }
 })
@@ -32,7 +32,7 @@ const seed = Number(values.seed)
 const isRoot = process.getuid?.() === 0
 
 /**
- * Of ten rounds: a real machine takes its time, and is left out unless it is asked for.
+ * Of ten rounds. A real machine takes long, so it is included only on request.
  * @type {ReadonlyArray<import("./builds.js").Kind>}
  */
 const kinds = [
@@ -50,8 +50,7 @@ const kinds = [
 const kindOf = (/** @type {number} */ round) => kinds[round % kinds.length] ?? "quick"
 
 /**
- * The fault of a round. Each has its turn with each kind of build, so that none is left out: the point in time is what
- * is random.
+ * The fault of a round. Faults take turns with each kind of build, so that none is left out; only the time is random.
  * @param {number} round
  */
 const faultOf = (round) => {

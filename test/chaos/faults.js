@@ -1,4 +1,4 @@
-/** What happens to a build, each at a point of time that is chosen at random. */
+/** The faults, each of which strikes a build at a random time. */
 import { existsSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import Database from "better-sqlite3"
@@ -15,16 +15,15 @@ import { kill } from "./processes.js"
  */
 
 /**
- * `ends`: the states that may come of it; a build that had ended before it came is `ready`, too. `builds`: what it falls
- * upon.
+ * `ends`: the states that may follow; a build that had already ended is `ready`. `builds`: the kinds that it strikes.
  * @typedef {object} Fault
  * @property {string} name
  * @property {ReadonlyArray<import("./builds.js").Kind>} builds
  * @property {ReadonlyArray<string>} ends
- * @property {ReadonlyArray<string>} [reasons] For which it may fail, where not for any.
+ * @property {ReadonlyArray<string>} [reasons] The failure reasons that may follow; any if left out.
  * @property {(lab: import("./lab.js").Lab) => void} [before]
  * @property {(round: Round) => void | Promise<unknown>} strike
- * @property {boolean} [losesOutput] Whether lines of the output may be lost by it.
+ * @property {boolean} [losesOutput] Whether it may lose lines of the output.
  * @property {boolean} [rootOnly]
  */
 
@@ -43,7 +42,7 @@ const strikeAll = (processes, signal) => {
 }
 
 /**
- * Files of the state directory, and of ours on the machine, whose names end so.
+ * Files in the state directory, and in our folder on the machine, with this ending.
  * @param {import("./lab.js").Lab} lab
  * @param {string} ending
  */
@@ -59,7 +58,7 @@ const all = ["quick", "machine", "attach", "hub"]
 /** @type {Fault["builds"]} */
 const withPacker = ["quick", "machine"]
 /**
- * Without a hub, for which these are as they are for `quick`.
+ * Without `hub`, for which they are the same as for `quick`.
  * @type {Fault["builds"]}
  */
 const untold = ["quick", "machine", "attach"]
@@ -68,7 +67,7 @@ const survives = ["ready"]
 const interrupted = ["ready", "failed"]
 const cancels = ["ready", "cancelled"]
 
-/** Where Debian's package `libfaketime` has it. */
+/** The path in Debian's package `libfaketime`. */
 const fakeTime = readdirSync("/usr/lib", { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
   .map(({ name }) => `/usr/lib/${name}/faketime/libfaketimeMT.so.1`)
@@ -229,7 +228,7 @@ export const faults = [
         try {
           for (;;) writeFileSync(file, piece, { flag: "a" })
         } catch {
-          // Full, but for less than this.
+          // Full except for less than this.
         }
       }
       await pause(random.between(0.5, 4))

@@ -1,15 +1,15 @@
-/** What happens to a State Hub, and to who tells it. */
+/** Faults of a State Hub and of the sender of notes. */
 import { pause } from "./lab.js"
 import { kill } from "./processes.js"
 
 /** @typedef {import("./faults.js").Fault} Fault */
 
 const builds = /** @type {Fault["builds"]} */ (["hub"])
-/** A hub changes nothing for what it is told of. */
+/** A hub's fault does not change how the build ends. */
 const ends = ["ready"]
 
 /**
- * Who delivers at this moment, once there is one.
+ * Waits for a process that sends notes, and returns it.
  * @param {import("./lab.js").Lab} lab
  */
 const sender = async (lab) => {
@@ -51,7 +51,7 @@ export const faultsOfHubs = [
     builds,
     ends,
     strike: async ({ lab, random }) => {
-      // It takes what it was told once it goes on, but nobody is there any more to hear of it.
+      // The stopped hub accepts the notes when it continues, but its senders are gone by then.
       lab.hub?.signal("SIGSTOP")
       const pid = await sender(lab)
       if (pid !== undefined) kill(pid, "SIGKILL")

@@ -1,11 +1,11 @@
-/** What happens to a machine that is attached, and to the connection to it. */
+/** Faults of an attached machine and of the connection to it. */
 import { pause } from "./lab.js"
 import { kill } from "./processes.js"
 
 /** @typedef {import("./faults.js").Fault} Fault */
 
 const builds = /** @type {Fault["builds"]} */ (["attach"])
-/** A machine that was reached is waited for; one that never was is not, and that is what is said. */
+/** A machine that was reached once is waited for. One that never was fails as host-unreachable. */
 const unlessNeverReached = { ends: ["ready", "failed"], reasons: ["host-unreachable"] }
 
 /** @type {ReadonlyArray<Fault>} */

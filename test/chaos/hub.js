@@ -1,4 +1,4 @@
-/** A State Hub of a round's own: `sandboxer hub serve`, which can be killed, stopped and started again at its port. */
+/** A State Hub for one round: `sandboxer hub serve`, which can be killed, stopped, and restarted on its port. */
 import { spawn } from "node:child_process"
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
@@ -7,7 +7,7 @@ import { kill } from "./processes.js"
 export class Hub {
   /** @type {import("node:child_process").ChildProcess | undefined} */
   #child
-  /** The first time it takes any port that is free. */
+  /** 0 at first: any free port. */
   #port = "0"
 
   /**
@@ -35,7 +35,7 @@ export class Hub {
     return `http://127.0.0.1:${this.#port}`
   }
 
-  /** Starts it again after `end`; ends once it listens. */
+  /** Starts it again after `end`; resolves once it listens. */
   async start() {
     const child = spawn(
       process.execPath,

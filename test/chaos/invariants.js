@@ -1,4 +1,4 @@
-/** What holds whatever happened, once the user has done what users do next. */
+/** The invariants that hold after any fault, once the user has reacted to it. */
 import { createHash } from "node:crypto"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -7,7 +7,7 @@ import { below, isFile, pause } from "./lab.js"
 
 const endings = ["ready", "failed", "cancelled"]
 
-/** What is allowed to stay in the state directory: what is kept for good, and what SQLite and ssh have beside it. */
+/** Files that may stay in the state directory: permanent ones, and auxiliary files of SQLite and ssh. */
 const mayStay = [
   /^sandboxer\.db(-wal|-shm)?$/,
   /^(logs|artifacts|jobs|prepared|cache|ssh)$/,
@@ -17,13 +17,13 @@ const mayStay = [
   /^known_hosts$/,
   /^ssh\/[0-9a-f]{12}(\.json)?$/
 ]
-/** The same for our folder on a machine that is attached: the workspace is kept. */
+/** The same for our folder on an attached machine: the workspace stays. */
 const mayStayThere = [/^(jobs|work|placed)$/, /^work\/[0-9a-f]{16}-project(\/|$)/]
 
 /**
  * @typedef {object} Expected
- * @property {ReadonlyArray<string>} ends the states that may have come of it
- * @property {ReadonlyArray<string> | undefined} reasons for which it may have failed, where not for any
+ * @property {ReadonlyArray<string>} ends the states that are allowed after the fault
+ * @property {ReadonlyArray<string> | undefined} reasons the allowed failure reasons; any if undefined
  * @property {import("./builds.js").Build} build
  * @property {boolean} losesOutput
  */
@@ -31,7 +31,7 @@ const mayStayThere = [/^(jobs|work|placed)$/, /^work\/[0-9a-f]{16}-project(\/|$)
 /** @typedef {{ readonly seq: number, readonly type: string, readonly message: string }} Event */
 
 /**
- * Events of each attempt: it is over with its end.
+ * Events grouped by attempt; an attempt's last event is its end.
  * @param {ReadonlyArray<Event>} events
  */
 const byAttempt = (events) => {
@@ -72,7 +72,7 @@ const ofSandbox = async (lab, sandbox, { build, ends, losesOutput, reasons }) =>
     if (new Set(phases).size !== phases.length) broken.push(`phases twice: ${phases.join(" ")}`)
   }
 
-  // What is destroyed keeps what it made.
+  // A destroyed sandbox keeps its artifacts.
   const made = ended.at(-1)?.type === "ready"
   for (const { path, sha256 } of sandbox.artifacts) {
     if (!existsSync(path)) broken.push(`${path} is not there`)
@@ -80,7 +80,7 @@ const ofSandbox = async (lab, sandbox, { build, ends, losesOutput, reasons }) =>
       broken.push(`${path} is not what was made`)
   }
   const names = sandbox.artifacts.map((/** @type {{ path: string }} */ { path }) => path.split("/").at(-1))
-  // A receipt tells of what failed, too.
+  // A failed command leaves a receipt, too.
   const results = made ? build.results : names.filter((/** @type {string} */ name) => name === "receipt.json")
   if (names.sort().join() !== results.join()) {
     broken.push(`${made ? "made" : state}, with ${names.join(" and ") || "no artifact"}`)
@@ -116,11 +116,11 @@ const ofSandbox = async (lab, sandbox, { build, ends, losesOutput, reasons }) =>
 }
 
 /**
- * What runs yet, and what is held.
+ * What still runs, and which leases and claims are held.
  * @param {import("./lab.js").Lab} lab
  */
 const ofProcesses = async (lab) => {
-  // A process that was just killed, or has just done its work, takes a moment to go.
+  // A process that was just killed, or has just finished, takes a moment to disappear.
   for (let looks = 0; looks < 50 && lab.jobProcesses().length + lab.supervisors().length > 0; looks++)
     await pause(0.1)
   const count = (/** @type {string} */ query) =>
@@ -136,7 +136,7 @@ const ofProcesses = async (lab) => {
 }
 
 /**
- * What lies in the state directory, and in our folder on the machine.
+ * The files in the state directory, and in our folder on the machine.
  * @param {import("./lab.js").Lab} lab
  */
 const ofFiles = (lab) => {
@@ -157,7 +157,7 @@ const ofFiles = (lab) => {
 }
 
 /**
- * What the hub was told.
+ * The notes that the hub received.
  * @param {import("./lab.js").Lab} lab
  * @param {string} sandbox
  */

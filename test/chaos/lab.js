@@ -1,4 +1,4 @@
-/** A state directory of its own for a round, the command in it, and what runs for it. */
+/** One round's state directory, the command, and the processes that run for it. */
 import { execFileSync, spawn } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -26,7 +26,7 @@ export const below = (folder) =>
 export const isFile = (path) => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false
 
 /**
- * How a command ended; one that took too long was killed, and has no exit code.
+ * How a command ended. A command that took too long was killed and has no exit code.
  * @typedef {object} Ended
  * @property {number | null} exitCode
  * @property {string} stdout
@@ -39,7 +39,7 @@ export const isFile = (path) => statSync(path, { throwIfNoEntry: false })?.isFil
  * @property {Promise<Ended>} ended
  */
 
-/** What a command may take before it is taken for stuck, in seconds. */
+/** Seconds after which a command counts as stuck. */
 const longest = 240
 
 export class Lab {
@@ -47,16 +47,16 @@ export class Lab {
   home = join(this.folder, "home")
   /** @type {Record<string, string>} */
   environment = {}
-  /** Everything that any command printed. */
+  /** The output of all commands. */
   printed = ""
   mounted = false
   /**
-   * The machine that is attached, where one is.
+   * The attached machine, if any.
    * @type {Sshd | undefined}
    */
   machine
   /**
-   * The State Hub that is told, where one is.
+   * The State Hub, if any.
    * @type {Hub | undefined}
    */
   hub
@@ -67,12 +67,12 @@ export class Lab {
   }
 
   async startHub() {
-    // What runs there is told from what runs with our state directory by the folder's name.
+    // The folder's name tells the machine's processes from those of our state directory.
     this.hub = await Hub.start(executable, join(this.folder, "hub"))
     this.environment.STATE_HUB_URL = this.hub.url
   }
 
-  /** Has the state on a small disk of its own; for root alone. */
+  /** Puts the state on a small disk of its own. Needs root. */
   mountSmallDisk() {
     mkdirSync(this.home, { mode: 0o700 })
     execFileSync("mount", ["-t", "tmpfs", "-o", "size=24m,mode=0700", "tmpfs", this.home])
@@ -80,7 +80,7 @@ export class Lab {
   }
 
   /**
-   * Starts a command in a session of its own, with stdin closed.
+   * Starts a command in its own session, with stdin closed.
    * @param {ReadonlyArray<string>} words
    * @returns {Started}
    */
@@ -118,7 +118,7 @@ export class Lab {
     return this.start(words).ended
   }
 
-  /** What runs in Jobs, here and on the machine. */
+  /** Processes of Jobs, here and on the machine. */
   jobProcesses() {
     return this.cookies.flatMap(processesWith)
   }
@@ -128,12 +128,12 @@ export class Lab {
     return homes.map((home) => `SANDBOXER_JOB=${home}/`)
   }
 
-  /** Masters of the connection to the machine. */
+  /** Control masters of the connection to the machine. */
   masters() {
     return processesCalled(new RegExp(`^ssh: ${this.home}/ssh/\\S+ \\[mux\\]`))
   }
 
-  /** What runs on the machine for a connection, and not for a Job: who follows one is among them. */
+  /** Processes on the machine that belong to a connection, not to a Job; followers of a Job are among them. */
   asked() {
     const { machine } = this
     if (machine === undefined) return []
@@ -148,7 +148,7 @@ export class Lab {
   }
 
   /**
-   * Asks the database, where there is one.
+   * Queries the database, if there is one.
    * @template A
    * @param {(database: import("better-sqlite3").Database) => A} ask
    * @param {A} otherwise
@@ -170,7 +170,7 @@ export class Lab {
     return below(this.home)
   }
 
-  /** Ends what is left. */
+  /** Ends all processes that are left. */
   async end() {
     await this.hub?.end()
     for (const beginning of [`SANDBOXER_HOME=${this.home}`, ...this.cookies]) {
@@ -180,11 +180,11 @@ export class Lab {
     await this.machine?.stop()
   }
 
-  /** Removes the folders, once all has ended. */
+  /** Removes the folders after every process has ended. */
   async remove() {
     await this.machine?.dispose()
     if (this.mounted) execFileSync("umount", ["--lazy", this.home])
-    // What was killed may write until it is gone.
+    // A killed process may write until it is gone.
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
   }
 }

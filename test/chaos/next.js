@@ -1,17 +1,16 @@
-/** What a user does next, behind a fault. */
+/** What a user does after a fault. */
 import { existsSync, readdirSync, utimesSync } from "node:fs"
 import { join } from "node:path"
 
 /**
- * What comes of it: the states that there may be then, where these are others than those of the fault, and what went
- * wrong with it.
+ * The result: the allowed states, if they differ from those of the fault, and what went wrong.
  * @typedef {object} Came
  * @property {ReadonlyArray<string>} [ends]
  * @property {ReadonlyArray<string>} [broken]
  */
 
 /**
- * A command that has to end with 0.
+ * Runs a command that must exit with 0.
  * @param {import("./lab.js").Lab} lab
  * @param {ReadonlyArray<string>} words
  */
@@ -44,8 +43,8 @@ export const next = {
 }
 
 /**
- * Where nothing was recorded, `create` may have been killed between a secret and its record: then `reap` removes it, as
- * soon as it is older than a minute.
+ * If nothing was recorded, `create` may have been killed between storing a secret and the record. `reap` removes such a secret
+ * once it is older than a minute.
  * @param {import("./lab.js").Lab} lab
  * @returns {Promise<Came>}
  */

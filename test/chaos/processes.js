@@ -1,4 +1,4 @@
-/** What runs on this machine, as /proc shows it. */
+/** The processes of this machine, from /proc. */
 import { readdirSync, readFileSync } from "node:fs"
 
 /** @param {string} file */
@@ -6,7 +6,7 @@ const read = (file) => {
   try {
     return readFileSync(file, "latin1")
   } catch {
-    // It is gone, or another user's.
+    // It ended, or belongs to another user.
     return ""
   }
 }
@@ -19,7 +19,7 @@ const read = (file) => {
  */
 
 /**
- * Living processes, zombies aside, for which it holds.
+ * Living processes, without zombies, that match.
  * @param {(environment: ReadonlyArray<string>, command: string) => boolean} holds
  * @returns {ReadonlyArray<Process>}
  */
@@ -35,14 +35,14 @@ const processes = (holds) =>
     })
 
 /**
- * Those that have in their environment an entry that begins so: `NAME=value…`.
+ * Processes with an environment entry that begins with `NAME=value…`.
  * @param {string} beginning
  */
 export const processesWith = (beginning) =>
   processes((environment) => environment.some((entry) => entry.startsWith(beginning)))
 
 /**
- * Those that call themselves so: ssh's master overwrites its environment with what it is.
+ * Processes with a matching title: ssh's control master overwrites its environment with its title.
  * @param {RegExp} title
  */
 export const processesCalled = (title) => processes((_, command) => title.test(command))
@@ -55,6 +55,6 @@ export const kill = (pid, signal) => {
   try {
     process.kill(pid, signal)
   } catch {
-    // It ended by itself.
+    // It has already ended.
   }
 }

@@ -1,4 +1,4 @@
-/** Numbers that look random and are the same each time: a round that went wrong can be run again by its seed. */
+/** Pseudo-random numbers: the seed of a failed round repeats it. */
 
 /** @param {number} seed */
 export const randomFrom = (seed) => {
