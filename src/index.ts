@@ -10,6 +10,7 @@
 
 // --- Provision from your own program: docs/embedding.md ---
 
+export * as Doctor from "./doctor/Doctor.js"
 export * as Check from "./domain/Check.js"
 export * as Errors from "./domain/Errors.js"
 export * as Failure from "./domain/Failure.js"
@@ -20,7 +21,6 @@ export * as ProgressEvent from "./domain/ProgressEvent.js"
 export * as Receipt from "./domain/Receipt.js"
 export * as Sandbox from "./domain/Sandbox.js"
 export { version } from "./domain/version.js"
-export * as Doctor from "./doctor/Doctor.js"
 export * as Delivery from "./hub/client/Delivery.js"
 export * as StateHub from "./hub/client/StateHub.js"
 export * as HubServer from "./hub/server/HubServer.js"
