@@ -21,7 +21,9 @@ import { randomFrom } from "../chaos/random.js"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 /** @type {typeof import("../../src/index.js")} */
-const { Plan, Sandbox, SandboxStore, Settings } = await import(`${root}dist/index.js`)
+const { Plan, Sandbox, Settings } = await import(`${root}dist/index.js`)
+/** @type {typeof import("../../src/store/SandboxStore.js")} */
+const { SandboxStore } = await import(`${root}dist/store/SandboxStore.js`)
 /** @type {typeof import("../../src/node.js")} */
 const { layerStore } = await import(`${root}dist/node.js`)
 
@@ -41,7 +43,7 @@ const idOf = (n) => Sandbox.SandboxId.make(n.toString(16).padStart(12, "0"))
 
 /** Records events whose notes wait in the outbox. */
 const fill = Effect.gen(function* () {
-  const store = yield* SandboxStore.SandboxStore
+  const store = yield* SandboxStore
   for (let n = 1; n <= sandboxes; n++) {
     const about = { profile: "profile.bench", extension: "ext.bench", mode: "bench", inputs: {} }
     const events = Array.from({ length: each }, (_, index) => ({
