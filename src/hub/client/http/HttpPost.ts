@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import { type Note, oneLine } from "../../../domain/Note.js"
+import { Timing } from "../../../settings/Timing.js"
 import { HubError } from "../StateHub.js"
 
 export interface Post {
@@ -17,12 +18,6 @@ export interface Post {
   readonly token: Redacted.Redacted | undefined
   readonly notes: ReadonlyArray<Note>
 }
-
-/** For the whole of a request, connecting too: a command waits for 5 s at most. */
-const patience = Duration.seconds(4)
-/** So much of what a hub says against notes is read, and kept, in bytes and for so long. */
-const mostOfAnswer = 2048
-const patienceForText = Duration.millis(500)
 
 const again: ReadonlyArray<number> = [408, 425, 429]
 const never: ReadonlyArray<number> = [400, 413, 422]
@@ -46,14 +41,16 @@ const retryAfter = ({ headers }: HttpClientResponse) =>
 
 /** What a hub says with its status: a line of it, whatever it is. */
 const said = (response: HttpClientResponse) =>
-  response.stream.pipe(
-    Stream.decodeText(),
-    Stream.scan("", (text, piece) => text + piece),
-    Stream.takeUntil((text) => text.length >= mostOfAnswer),
-    Stream.runLast,
-    Effect.timeout(patienceForText),
-    Effect.map((text) => (text._tag === "Some" ? oneLine(text.value.slice(0, mostOfAnswer), 200) : "")),
-    Effect.orElseSucceed(() => "")
+  Effect.flatMap(Timing, ({ hub: { answerBytes, answerTimeout } }) =>
+    response.stream.pipe(
+      Stream.decodeText(),
+      Stream.scan("", (text, piece) => text + piece),
+      Stream.takeUntil((text) => text.length >= answerBytes),
+      Stream.runLast,
+      Effect.timeout(answerTimeout),
+      Effect.map((text) => (text._tag === "Some" ? oneLine(text.value.slice(0, answerBytes), 200) : "")),
+      Effect.orElseSucceed(() => "")
+    )
   )
 
 /** What an answer other than "taken" means. */
@@ -93,8 +90,7 @@ const causeOf = (error: unknown): string =>
         ? error.message
         : String(error)
 
-/** Posts notes; only the status of the answer counts. */
-export const post = ({ endpoint, fields, notes, token }: Post): Effect.Effect<void, HubError> =>
+const send = ({ endpoint, fields, notes, token }: Post) =>
   Effect.gen(function* () {
     const client = HttpClient.withTracerPropagation(HttpClient.withScope(yield* HttpClient.HttpClient), false)
     const bodies = notes.map((note) => mapped(note, fields))
@@ -119,18 +115,22 @@ export const post = ({ endpoint, fields, notes, token }: Post): Effect.Effect<vo
     if (response.status < 200 || response.status >= 300) {
       return yield* yield* errorOf(endpoint, response)
     }
-  }).pipe(
-    // Whatever is left of an answer is given up here.
-    Effect.scoped,
-    Effect.timeoutFail({
-      duration: patience,
+  })
+
+/** Posts notes; only the status of the answer counts. */
+export const post = (request: Post): Effect.Effect<void, HubError> =>
+  Effect.flatMap(Timing, ({ hub: { requestTimeout } }) =>
+    // The scope closes whatever is left of an answer.
+    Effect.timeoutFail(Effect.scoped(send(request)), {
+      duration: requestTimeout,
       onTimeout: () =>
         new HubError({
           reason: "unavailable",
-          message: `${endpoint} gives no answer within ${Duration.toSeconds(patience)} s`,
+          message: `${request.endpoint} gives no answer within ${Duration.toSeconds(requestTimeout)} s`,
           hint: "notes wait until it does"
         })
-    }),
+    })
+  ).pipe(
     Effect.provide(FetchHttpClient.layer),
     // Where a redirection leads to, the token is not for.
     Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" })

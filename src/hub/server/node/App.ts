@@ -6,10 +6,12 @@ import { RouteNotFound } from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import { Timing } from "../../../settings/Timing.js"
 import { HubApi } from "../HubApi.js"
 import { Forbidden, NotFound, TooMany } from "../HubRefusals.js"
 import type { HubStore } from "../HubStore.js"
@@ -46,9 +48,6 @@ const failed = (cause: Cause.Cause<unknown>) => {
   return Effect.as(Effect.logError(cause), HttpServerResponse.empty({ status: 500 }))
 }
 
-/** In seconds: how long one is to wait who finds too many streams open. */
-const untilStreamsEnd = 10
-
 const headersOf = (status: number, retryAfter: number): Readonly<Record<string, string>> => ({
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",
@@ -65,7 +64,9 @@ export const makeApp = ({
 }: AppOptions): Effect.Effect<HubApp, never, HubStore | Scope.Scope> =>
   Effect.gen(function* () {
     const metrics = makeMetrics()
-    const rateLimit = makeRateLimit()
+    const { hubServer } = yield* Timing
+    const rateLimit = makeRateLimit(hubServer)
+    const streamRetry = Duration.toSeconds(hubServer.streamRetry)
     const live = yield* makeLive
     const services = yield* Layer.build(
       HttpApiBuilder.api(HubApi).pipe(
@@ -88,7 +89,7 @@ export const makeApp = ({
       const route = routeOf(request.method, request.url.replace(/\?.*$/s, ""))
       metrics.answered(route, response.status)
       yield* Effect.logDebug(`${route}: ${response.status}`)
-      return HttpServerResponse.setHeaders(response, headersOf(response.status, wait ?? untilStreamsEnd))
+      return HttpServerResponse.setHeaders(response, headersOf(response.status, wait ?? streamRetry))
     })
     return { app, close: live.close }
   })

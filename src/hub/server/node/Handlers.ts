@@ -4,14 +4,13 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { Timing } from "../../../settings/Timing.js"
 import { type Filters, HubApi, openApi, usualPage } from "../HubApi.js"
 import { TooMany, Unavailable } from "../HubRefusals.js"
 import { type Filter, HubStore, type HubStoreError } from "../HubStore.js"
 import { type Live, shown } from "./Live.js"
 import type { Metrics } from "./Metrics.js"
 import { notesOf } from "./RequestNotes.js"
-
-const mostStreams = 100
 
 const millis = (time: string | undefined) => (time === undefined ? undefined : Date.parse(time))
 
@@ -56,8 +55,9 @@ export const layerHandlers = (live: Live, metrics: Metrics) => {
         )
         .handleRaw("stream", ({ headers, urlParams: { cursor, ...filters } }) =>
           Effect.gen(function* () {
-            if (metrics.openStreams() >= mostStreams) {
-              return yield* new TooMany({ message: `${mostStreams} streams are open` })
+            const { streams } = (yield* Timing).hubServer
+            if (metrics.openStreams() >= streams) {
+              return yield* new TooMany({ message: `${streams} streams are open` })
             }
             const position = headers["last-event-id"] ?? cursor
             const text = yield* Effect.catchAll(live.from(filterOf(filters), position), unavailable)

@@ -3,19 +3,16 @@ import { createServer, type Server } from "node:http"
 import type * as HttpServer from "@effect/platform/HttpServer"
 import type { ServeError } from "@effect/platform/HttpServerError"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { codeOf, describeError } from "../../../domain/ErrorKind.js"
 import { isLoopback } from "../../../domain/Loopback.js"
+import { Timing, type TimingShape } from "../../../settings/Timing.js"
 import { HubServer, HubServerError, type HubServerOptions } from "../HubServer.js"
 import type { HubStore } from "../HubStore.js"
 import { makeApp } from "./App.js"
-
-/** In milliseconds: how long a request may take to come in, and how long requests may take once the hub ends. */
-const forRequest = 30_000
-const forTheLast = 5000
-const mostConnections = 1000
 
 const serveError =
   ({ host, port }: HubServerOptions) =>
@@ -57,10 +54,10 @@ const urlOf = (address: HttpServer.Address, { host }: HubServerOptions) => {
   return `http://${host.includes(":") ? `[${host}]` : host}:${port}`
 }
 
-/** Closes connections as soon as they have no request, and at last all. */
-const letGo = (node: Server) => {
-  const idle = setInterval(() => node.closeIdleConnections(), 20)
-  const all = setTimeout(() => node.closeAllConnections(), forTheLast)
+/** Closes each connection as soon as it has no request, and all of them after a grace. */
+const closeConnections = (node: Server, { closeGrace, closePoll }: TimingShape["hubServer"]) => {
+  const idle = setInterval(() => node.closeIdleConnections(), Duration.toMillis(closePoll))
+  const all = setTimeout(() => node.closeAllConnections(), Duration.toMillis(closeGrace))
   node.once("close", () => {
     clearInterval(idle)
     clearTimeout(all)
@@ -81,8 +78,10 @@ export const layer = (options: HubServerOptions): Layer.Layer<HubServer, HubServ
         token: options.token,
         loopback: isLoopback(options.host)
       })
-      const node = createServer({ requestTimeout: forRequest, headersTimeout: forRequest })
-      node.maxConnections = mostConnections
+      const timing = (yield* Timing).hubServer
+      const requestTimeout = Duration.toMillis(timing.requestTimeout)
+      const node = createServer({ requestTimeout, headersTimeout: requestTimeout })
+      node.maxConnections = timing.connections
       const server = yield* NodeHttpServer.make(() => node, { host: options.host, port: options.port }).pipe(
         Effect.mapError(serveError(options))
       )
@@ -91,7 +90,7 @@ export const layer = (options: HubServerOptions): Layer.Layer<HubServer, HubServ
       yield* Effect.addFinalizer(() =>
         Effect.zipRight(
           close,
-          Effect.sync(() => letGo(node))
+          Effect.sync(() => closeConnections(node, timing))
         )
       )
       return { url: urlOf(server.address, options) }

@@ -1,18 +1,14 @@
 /** Notes as they come, as server-sent events. */
 import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
+import { Timing } from "../../../settings/Timing.js"
 import type { KeptNote } from "../HubApi.js"
 import { type Filter, HubStore, type HubStoreError, type Kept } from "../HubStore.js"
-
-const atOnce = 200
-/** So that whoever is between does not take the connection for a dead one, and a client that is gone is noticed. */
-const beat = Duration.seconds(15)
 
 export interface Live {
   /** Tells streams that there are new notes. */
@@ -45,6 +41,7 @@ const comment = ": \n\n"
 
 export const makeLive: Effect.Effect<Live, never, HubStore> = Effect.gen(function* () {
   const store = yield* HubStore
+  const { streamBatch, streamComment } = (yield* Timing).hubServer
   // One that is not read replaces the one before: a stream reads all that there is each time.
   const woken = yield* PubSub.sliding<void>(1)
   const closed = yield* Deferred.make<void>()
@@ -52,14 +49,14 @@ export const makeLive: Effect.Effect<Live, never, HubStore> = Effect.gen(functio
   const next = (filter: Filter, queue: Queue.Dequeue<void>, position: number) =>
     Effect.gen(function* () {
       const newest = yield* store.newest
-      const found = yield* store.page({ filter, order: "oldest", cursor: position, limit: atOnce })
+      const found = yield* store.page({ filter, order: "oldest", cursor: position, limit: streamBatch })
       const last = found.at(-1)?.position ?? position
       if (found.length > 0) {
         // What does not fit the filter need not be looked at again.
-        const seen = found.length === atOnce ? last : Math.max(last, newest)
+        const seen = found.length === streamBatch ? last : Math.max(last, newest)
         return [Chunk.fromIterable(found.map(event)), Option.some(seen)] as const
       }
-      const awake = yield* Effect.timeoutOption(Queue.take(queue), beat)
+      const awake = yield* Effect.timeoutOption(Queue.take(queue), streamComment)
       const quiet = Option.isNone(awake) ? Chunk.of(comment) : Chunk.empty<string>()
       return [quiet, Option.some(Math.max(position, newest))] as const
     })

@@ -1,16 +1,16 @@
 /** How often each client may ask: a bucket of tokens each, that fills again as time passes. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-
-const perSecond = 200
-const burst = 1000
-/** So many clients are remembered. */
-const mostClients = 10_000
+import type { TimingShape } from "../../../settings/Timing.js"
 
 /** Whether a client may ask now; where not, after how many seconds it may. */
 export type RateLimit = (client: string) => Effect.Effect<number | undefined>
 
-export const makeRateLimit = (): RateLimit => {
+export const makeRateLimit = ({
+  rateBurst: burst,
+  rateClients,
+  ratePerSecond: perSecond
+}: TimingShape["hubServer"]): RateLimit => {
   const buckets = new Map<string, { tokens: number; at: number }>()
   return (client) =>
     Effect.map(Clock.currentTimeMillis, (now) => {
@@ -22,7 +22,7 @@ export const makeRateLimit = (): RateLimit => {
       // The one that asked longest ago is the first, and its bucket the likeliest to be full.
       buckets.delete(client)
       buckets.set(client, { tokens: may ? tokens - 1 : tokens, at: now })
-      if (buckets.size > mostClients) {
+      if (buckets.size > rateClients) {
         for (const oldest of buckets.keys()) {
           buckets.delete(oldest)
           break

@@ -6,15 +6,10 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Note } from "../../../domain/Note.js"
+import { Timing } from "../../../settings/Timing.js"
 import { mostBytes, mostNotes, PostedNote } from "../HubApi.js"
 import { NoNotes, NotJson, TooLarge } from "../HubRefusals.js"
 
-/**
- * So much of a body that is too large is read all the same: a client that still sends does not see the answer, and
- * would take the hub for one that is away.
- */
-const mostDiscarded = 16 * mostBytes
-const mostIssues = 20
 const longestMessage = 200
 /** What is nested deeper cannot be written again as JSON without a limit to it. */
 const deepest = 64
@@ -31,12 +26,13 @@ const readBody = (request: HttpServerRequest.HttpServerRequest) =>
     if ((request.headers["content-encoding"] ?? "identity") !== "identity") {
       return yield* new NotJson({ message: "send notes without a Content-Encoding" })
     }
+    const { discardedBytes } = (yield* Timing).hubServer
     const pieces: Array<Uint8Array> = []
     let size = 0
     yield* Stream.runForEach(request.stream, (piece) => {
       size += piece.length
       if (size <= mostBytes) pieces.push(piece)
-      return size > mostDiscarded ? tooLarge : Effect.void
+      return size > discardedBytes ? tooLarge : Effect.void
     }).pipe(
       Effect.catchTag("RequestError", () => new NoNotes({ message: "the body was cut off", issues: [] }))
     )
@@ -85,6 +81,7 @@ export const notesOf = (
     if (given.length > mostNotes) {
       return yield* new TooLarge({ message: `a request has at most ${mostNotes} notes` })
     }
+    const mostIssues = (yield* Timing).hubServer.issues
     const notes: Array<Note> = []
     const issues: Array<Issue> = []
     for (const [index, one] of given.entries()) {
