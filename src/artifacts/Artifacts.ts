@@ -1,4 +1,4 @@
-/** Publishing what a provision made: whole, in its place and recorded, or not at all. */
+/** Publishes the files of a provision: complete, in their place and recorded, or not at all. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { Artifact } from "../domain/Artifact.js"
@@ -16,19 +16,19 @@ export interface Publication {
   readonly primary: boolean
 }
 
-/** Where artifacts go: a folder of this machine; `replace` lets them take the place of files that are there. */
+/** A folder on this machine that artifacts are put into; `replace` allows to overwrite existing files. */
 export interface Destination {
   readonly folder: string
   readonly replace: boolean
 }
 
-/** Where files go that were collected: a folder of the user's, or with `own` one of the sandbox. */
+/** A folder that collected files are put into: the user's, or with `own` one that belongs to the sandbox. */
 export interface ResultsFolder {
   readonly folder: string
   readonly own: boolean
 }
 
-/** The attempt that publishes: what it records is written under this lease. */
+/** The attempt that publishes, and the lease under which it records. */
 export interface Publisher extends Lease {
   readonly attempt: number
 }
@@ -37,33 +37,33 @@ export interface Publisher extends Lease {
 export class Artifacts extends Context.Tag("sandboxer/Artifacts")<
   Artifacts,
   {
-    /** The folder of this sandbox's artifacts where the user named none. */
+    /** The folder of this sandbox's artifacts if the user named none. */
     readonly defaultFolder: (vmName: string) => string
-    /** Names of what is in a folder that artifacts may go to; none where it is not there yet. */
+    /** The names in a folder that artifacts may be put into; none if the folder does not exist yet. */
     readonly names: (folder: string) => Effect.Effect<ReadonlyArray<string>, ProvisionError>
     /**
-     * Brings the files here, puts each in its place with `<file>.sha256` beside it, and records them. Doing it again
-     * gives the same artifacts.
+     * Copies the files to this machine, puts each in its place with `<file>.sha256` next to it, and records them. It is
+     * idempotent.
      */
     readonly publish: (
       files: ReadonlyArray<Publication>,
       destination: Destination
     ) => Effect.Effect<ReadonlyArray<Artifact>, ProvisionError | HostError | StoreError>
     /**
-     * Brings files of a folder on the host here, by their names relative to it, and once all are whole puts each in
-     * its place, where it replaces what is there. In a folder of the sandbox's own they are its artifacts; in one of
-     * the user's they are the user's.
+     * Copies files of a folder on the host to this machine, by their names relative to it. Once all are complete, it puts
+     * each in its place and replaces existing files. In a folder of the sandbox they are its artifacts; in a folder of the
+     * user they belong to the user.
      */
     readonly collect: (
       from: { readonly folder: HostPath; readonly names: ReadonlyArray<string> },
       into: ResultsFolder
     ) => Effect.Effect<ReadonlyArray<CollectedFile>, ProvisionError | HostError | StoreError>
-    /** Puts a receipt where results go. */
+    /** Writes the receipt into the folder of the results. */
     readonly receipt: (
       receipt: Receipt,
       into: ResultsFolder
     ) => Effect.Effect<void, ProvisionError | StoreError>
-    /** Takes away again what this provision published: it did not end well. */
+    /** Removes what this provision published, after it failed or was cancelled. */
     readonly withdraw: Effect.Effect<void, ProvisionError | StoreError>
   }
 >() {}

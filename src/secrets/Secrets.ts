@@ -1,6 +1,7 @@
 /**
- * Values of secret inputs, kept from the request until the provision has ended, and no longer. They are of an attempt, and
- * of those behind it that were not requested anew: what ends late forgets nothing that a later request gave.
+ * Values of secret inputs, kept from the request until the provision has ended. Values belong to the attempt that was
+ * requested, and to the attempts that follow it without a new request. So an attempt that ends late does not remove the
+ * values of a later request.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -15,9 +16,9 @@ export class Secrets extends Context.Tag("sandboxer/Secrets")<
   Secrets,
   {
     readonly put: (id: SandboxId, attempt: number, values: SecretValues) => Effect.Effect<void, StoreError>
-    /** Those that were put last for this attempt or one before it. */
+    /** The values that were put for this attempt, or else for the nearest attempt before it. */
     readonly get: (id: SandboxId, attempt: number) => Effect.Effect<SecretValues, StoreError>
-    /** Forgets those of this attempt and of all before it. */
+    /** Removes the values of this attempt and of all attempts before it. */
     readonly forget: (id: SandboxId, attempt: number) => Effect.Effect<void, StoreError>
   }
 >() {}

@@ -1,4 +1,4 @@
-/** YAML documents that people write (JSON is YAML, too): what is wrong with one is told with its line and column. */
+/** YAML documents that people write (JSON is YAML, too). Errors carry the line and column. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -14,25 +14,25 @@ import {
 } from "yaml"
 import { UsageError } from "../domain/Errors.js"
 
-/** Aliases that are followed: enough for anything that people write, and too few to fill the memory. */
+/** Number of aliases that are followed: enough for any document, too few to fill the memory. */
 const mostAliases = 50
 
-/** What a document is one of. */
+/** A kind of document, such as a profile. */
 export interface DocumentKind {
   readonly reason: UsageError["reason"]
-  /** As in "a profile". */
+  /** With its article: "a profile". */
   readonly name: string
-  /** How to begin one. */
+  /** How to start one: the hint for an empty document. */
   readonly begin: string
-  /** Whether one with nothing in it will do. */
+  /** Whether an empty document is valid. */
   readonly mayBeEmpty?: boolean
 }
 
-/** A document's keys as they were written, and where. */
+/** The keys of a document as they were written, and their positions. */
 export interface MapDocument {
   readonly file: string
   readonly keys: Readonly<Record<string, unknown>>
-  /** Where a key, or the nearest key above it that was written, stands. */
+  /** The position of a key, or of the nearest key above it that was written. */
   readonly locate: (path: ReadonlyArray<PropertyKey>) => { readonly line: number; readonly column: number }
 }
 
@@ -47,14 +47,14 @@ const offsetOf = (document: Document, path: ReadonlyArray<PropertyKey>): number 
   return 0
 }
 
-/** What the parser says to programmers, for people. */
+/** The parser's messages, in words for people. */
 const plainly: Partial<Record<ErrorCode, string>> = {
   MULTIPLE_DOCS: "a second document begins here",
-  NON_STRING_KEY: "a key has to be a text",
+  NON_STRING_KEY: "a key must be a string",
   RESOURCE_EXHAUSTION: "it is nested too deeply"
 }
 
-/** Where a document says what YAML allows and no document of ours can mean. */
+/** Where a document contains something that YAML allows and that means nothing in ours. */
 const meaningless = (document: Document): { readonly offset: number; readonly what: string } | undefined => {
   let found: { readonly offset: number; readonly what: string } | undefined
   const anchors = new Map<string, Node>()
@@ -69,11 +69,11 @@ const meaningless = (document: Document): { readonly offset: number; readonly wh
     Alias: (_, alias, above) => {
       const target = anchors.get(alias.source)
       if (target === undefined)
-        return stop(alias, `no anchor &${alias.source} stands before *${alias.source}`)
+        return stop(alias, `there is no anchor &${alias.source} before *${alias.source}`)
       return above.includes(target) ? stop(alias, `*${alias.source} contains itself`) : undefined
     },
     Pair: (_, { key }) =>
-      isScalar(key) && key.value === "__proto__" ? stop(key, "a key cannot be called __proto__") : undefined
+      isScalar(key) && key.value === "__proto__" ? stop(key, "a key cannot be named __proto__") : undefined
   })
   return found
 }
@@ -101,12 +101,12 @@ export const parse = (
   }
   const problem = meaningless(document)
   if (problem !== undefined) {
-    return Either.left(usage(at(problem.offset), problem.what, "write it out, or give it another name"))
+    return Either.left(usage(at(problem.offset), problem.what, "write the value out, or use another name"))
   }
   return Either.flatMap(
     Either.try({
       try: () => document.toJS({ maxAliasCount: mostAliases }) as unknown,
-      catch: () => usage({ line: 1, column: 1 }, "it has too many aliases", "write them out")
+      catch: () => usage({ line: 1, column: 1 }, "it has too many aliases", "write the values out")
     }),
     (written) => {
       const keys = written === null && mayBeEmpty ? {} : written
@@ -117,13 +117,13 @@ export const parse = (
             locate: (path) => at(offsetOf(document, path))
           })
         : Either.left(
-            usage({ line: 1, column: 1 }, keys === null ? "it is empty" : "it is no map of keys", begin)
+            usage({ line: 1, column: 1 }, keys === null ? "it is empty" : "it is not a map of keys", begin)
           )
     }
   )
 }
 
-/** Larger files, in bytes, are no documents that anybody wrote. */
+/** In bytes. Nobody writes a larger document. */
 const largestFile = 256 * 1024
 
 export const unreadable = (file: string, { name, reason }: DocumentKind, message: string): UsageError =>
@@ -134,10 +134,10 @@ export const unreadable = (file: string, { name, reason }: DocumentKind, message
     location: { file, line: 1, column: 1 }
   })
 
-/** Why something cannot be a document, before it is read; `size` in bytes. */
+/** Why a file cannot be a document, before it is read; `size` in bytes. */
 export const problemOf = (found: { readonly isFile: boolean; readonly size: number }): string | undefined =>
   !found.isFile
-    ? "it is no file"
+    ? "it is not a file"
     : found.size > largestFile
       ? `it is too large: ${found.size} bytes`
       : undefined

@@ -1,4 +1,4 @@
-/** The keys of the State Hub: where it is, who we are for it, and its own words where they differ. */
+/** The keys of the State Hub: its URL, our token, and its own names for the fields of a note. */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
@@ -9,25 +9,25 @@ import { Note } from "../domain/Note.js"
 /** Keys of `hub` in the configuration file. */
 export const HubKeys = Schema.Struct({
   url: Schema.optional(Schema.NonEmptyString),
-  /** A file with the token, that nobody but its owner may read. */
+  /** A file with the token, readable by its owner only. */
   tokenFile: Schema.optional(Schema.NonEmptyString),
-  /** Behind the URL; `/progress` by default. */
+  /** The path after the URL; `/progress` by default. */
   path: Schema.optional(Schema.NonEmptyString),
-  /** A note's fields by their names, each with the hub's name for it; false leaves it out. */
+  /** The hub's name for each field of a note; false leaves the field out. */
   fields: Schema.optional(
     Schema.Record({ key: Schema.String, value: Schema.Union(Schema.NonEmptyString, Schema.Literal(false)) })
   )
 }).annotations({ title: "the keys of hub" })
 
 export interface HubSettings {
-  /** Where notes are posted to. */
+  /** The URL that notes are posted to. */
   readonly endpoint: string
-  /** As it was given: of this URL and the hub's path the endpoint is made. */
+  /** As it was given; the endpoint is made of this URL and the hub's path. */
   readonly url: string
   readonly fields: Readonly<Record<string, string | false>>
-  /** It wins over the file. */
+  /** Wins over the file. */
   readonly token: Redacted.Redacted | undefined
-  /** Read each time, so that it can be changed while a build runs. */
+  /** Read for each request, so that the token can change while a build runs. */
   readonly tokenFile: string | undefined
 }
 
@@ -38,31 +38,31 @@ const parse = (text: string, from: string): Effect.Effect<URL, UsageError> =>
     const hint = "write it as https://hub.example.org"
     const url = yield* Effect.try({
       try: () => new URL(text),
-      catch: () => wrong(`${from}: ${JSON.stringify(text)} is no URL`, hint)
+      catch: () => wrong(`${from}: ${JSON.stringify(text)} is not a URL`, hint)
     })
     if (url.username !== "" || url.password !== "") {
       return yield* wrong(
-        `${from}: the State Hub's URL has credentials in it`,
-        "give the token in STATE_HUB_TOKEN, or in a file that hub.tokenFile names"
+        `${from}: the State Hub's URL contains credentials`,
+        "give the token in STATE_HUB_TOKEN, or in the file that hub.tokenFile names"
       )
     }
     return url.protocol === "http:" || url.protocol === "https:"
       ? url
-      : yield* wrong(`${from}: the State Hub's URL begins with ${url.protocol}`, hint)
+      : yield* wrong(`${from}: the State Hub's URL starts with ${url.protocol}`, hint)
   })
 
 export interface HubInput {
   readonly file: typeof HubKeys.Type
-  /** The configuration file's name, for what is wrong with it. */
+  /** The name of the configuration file, for error messages. */
   readonly fileName: string
   /** The environment's STATE_HUB_URL and STATE_HUB_TOKEN. */
   readonly url: string | undefined
   readonly token: string | undefined
-  /** A path of the file, absolute. */
+  /** Makes a path of the configuration file absolute. */
   readonly beside: (name: string) => string
 }
 
-/** What the environment and the file say of a hub; nothing where neither says where it is. */
+/** The hub of the environment and the file; undefined if neither has a URL. */
 export const resolve = ({
   beside,
   file,
@@ -84,7 +84,7 @@ export const resolve = ({
     const ofEnvironment = given === undefined ? undefined : yield* parse(given, "STATE_HUB_URL")
     const url = ofEnvironment ?? ofFile
     if (url === undefined) return undefined
-    // The token of one hub is not for another.
+    // The token of one hub must not be sent to another.
     const same = ofEnvironment === undefined || ofFile === undefined || ofEnvironment.origin === ofFile.origin
     const endpoint = new URL(url)
     endpoint.pathname = `${url.pathname.replace(/\/+$/, "")}/${path.replace(/^\/+/, "")}`

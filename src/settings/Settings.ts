@@ -1,7 +1,8 @@
-/** Every configuration key: flag > environment > configuration file > default, resolved once. */
+/** Every configuration key, resolved once: a flag wins over the environment, that over the configuration file, that over the default. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ParseResult from "effect/ParseResult"
@@ -13,15 +14,16 @@ import type { Connection } from "../domain/Placement.js"
 import { DurationSeconds } from "../domain/Units.js"
 import { type DocumentKind, read } from "./Documents.js"
 import * as HubSettings from "./HubSettings.js"
+import { Timing } from "./Timing.js"
 
-/** A machine that is reached over SSH; `local` is this one, of which only `slots` is said. */
+/** A machine behind SSH. `local` is this machine, for which only `slots` has a meaning. */
 const HostKeys = Schema.Struct({
-  /** Its name or address; by default what it is called here. */
+  /** Its name or address; by default its key in `hosts`. */
   host: Schema.optional(Schema.NonEmptyString),
   user: Schema.optional(Schema.NonEmptyString),
   port: Schema.optional(Schema.Int.pipe(Schema.between(1, 65_535))),
   identityFile: Schema.optional(Schema.NonEmptyString),
-  /** How many provisions it takes at once; as many as are asked for where it is left out. */
+  /** How many provisions it runs at once; unlimited by default. */
   slots: Schema.optional(Schema.Int.pipe(Schema.positive()))
 }).annotations({ title: "the keys of a host" })
 
@@ -37,12 +39,12 @@ const ConfigFile = Schema.Struct({
   hub: Schema.optional(HubSettings.HubKeys)
 })
 
-/** What a command line or an embedding program says: it wins over the environment and the file. */
+/** Values from the command line or an embedding program: they win over the environment and the file. */
 export interface SettingsOverrides {
   readonly home?: string
-  /** A folder of profiles that is looked in first. */
+  /** A folder of profiles that is searched first. */
   readonly profiles?: string
-  /** The configuration file; it has to exist where it is named. */
+  /** The configuration file; it must exist. */
   readonly config?: string
 }
 
@@ -51,7 +53,7 @@ export interface ProfileFolder {
   readonly origin: "flag" | "project" | "configuration" | "shipped"
 }
 
-/** A host of the configuration. */
+/** A host from the configuration. */
 export interface HostSettings {
   readonly connection: Connection
   readonly slots: number | undefined
@@ -60,49 +62,49 @@ export interface HostSettings {
 export interface SettingsShape {
   /** Where state lives; private to the user. */
   readonly home: string
-  /** Folders that profiles are looked for in; the first that has one wins. */
+  /** Folders to search for profiles; the first that has a profile wins. */
   readonly profileFolders: ReadonlyArray<ProfileFolder>
-  /** The configuration file, where one was named: absolute. */
+  /** The absolute path of the configuration file, if a flag or the environment named one. */
   readonly namedConfiguration?: string
-  /** Hosts by their names; `local` where something is said of it. */
+  /** Hosts by name; `local` only if the configuration has it. */
   readonly hosts: Readonly<Record<string, HostSettings>>
-  /** A file of machines by their `vm_name`, which others write. */
+  /** A file that other programs write, with machines by their `vm_name`. */
   readonly portRegistry?: string
-  /** What those who ask a hub that we serve have to have: STATE_HUB_TOKEN. */
+  /** The token that clients of `hub serve` must send: STATE_HUB_TOKEN. */
   readonly hubServerToken?: Redacted.Redacted
-  /** How long the record and the log of a sandbox that was destroyed are kept. */
+  /** How long the record and the log of a destroyed sandbox are kept. */
   readonly retentionSeconds: number
-  /** The State Hub, where there is one. */
+  /** The State Hub, if one is configured. */
   readonly hub?: HubSettings.HubSettings
-  /** Each key, its value and where that came from, for people. */
+  /** Each key with its value and origin, to be shown. */
   readonly sources: ReadonlyArray<{ readonly key: string; readonly value: string; readonly from: string }>
 }
-
-/** 30 days, in seconds. */
-const usualRetention = 30 * 86_400
 
 /** @category services */
 export class Settings extends Context.Tag("sandboxer/Settings")<Settings, SettingsShape>() {}
 
 /**
- * Settings of which nothing is said but where state lives.
+ * Default settings with the given state directory.
  * @category layers
  */
 export const layerHome = (home: string, more: Partial<SettingsShape> = {}): Layer.Layer<Settings> =>
-  Layer.succeed(Settings, {
-    home,
-    profileFolders: [],
-    hosts: {},
-    retentionSeconds: usualRetention,
-    sources: [],
-    ...more
-  })
+  Layer.effect(
+    Settings,
+    Effect.map(Timing, ({ sandboxes }) => ({
+      home,
+      profileFolders: [],
+      hosts: {},
+      retentionSeconds: Duration.toSeconds(sandboxes.retention),
+      sources: [],
+      ...more
+    }))
+  )
 
 export interface SettingsInput {
   readonly overrides: SettingsOverrides
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly workingDirectory: string
-  /** The folder of the profiles that ship. */
+  /** The folder of the profiles that ship with sandboxer. */
   readonly shipped: string
 }
 
@@ -145,16 +147,16 @@ const readFile = (file: string, named: boolean) =>
     )
   })
 
-/** Resolves the settings; fails where neither HOME nor SANDBOXER_HOME says where state lives. */
+/** Resolves the settings; fails if neither HOME nor SANDBOXER_HOME says where state lives. */
 export const resolve = (
   input: SettingsInput
 ): Effect.Effect<SettingsShape, UsageError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const { environment, overrides, workingDirectory } = input
-    // A variable that is set to nothing says nothing.
+    // An empty variable counts as unset.
     const variable = (name: string) => environment[name] || undefined
-    // The XDG specification has a relative path ignored.
+    // The XDG specification says to ignore a relative path.
     const folder = (name: string, below: string) => {
       const [given, home] = [variable(name), variable("HOME")]
       return given !== undefined && path.isAbsolute(given)
@@ -201,7 +203,7 @@ export const resolve = (
     if (state === undefined) {
       return yield* new UsageError({
         reason: "configuration",
-        message: "there is no place for state: neither HOME nor SANDBOXER_HOME is set",
+        message: "there is no state directory: neither HOME nor SANDBOXER_HOME is set",
         hint: "set SANDBOXER_HOME to a folder of yours"
       })
     }
@@ -212,9 +214,10 @@ export const resolve = (
     if (configFolder !== undefined) {
       profileFolders.push({ path: path.join(configFolder, "sandboxer", "profiles"), origin: "configuration" })
     }
-    // In a checkout of sandboxer itself the project's profiles are those that ship.
+    // In a checkout of sandboxer itself, the project's profiles are the shipped ones.
     const folders = profileFolders.filter((one) => one.path !== path.resolve(input.shipped))
     folders.push({ path: path.resolve(input.shipped), origin: "shipped" })
+    const retentionSeconds = file.retention ?? Duration.toSeconds((yield* Timing).sandboxes.retention)
     const beside = (name: string) => path.resolve(path.dirname(configFile ?? workingDirectory), name)
     const hosts = Object.entries(file.hosts ?? {}).map(([name, host]): [string, HostSettings] => [
       name,
@@ -240,7 +243,7 @@ export const resolve = (
     return {
       home: state.value,
       hosts: Object.fromEntries(hosts),
-      retentionSeconds: file.retention ?? usualRetention,
+      retentionSeconds,
       ...(file.portRegistry === undefined ? {} : { portRegistry: beside(file.portRegistry) }),
       ...(hub === undefined ? {} : { hub: hub.hub }),
       ...(hubServerToken === undefined ? {} : { hubServerToken: Redacted.make(hubServerToken) }),
@@ -263,7 +266,7 @@ export const resolve = (
           : [{ key: "portRegistry", value: beside(file.portRegistry), from }]),
         {
           key: "retention",
-          value: `${file.retention ?? usualRetention} s`,
+          value: `${retentionSeconds} s`,
           from: file.retention === undefined ? "default" : from
         }
       ]

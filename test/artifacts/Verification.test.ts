@@ -21,11 +21,11 @@ const programMissing = new HostError({
 interface Options {
   readonly fields?: Partial<Artifact>
   readonly program?: HostMemory.Program
-  /** What the file has now; `null` where it is gone. */
+  /** The content of the file now; `null` if it was removed. */
   readonly now?: string | null
 }
 
-/** Verifies an artifact that was made with `content`. */
+/** Verifies an artifact that was built with `content`. */
 const verified = ({ fields, now = content, program }: Options = {}) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -51,7 +51,7 @@ const verified = ({ fields, now = content, program }: Options = {}) =>
   }).pipe(Effect.provide(platform))
 
 describe("verify", () => {
-  it.scoped("finds a file that is as it was made", () =>
+  it.scoped("accepts an unchanged file", () =>
     Effect.gen(function* () {
       expect(yield* verified()).toMatchObject({
         status: "ok",
@@ -62,22 +62,22 @@ describe("verify", () => {
     })
   )
 
-  it.scoped("tells what has changed", () =>
+  it.scoped("reports a changed digest or size", () =>
     Effect.gen(function* () {
       expect(yield* verified({ now: "an imagE" })).toMatchObject({
         status: "damaged",
         checked: ["size", "sha256"],
-        problem: `its SHA-256 is ${sha256("an imagE")}, and was ${sha256(content)}`
+        problem: `its SHA-256 is ${sha256("an imagE")} instead of ${sha256(content)}`
       })
       expect(yield* verified({ now: "an ima" })).toMatchObject({
         status: "damaged",
         checked: ["size"],
-        problem: "it has 6 bytes, and was made with 8"
+        problem: "it has 6 bytes instead of 8"
       })
     })
   )
 
-  it.scoped("tells of one that is gone", () =>
+  it.scoped("reports a missing file", () =>
     Effect.gen(function* () {
       const { path, ...found } = yield* verified({ now: null })
       expect(found).toMatchObject({ status: "missing", checked: [], problem: `there is no ${path}` })
@@ -86,13 +86,13 @@ describe("verify", () => {
 
   it.scoped.each([
     ["qcow2", 0, "ok", null],
-    // Lost clusters hold nothing of the guest's.
+    // Leaked clusters hold no data of the guest.
     ["qcow2", 3, "ok", null],
-    ["qcow2", 2, "damaged", "qemu-img finds it corrupt: ERROR"],
+    ["qcow2", 2, "damaged", "qemu-img reports that it is corrupt: ERROR"],
     ["qcow2", 1, "damaged", "qemu-img cannot read it: ERROR"],
     ["vmdk", 0, "ok", null],
-    ["vmdk", 2, "damaged", "qemu-img finds it corrupt: ERROR"]
-  ] as const)("has qemu-img check a %s: exit code %s", ([format, exitCode, status, problem]) =>
+    ["vmdk", 2, "damaged", "qemu-img reports that it is corrupt: ERROR"]
+  ] as const)("checks a %s with qemu-img, exit code %s", ([format, exitCode, status, problem]) =>
     Effect.gen(function* () {
       const found = yield* verified({
         fields: { format },
@@ -105,12 +105,12 @@ describe("verify", () => {
   )
 
   it.scoped.each([
-    // It cannot check the format; the file is a part of an image; there is no qemu-img.
+    // qemu-img cannot check the format; the file is one part of an image; qemu-img is missing.
     ["qcow2", () => Effect.succeed(63)],
     ["vmdk", () => Effect.succeed(1)],
     ["qcow2", () => programMissing],
     ["ova", () => programMissing]
-  ] as const)("does without what cannot be looked at: %s", ([format, program]) =>
+  ] as const)("skips checks of a %s that cannot run", ([format, program]) =>
     Effect.gen(function* () {
       expect(yield* verified({ fields: { format }, program })).toMatchObject({
         status: "ok",
@@ -119,7 +119,7 @@ describe("verify", () => {
     })
   )
 
-  it.scoped("does not look further once something is wrong", () =>
+  it.scoped("stops at the first problem", () =>
     Effect.gen(function* () {
       const { commands, status } = yield* verified({ fields: { format: "qcow2" }, now: "an imagE" })
       expect({ commands, status }).toEqual({ commands: [], status: "damaged" })

@@ -131,14 +131,14 @@ variables: &shared
 
   const begin = "begin with `NAME: VALUE`, a line for each input"
   it.effect.each([
-    ["- a\n- b\n", "1:1", "it is no map of keys", begin],
-    ["a text\n", "1:1", "it is no map of keys", begin],
+    ["- a\n- b\n", "1:1", "it is not a map of keys", begin],
+    ["a text\n", "1:1", "it is not a map of keys", begin],
     ["", "1:1", "it is empty", begin],
     ["a: 1\n---\nb: 2\n", "2:1", "a second document begins here", undefined],
     ["a: 1\na: 2\n", "2:1", "Map keys must be unique", undefined],
     ["a: {b: 1\n", "2:1", undefined, "an inputs file is one YAML document: check the indentation there"],
-    ["a: *b\n", "1:4", "no anchor &b stands before *b", undefined],
-    ["__proto__: { a: 1 }\n", "1:1", "a key cannot be called __proto__", undefined]
+    ["a: *b\n", "1:4", "there is no anchor &b before *b", undefined],
+    ["__proto__: { a: 1 }\n", "1:1", "a key cannot be named __proto__", undefined]
   ])("is refused with its line where it is none: %j", ([text, at, message, hint]) =>
     Effect.gen(function* () {
       const found = yield* refused(text!)
@@ -184,7 +184,7 @@ variables: &shared
           (error) => error.message
         )
       expect(yield* message("none.yaml")).toBe("there is no such file")
-      expect(yield* message("inner")).toBe("it is no file")
+      expect(yield* message("inner")).toBe("it is not a file")
     })
   )
 })

@@ -54,7 +54,7 @@ describe("artifact verify", { timeout: 30_000 }, () => {
         [one.name, "ok"],
         [two.name, "damaged"]
       ])
-      expect(damaged.items[1]?.problem).toMatch(/^its SHA-256 is [0-9a-f]{64}, and was [0-9a-f]{64}$/)
+      expect(damaged.items[1]?.problem).toMatch(/^its SHA-256 is [0-9a-f]{64} instead of [0-9a-f]{64}$/)
       expect(damaged.stderr).toContain(`error: ${two.path} is damaged: its SHA-256 is `)
       expect(yield* found(one.id)).toMatchObject({ exitCode: 0, items: [{ name: one.name }] })
       // The sandbox's name is that of its primary one.

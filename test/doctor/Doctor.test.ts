@@ -13,7 +13,7 @@ import { platform } from "../support/inMemory.js"
 
 type Answer = Partial<CommandResult> | undefined
 
-/** What programs answer to their arguments; one that has no answer is not there. */
+/** The answer of each command line; a program without an answer is missing. */
 type Programs = (line: string) => Answer
 
 const healthy: Programs = (line) =>
@@ -92,12 +92,12 @@ const named = (checks: ReadonlyArray<Check>, name: string) => checks.find((check
 const packer = (major: number, minor: number, patch: number): Version => ({ major, minor, patch })
 
 describe("examine", () => {
-  it.effect("tells of all there is, in one order, with its version", () =>
+  it.effect("reports all checks in a fixed order, with versions", () =>
     Effect.gen(function* () {
       const checks = yield* examine(packer(1, 6, 6))
       expect(checks.map(({ detail, name, status }) => [status, name, detail])).toEqual([
         ["ok", "packer", "1.6.6"],
-        ["ok", "plugins", "those that Packer 1.6.6 brings along"],
+        ["ok", "plugins", "those that are part of Packer 1.6.6"],
         ["ok", "qemu-img", "qemu-img version 7.2.22 (Debian)"],
         ["ok", "qemu-system-x86_64", "QEMU emulator version 7.2.22"],
         ["warning", "kvm", "there is none"],
@@ -113,7 +113,7 @@ describe("examine", () => {
     })
   )
 
-  it.effect("calls missing what every build needs, and warns of what some need", () =>
+  it.effect("reports what every build needs as missing, and what only some need as a warning", () =>
     Effect.gen(function* () {
       const checks = yield* examine(packer(1, 6, 6), () => undefined)
       const failed = checks.filter(({ status }) => status !== "ok")
@@ -131,7 +131,7 @@ describe("examine", () => {
     })
   )
 
-  it.effect("repeats what a program says that is there and does not run", () =>
+  it.effect("shows the error of a program that does not run", () =>
     Effect.gen(function* () {
       const broken = { exitCode: 127, stderr: "error while loading shared libraries: libaio.so.1\n" }
       const checks = yield* examine(packer(1, 6, 6), (line) =>
@@ -139,12 +139,12 @@ describe("examine", () => {
       )
       expect(named(checks, "qemu-img")).toMatchObject({
         status: "missing",
-        detail: "qemu-img --version ends with 127: error while loading shared libraries: libaio.so.1"
+        detail: "qemu-img --version ended with 127: error while loading shared libraries: libaio.so.1"
       })
     })
   )
 
-  it.effect("says what to do about Packer, and nothing of plugins where there is none", () =>
+  it.effect("says what to do about a missing Packer, and does not check its plugins", () =>
     Effect.gen(function* () {
       const checks = yield* examine(
         new ProvisionError({ reason: "packer-missing", message: "there is no packer", hint: "install it" })
@@ -170,7 +170,7 @@ describe("plugins", () => {
     ""
   ].join("\n")
 
-  it.effect("are bundled before 1.10, which is not asked for them", () =>
+  it.effect("are part of Packer before 1.10, and Packer is not called for them", () =>
     Effect.gen(function* () {
       for (const version of [packer(1, 6, 6), packer(1, 9, 5)]) {
         const ran: Array<string> = []
@@ -191,7 +191,7 @@ describe("plugins", () => {
     })
   )
 
-  it.effect("that are not there are a warning with the command that installs them", () =>
+  it.effect("that are missing are a warning with the command that installs them", () =>
     Effect.gen(function* () {
       for (const answer of [{ stdout: "" }, { exitCode: 1, stderr: "no such folder\n" }, undefined]) {
         const checks = yield* examine(packer(1, 10, 0), answering(answer))
@@ -234,7 +234,7 @@ describe("plugins", () => {
       })
       const checks = yield* examine(packer(1, 6, 6), healthy, [], hosts, ["kvm1", "kvm2", "kvm3"])
       expect(checks.filter(({ name }) => name.startsWith("hosts."))).toEqual([
-        ok("hosts.kvm1", "somebody@elsewhere, port 22; what is needed is there"),
+        ok("hosts.kvm1", "somebody@elsewhere, port 22; it has all that is needed"),
         warning(
           "hosts.kvm2",
           "setsid, rsync are not on the PATH of kvm2",
@@ -243,7 +243,7 @@ describe("plugins", () => {
         warning(
           "hosts.kvm3",
           "kvm3 cannot be reached: no route",
-          "check its name; `sandboxer host check kvm3` says more"
+          "check its name; `sandboxer host check kvm3` shows more"
         )
       ])
     }).pipe(Effect.scoped, Effect.provide(platform))

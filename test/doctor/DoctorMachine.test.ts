@@ -36,12 +36,12 @@ const gone = new HostError({ reason: "not-found", host: "local", message: "ENOEN
 
 interface Scene {
   readonly free?: number
-  /** What may not be written: root may write everywhere. */
+  /** A path that cannot be written, also by root. */
   readonly closed?: string
   readonly run?: (script: string) => Partial<CommandResult> | HostError
 }
 
-/** The machine with this disk and these answers of its shell; its files are real. */
+/** A machine with this disk and these answers of its shell, and real files. */
 const machine = ({ closed, free = 100 * gib, run = () => gone }: Scene = {}) => {
   const files = Layer.map(platform, (context) => {
     const fs = Context.get(context, FileSystem.FileSystem)
@@ -88,7 +88,7 @@ const kvm = (run: Scene["run"] & {}) =>
     machine({ run })
   )
 
-/** A store as a command leaves it behind. */
+/** Opens and closes the store, as a command does. */
 const useStore = Effect.suspend(() =>
   Effect.provide(
     Effect.flatMap(SandboxStore, ({ list }) => list),
@@ -97,20 +97,20 @@ const useStore = Effect.suspend(() =>
 )
 
 describe("the state directory", () => {
-  it.effect("that is not there will be made, and is not made by looking", () =>
+  it.effect("that does not exist is fine, and the check does not create it", () =>
     Effect.gen(function* () {
       const checks = yield* state()
       expect(checks["state-directory"]).toMatchObject({
         status: "ok",
-        detail: `${home} (made when it is needed)`
+        detail: `${home} (created when it is needed)`
       })
-      expect(checks.database).toMatchObject({ status: "ok", detail: `${file} (made when it is needed)` })
+      expect(checks.database).toMatchObject({ status: "ok", detail: `${file} (created when it is needed)` })
       expect(checks.disk).toMatchObject({ status: "ok", detail: `100.0 GiB free for ${home}` })
       expect(existsSync(join(folder, "state"))).toBe(false)
     })
   )
 
-  it.effect("that cannot be made is missing: a file is in the way", () =>
+  it.effect("that cannot be created because of a file is reported as missing", () =>
     Effect.gen(function* () {
       const inTheWay = join(folder, "state")
       writeFileSync(inTheWay, "")
@@ -125,7 +125,7 @@ describe("the state directory", () => {
     })
   )
 
-  it.effect("that is a file itself is missing", () =>
+  it.effect("that is a file is reported as missing", () =>
     Effect.gen(function* () {
       mkdirSync(join(folder, "state"))
       writeFileSync(home, "")
@@ -136,7 +136,7 @@ describe("the state directory", () => {
     })
   )
 
-  it.effect("that others may look into is a warning with the command that closes it", () =>
+  it.effect("that others can read is a warning with the chmod command", () =>
     Effect.gen(function* () {
       mkdirSync(home, { recursive: true })
       chmodSync(home, 0o750)
@@ -149,7 +149,7 @@ describe("the state directory", () => {
     })
   )
 
-  it.effect("that may not be written is missing, and so is one that cannot be made", () =>
+  it.effect("that cannot be written or created is reported as missing", () =>
     Effect.gen(function* () {
       expect((yield* state({ closed: folder }))["state-directory"]).toMatchObject({
         status: "missing",
@@ -166,7 +166,7 @@ describe("the state directory", () => {
 })
 
 describe("the database", () => {
-  it.effect("that opens has a version", () =>
+  it.effect("that opens is reported with its version", () =>
     Effect.gen(function* () {
       yield* useStore
       const database = new BetterSqlite3(file, { readonly: true })
@@ -179,7 +179,7 @@ describe("the database", () => {
     })
   )
 
-  it.effect("that is none is missing, and stays as it is", () =>
+  it.effect("that is another kind of file is reported as missing, and is not changed", () =>
     Effect.gen(function* () {
       mkdirSync(home, { recursive: true, mode: 0o700 })
       writeFileSync(file, "this is no database".repeat(100))
@@ -190,7 +190,7 @@ describe("the database", () => {
     })
   )
 
-  it.effect("that is broken somewhere is missing, although it opens", () =>
+  it.effect("that is damaged is reported as missing even though it opens", () =>
     Effect.gen(function* () {
       yield* useStore
       const broken = new BetterSqlite3(file)
@@ -211,7 +211,7 @@ describe("the database", () => {
     })
   )
 
-  it.effect("that a newer version wrote is missing, with what to do", () =>
+  it.effect("that a newer version wrote is reported as missing, with a hint", () =>
     Effect.gen(function* () {
       yield* useStore
       const newer = new BetterSqlite3(file)
@@ -226,7 +226,7 @@ describe("the database", () => {
 })
 
 describe("the disk", () => {
-  it.effect("warns below 5 GiB, and is missing below 1 GiB", () =>
+  it.effect("is a warning below 5 GiB and missing below 1 GiB", () =>
     Effect.gen(function* () {
       const status = (free: number) => Effect.map(state({ free }), ({ disk }) => disk?.status)
       expect(yield* status(5 * gib)).toBe("ok")
@@ -238,11 +238,11 @@ describe("the disk", () => {
 })
 
 describe("KVM", () => {
-  // The first script looks at the device, the second boots.
+  // The first script checks the device, the second boots a guest.
   const booting = (result: Partial<CommandResult>) =>
     kvm((script) => (script.includes("isa-debug-exit") ? result : { stdout: "usable\n" }))
 
-  it.effect("is ok where a guest has booted, and nowhere else", () =>
+  it.effect("is ok only if a guest booted", () =>
     Effect.gen(function* () {
       expect(yield* booting({ exitCode: 33 })).toMatchObject({ status: "ok", hint: null })
       for (const exitCode of [0, 1, 124, 137]) {
@@ -251,7 +251,7 @@ describe("KVM", () => {
     })
   )
 
-  it.effect("says what QEMU says, but for what is no cause", () =>
+  it.effect("shows QEMU's message, without warnings and the end by timeout(1)", () =>
     Effect.gen(function* () {
       const stderr = [
         "qemu-system-x86_64: warning: host doesn't support requested feature: CPUID.01H:ECX.pni [bit 0]",
@@ -267,7 +267,7 @@ describe("KVM", () => {
     })
   )
 
-  it.effect("is not tried where it cannot be, and says why", () =>
+  it.effect("is not tried without QEMU or a usable device, and the hint says what to do", () =>
     Effect.gen(function* () {
       for (const [found, hint] of [
         ["no-qemu", "install that first"],
@@ -286,9 +286,9 @@ describe("KVM", () => {
     })
   )
 
-  it.effect("is a warning where nobody answers", () =>
+  it.effect("is a warning if the shell cannot be run", () =>
     Effect.gen(function* () {
-      expect(yield* kvm(() => gone)).toMatchObject({ status: "warning", detail: "not known: ENOENT" })
+      expect(yield* kvm(() => gone)).toMatchObject({ status: "warning", detail: "unknown: ENOENT" })
     })
   )
 })

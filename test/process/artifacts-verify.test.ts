@@ -86,7 +86,7 @@ describe("verifying a disk", () => {
     expect(await verified("disk", "qcow2")).toMatchObject({
       status: "damaged",
       checked: ["size", "sha256", "qemu-img"],
-      problem: expect.stringMatching(/^qemu-img finds it corrupt: /)
+      problem: expect.stringMatching(/^qemu-img reports that it is corrupt: /)
     })
     poke(7, 9)(join(folder, "disk"))
     expect(await verified("disk", "qcow2")).toMatchObject({
@@ -131,14 +131,14 @@ describe("verifying an OVA", () => {
   })
 
   it.each([
-    [(text: string) => text.replace(/= ./, "= x"), /^its manifest demo\.mf says what no manifest does: /],
+    [(text: string) => text.replace(/= ./, "= x"), /^its manifest demo\.mf has an invalid line: /],
     [
       (text: string) => text.replace(/[0-9a-f]\n$/, (last) => (last === "0\n" ? "1\n" : "0\n")),
-      /^-demo disk \(1\)\.vmdk in it is not what demo\.mf says$/
+      /^-demo disk \(1\)\.vmdk in it does not match its manifest demo\.mf$/
     ],
     [
       (text: string) => text.replaceAll("disk (1)", "disk (2)"),
-      /^-demo disk \(2\)\.vmdk is not in it, though demo\.mf tells of it$/
+      /^-demo disk \(2\)\.vmdk is missing, and its manifest demo\.mf lists it$/
     ]
   ])("rejects an OVA that its manifest contradicts: case %#", async (change, problem) => {
     write("demo.mf", change(`${line("demo.ovf")}${line(disk)}`))
@@ -154,7 +154,7 @@ describe("verifying an OVA", () => {
     write("demo.ova", "no archive".repeat(1000))
     expect(await verified("demo.ova", "ova")).toMatchObject({
       status: "damaged",
-      problem: expect.stringMatching(/^it is no archive: /)
+      problem: expect.stringMatching(/^it is not an archive: /)
     })
   })
 

@@ -221,7 +221,7 @@ describe.concurrent("an unusable state directory", () => {
       const { exitCode, stderr, stdout } = await lab.start(words, { HOME: "", SANDBOXER_HOME: "" }).ended
       expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: "" })
       expect(stderr).toBe(
-        "error: there is no place for state: neither HOME nor SANDBOXER_HOME is set\n" +
+        "error: there is no state directory: neither HOME nor SANDBOXER_HOME is set\n" +
           "hint: set SANDBOXER_HOME to a folder of yours\n"
       )
     }

@@ -99,7 +99,7 @@ describe("doctor", () => {
     expect(checks.flock).toMatchObject({ status: "ok", detail: whereIs("flock") })
     // A guest boots, or it is told why none does: both are right, by the machine.
     expect(checks.kvm?.detail).toMatch(
-      /^a guest boots, in|^\/dev\/kvm opens, but|^there is no \/dev\/kvm|may not use/
+      /^a guest boots in|^\/dev\/kvm opens, but|^there is no \/dev\/kvm|may not use/
     )
     expect(checks["settings.home"]?.detail).toBe(`${home} (environment SANDBOXER_HOME)`)
   })

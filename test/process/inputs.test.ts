@@ -90,8 +90,8 @@ describe("--inputs-file", () => {
       "2:1: input password is a secret and cannot be given as it is"
     ],
     ["a wrong value", "password: env:A\nmemory: lots\n", '2:1: input memory: got "lots"'],
-    ["a list", "- vm_name\n", "1:1: it is no map of keys"],
-    ["an alias of nothing", "a: &a [x]\nb: *a\nc: *d\n", "3:4: no anchor &d stands before *d"],
+    ["a list", "- vm_name\n", "1:1: it is not a map of keys"],
+    ["an alias of nothing", "a: &a [x]\nb: *a\nc: *d\n", "3:4: there is no anchor &d before *d"],
     ["too much", `vm_name: ${"x".repeat(256 * 1024)}`, "1:1: it is too large: 262153 bytes"]
   ])("exits with 2 and names the wrong line: %s", async (_, text, message) => {
     file("wrong.yaml", text)

@@ -270,8 +270,8 @@ describe("what is wrong with a profile is told with its place", () => {
     ["id: profile.a\nmod: build\n", "2:1: unknown key mod", "did you mean mode?"],
     ["id: profile.a\nfrobnicate: 1\n", "2:1: unknown key frobnicate", keys],
     ["id: profile.a\ntoString: 1\n", "2:1: unknown key toString", keys],
-    ["id: profile.a\n__proto__: { mode: build }\n", "2:1: a key cannot be called __proto__", ""],
-    ["id: profile.a\ninputs:\n  __proto__: { type: string }\n", "3:3: a key cannot be called __proto__", ""],
+    ["id: profile.a\n__proto__: { mode: build }\n", "2:1: a key cannot be named __proto__", ""],
+    ["id: profile.a\ninputs:\n  __proto__: { type: string }\n", "3:3: a key cannot be named __proto__", ""],
     ["id: profile.a\nplacement:\n  hst: local\n", "3:3: unknown key hst", "did you mean host?"],
     ["id: profile.a\nhub: { frobnicate: 1 }\n", "2:8: unknown key frobnicate", "keys are workstream, task"],
     ["id: profile.a\nprepare: { comand: [a] }\n", "2:12: unknown key comand", "did you mean command?"],
@@ -313,11 +313,11 @@ describe("what is wrong with a profile is told with its place", () => {
       "2:1: a second document begins here",
       "a profile is one YAML document"
     ],
-    ["? [a]\n: b\n", "1:3: a key has to be a text", "a profile is one YAML document"],
+    ["? [a]\n: b\n", "1:3: a key must be a string", "a profile is one YAML document"],
     ["", "1:1: it is empty", "begin with `id: profile.NAME`"],
     ["# Nothing but this.\n", "1:1: it is empty", "begin with `id: profile.NAME`"],
-    ["- id: profile.a\n", "1:1: it is no map of keys", "begin with `id: profile.NAME`"],
-    ["profile.a\n", "1:1: it is no map of keys", "begin with `id: profile.NAME`"],
+    ["- id: profile.a\n", "1:1: it is not a map of keys", "begin with `id: profile.NAME`"],
+    ["profile.a\n", "1:1: it is not a map of keys", "begin with `id: profile.NAME`"],
     ["\0\x01\x02", "1:", ""]
   ])("%j", async (text, said, hint) => {
     write({ "project/a.yaml": text })
@@ -331,7 +331,7 @@ describe("what is wrong with a profile is told with its place", () => {
   })
 
   it.each([
-    ["an alias of nothing", "id: profile.a\nttl: *hour\n", "2:6: no anchor &hour stands before *hour"],
+    ["an alias of nothing", "id: profile.a\nttl: *hour\n", "2:6: there is no anchor &hour before *hour"],
     [
       "a thing within itself",
       "id: profile.a\ninputs: &all { a: { default: *all } }\n",
@@ -366,7 +366,7 @@ describe("what is wrong with a profile is told with its place", () => {
     const errors = (await list()).map((entry) => (entry._tag === "Broken" ? told(entry.error).said : ""))
     expect(errors).toEqual([
       "project/big.yaml:1:1: it is too large: 10000030 bytes",
-      "project/folder.yaml:1:1: it is no file",
+      "project/folder.yaml:1:1: it is not a file",
       "project/link.yaml:1:1: there is no such file"
     ])
   })

@@ -48,7 +48,7 @@ const test =
       )
     )
 
-/** A disk that becomes full in the midst of what is written. */
+/** A disk that becomes full while a file is written. */
 const full = Layer.effect(
   FileSystem.FileSystem,
   Effect.map(
@@ -75,7 +75,7 @@ const shown = (values: Readonly<Record<string, Redacted.Redacted>>) =>
 
 describe("secrets", () => {
   it.effect(
-    "that cannot be kept whole are not kept by half",
+    "leave no partial file on a full disk",
     test(
       (secrets) =>
         Effect.gen(function* () {
@@ -88,7 +88,7 @@ describe("secrets", () => {
   )
 
   it.effect(
-    "are kept for their sandbox, as they are",
+    "are returned unchanged, for their sandbox only",
     test((secrets) =>
       Effect.gen(function* () {
         const values = { password: "hunter2", key: '-----BEGIN\n"ü\\😀"\n', toString: " " }
@@ -104,7 +104,7 @@ describe("secrets", () => {
   )
 
   it.effect(
-    "are nobody else's to read",
+    "are readable by their owner only",
     test((secrets) =>
       Effect.gen(function* () {
         yield* secrets.put(one, 1, { password: Redacted.make("hunter2") })
@@ -115,7 +115,7 @@ describe("secrets", () => {
   )
 
   it.effect(
-    "are forgotten, also where there are none",
+    "can be removed, also if there are none",
     test((secrets) =>
       Effect.gen(function* () {
         yield* secrets.put(one, 1, { password: Redacted.make("hunter2") })
@@ -129,7 +129,7 @@ describe("secrets", () => {
   )
 
   it.effect(
-    "that are forgotten take their folder with them, and nothing that is in it",
+    "are removed with their folder, unless it contains other files",
     test((secrets) =>
       Effect.gen(function* () {
         yield* secrets.put(one, 1, { password: Redacted.make("hunter2") })
@@ -144,7 +144,7 @@ describe("secrets", () => {
   )
 
   it.effect(
-    "are those of the attempt, or of the request behind it; what ends late forgets none of a later one",
+    "belong to the attempts up to the next request; removing them keeps those of a later request",
     test((secrets) =>
       Effect.gen(function* () {
         const passwordOf = (attempt: number) =>
@@ -164,7 +164,7 @@ describe("secrets", () => {
   )
 
   it.effect(
-    "that there are none of leave no trace",
+    "create no file if there are none",
     test((secrets) =>
       Effect.gen(function* () {
         yield* secrets.put(one, 1, {})
@@ -174,7 +174,7 @@ describe("secrets", () => {
   )
 
   it.effect(
-    "that cannot be read are not shown by the error",
+    "that cannot be read do not appear in the error",
     test((secrets) =>
       Effect.gen(function* () {
         mkdirSync(join(home, "jobs", one), { recursive: true })
@@ -192,7 +192,7 @@ describe("secrets", () => {
   )
 
   it.effect(
-    "that cannot be kept are an error",
+    "that cannot be written are an error",
     test((secrets) =>
       Effect.gen(function* () {
         writeFileSync(join(home, "jobs"), "")

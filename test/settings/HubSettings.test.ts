@@ -13,8 +13,8 @@ const resolved = (input: Partial<HubInput>) =>
     ...input
   })
 
-describe("where a State Hub is", () => {
-  it.effect("nobody says", () =>
+describe("the settings of a State Hub", () => {
+  it.effect("are undefined without a URL", () =>
     Effect.map(resolved({ token: "t" }), (found) => expect(found).toBeUndefined())
   )
 
@@ -23,13 +23,13 @@ describe("where a State Hub is", () => {
     ["http://hub:8080/", undefined, "http://hub:8080/progress"],
     ["https://hub/api/v2/", "/notes", "https://hub/api/v2/notes"],
     ["https://hub/api?key=1#x", "notes", "https://hub/api/notes?key=1"]
-  ])("%s and %s", ([url, path, endpoint]) =>
+  ])("URL %s and path %s make the endpoint", ([url, path, endpoint]) =>
     Effect.map(resolved({ url: url ?? "", file: path === undefined ? {} : { path } }), (found) =>
       expect(found?.hub.endpoint).toBe(endpoint)
     )
   )
 
-  it.effect("the environment wins over the file, whose token is for the file's hub alone", () =>
+  it.effect("take the URL from the environment first; the file's token is used only for the file's hub", () =>
     Effect.gen(function* () {
       const file = { url: "https://hub/api", tokenFile: "token" }
       const ofFile = yield* resolved({ file })
@@ -47,18 +47,18 @@ describe("where a State Hub is", () => {
   )
 
   it.effect.each([
-    [{ url: "ftp://hub" }, "STATE_HUB_URL: the State Hub's URL begins with ftp:"],
-    [{ url: "hub" }, 'STATE_HUB_URL: "hub" is no URL'],
-    [{ url: "https://me:secret@hub" }, "STATE_HUB_URL: the State Hub's URL has credentials in it"],
+    [{ url: "ftp://hub" }, "STATE_HUB_URL: the State Hub's URL starts with ftp:"],
+    [{ url: "hub" }, 'STATE_HUB_URL: "hub" is not a URL'],
+    [{ url: "https://me:secret@hub" }, "STATE_HUB_URL: the State Hub's URL contains credentials"],
     [
       { file: { url: "file:///etc/passwd" } },
-      "/c/config.yaml: hub.url: the State Hub's URL begins with file:"
+      "/c/config.yaml: hub.url: the State Hub's URL starts with file:"
     ],
     [
       { url: "http://hub", file: { fields: { sumary: "text" } } },
       "/c/config.yaml: hub.fields: a note has no field sumary"
     ]
-  ] as const)("%j is wrong", ([input, message]) =>
+  ] as const)("%j is rejected without showing a secret", ([input, message]) =>
     Effect.map(Effect.flip(resolved(input)), (error) => {
       expect([error.reason, error.message]).toEqual(["configuration", message])
       expect(JSON.stringify(error)).not.toContain("secret")

@@ -33,7 +33,7 @@ const resolved = (input: Partial<SettingsInput>) =>
 const settings = (input: Partial<SettingsInput> = {}) => Effect.runPromise(resolved(input))
 const refused = (input: Partial<SettingsInput>) => Effect.runPromise(Effect.flip(resolved(input)))
 
-/** The user's own configuration file. */
+/** Writes the user's own configuration file. */
 const configure = (text: string) => write("me/.config/sandboxer/config.yaml", text)
 
 const sourceOf = async (key: string, input: Partial<SettingsInput> = {}) => {
@@ -47,7 +47,7 @@ describe.each([
 ] as const)("%s", (key, variable) => {
   const environment = () => ({ HOME: join(root, "me"), [variable]: "from-env" })
 
-  it("is the flag's, before all else", async () => {
+  it("comes from the flag first", async () => {
     configure(`${key}: from-file\n`)
     expect(await sourceOf(key, { overrides: { [key]: "from-flag" }, environment: environment() })).toEqual({
       key,
@@ -56,7 +56,7 @@ describe.each([
     })
   })
 
-  it("else the environment's", async () => {
+  it("comes from the environment if there is no flag", async () => {
     configure(`${key}: from-file\n`)
     expect(await sourceOf(key, { environment: environment() })).toEqual({
       key,
@@ -65,7 +65,7 @@ describe.each([
     })
   })
 
-  it("else the configuration file's, relative to that file; a variable set to nothing says nothing", async () => {
+  it("comes from the configuration file otherwise, relative to that file; an empty variable counts as unset", async () => {
     const file = configure(`${key}: from-file\n`)
     const value = join(root, "me/.config/sandboxer/from-file")
     expect(await sourceOf(key)).toEqual({ key, value, from: file })
@@ -74,7 +74,7 @@ describe.each([
     })
   })
 
-  it("may be absolute wherever it is said", async () => {
+  it("may be an absolute path in each place", async () => {
     configure(`${key}: /srv/file\n`)
     expect(await sourceOf(key)).toMatchObject({ value: "/srv/file" })
     expect(await sourceOf(key, { overrides: { [key]: "/srv/flag" } })).toMatchObject({ value: "/srv/flag" })
@@ -82,7 +82,7 @@ describe.each([
 })
 
 describe("the state's folder by default", () => {
-  it("is the user's", async () => {
+  it("is in the user's home by default", async () => {
     expect(await sourceOf("home")).toEqual({
       key: "home",
       value: join(root, "me/.local/state/sandboxer"),
@@ -91,7 +91,7 @@ describe("the state's folder by default", () => {
     expect((await settings()).home).toBe(join(root, "me/.local/state/sandboxer"))
   })
 
-  it("is below XDG_STATE_HOME, which has to be absolute", async () => {
+  it("is below XDG_STATE_HOME if that is absolute", async () => {
     const HOME = join(root, "me")
     const homeWith = async (environment: Record<string, string>) => (await settings({ environment })).home
     expect(await homeWith({ HOME, XDG_STATE_HOME: "/var/state" })).toBe("/var/state/sandboxer")
@@ -100,11 +100,11 @@ describe("the state's folder by default", () => {
     expect(await homeWith({ HOME, XDG_STATE_HOME: "state" })).toBe(join(HOME, ".local/state/sandboxer"))
   })
 
-  it("is nowhere with neither HOME nor SANDBOXER_HOME", async () => {
+  it("is an error with neither HOME nor SANDBOXER_HOME", async () => {
     const error = {
       _tag: "UsageError",
       reason: "configuration",
-      message: "there is no place for state: neither HOME nor SANDBOXER_HOME is set",
+      message: "there is no state directory: neither HOME nor SANDBOXER_HOME is set",
       hint: "set SANDBOXER_HOME to a folder of yours"
     }
     expect(await refused({ environment: {} })).toMatchObject(error)
@@ -117,7 +117,7 @@ describe("the state's folder by default", () => {
 })
 
 describe("folders of profiles", () => {
-  it("are looked in in this order", async () => {
+  it("are searched in this order: flag, project, configuration, shipped", async () => {
     const { profileFolders } = await settings({ overrides: { profiles: "mine" } })
     expect(profileFolders).toEqual([
       { path: join(root, "work/mine"), origin: "flag" },
@@ -127,7 +127,7 @@ describe("folders of profiles", () => {
     ])
   })
 
-  it("are the shipped ones where the project is sandboxer itself", async () => {
+  it("list the shipped folder once in a checkout of sandboxer", async () => {
     const shipped = join(root, "work/profiles")
     const { profileFolders } = await settings({ shipped })
     expect(profileFolders.map(({ origin, path }) => [origin, path])).toEqual([
@@ -136,7 +136,7 @@ describe("folders of profiles", () => {
     ])
   })
 
-  it("follow XDG_CONFIG_HOME, and do without a home", async () => {
+  it("follow XDG_CONFIG_HOME, and work without HOME", async () => {
     const pathsWith = async (environment: Record<string, string>) =>
       (await settings({ environment })).profileFolders
         .filter(({ origin }) => origin === "configuration")
@@ -152,14 +152,14 @@ describe("folders of profiles", () => {
 })
 
 describe("the configuration file", () => {
-  it("need not be there, may be empty, and says so of itself", async () => {
+  it("may be missing or empty", async () => {
     const file = join(root, "me/.config/sandboxer/config.yaml")
     expect(await sourceOf("configuration")).toEqual({ key: "configuration", value: file, from: "default" })
     configure("# home: /srv\n")
     expect(await sourceOf("home")).toMatchObject({ from: "default" })
   })
 
-  it("is the one that is named by the flag, else by the environment", async () => {
+  it("is named by the flag first, then by the environment", async () => {
     configure("home: /srv/default\n")
     const flagged = write("work/flag.yaml", "home: /srv/flag\n")
     write("work/conf/env.yaml", "home: state\n")
@@ -176,7 +176,7 @@ describe("the configuration file", () => {
     expect(await sourceOf("home", { environment: empty })).toMatchObject({ value: "/srv/default" })
   })
 
-  it("has to be there where it is named", async () => {
+  it("must exist if it is named", async () => {
     expect(await refused({ overrides: { config: "nowhere.yaml" } })).toMatchObject({
       reason: "configuration",
       message: "there is no such file",
@@ -184,7 +184,7 @@ describe("the configuration file", () => {
     })
     mkdirSync(join(root, "work/folder.yaml"), { recursive: true })
     expect(await refused({ overrides: { config: "folder.yaml" } })).toMatchObject({
-      message: "it is no file"
+      message: "it is not a file"
     })
   })
 
@@ -193,12 +193,12 @@ describe("the configuration file", () => {
     ["# Mine.\nhome: /srv\nhoem: /srv\n", 3, 1, /^unknown key hoem$/],
     ["\nhome: 5\n", 2, 1, /^home: Expected string, actual 5$/],
     ["home: /a\nhome: /b\n", 2, 1, /^Map keys must be unique$/],
-    ["- home\n", 1, 1, /^it is no map of keys$/],
-    ["home\n", 1, 1, /^it is no map of keys$/],
+    ["- home\n", 1, 1, /^it is not a map of keys$/],
+    ["home\n", 1, 1, /^it is not a map of keys$/],
     ["constructor: 1\n", 1, 1, /^unknown key constructor$/],
     ["__proto__: { home: /srv }\n", 1, 1, /__proto__/],
     ["home: *nowhere\n", 1, 1, /alias|anchor/]
-  ])("%j is refused, with the place", async (text, line, column, message) => {
+  ])("%j is rejected with its position", async (text, line, column, message) => {
     const file = configure(text)
     const error = await refused({})
     expect(error).toMatchObject({ _tag: "UsageError", reason: "configuration" })
@@ -206,7 +206,7 @@ describe("the configuration file", () => {
     expect(error.message).toMatch(message)
   })
 
-  it("names hosts, and where machines are registered, relative to itself", async () => {
+  it("names hosts and the port registry, with paths relative to itself", async () => {
     const file = configure(
       "hosts:\n  kvm1: { host: 192.0.2.1, user: build, port: 2222, identityFile: keys/kvm1, slots: 2 }\n" +
         "  kvm2: {}\n  local: { slots: 1 }\nportRegistry: ../ports.yaml\n"
@@ -240,7 +240,7 @@ describe("the configuration file", () => {
       /keys of hosts are host, user/
     ],
     ["hosts: { kvm1: { slots: 0 } }\n", 1, 18, /^hosts\.kvm1\.slots: Expected/, /slots/]
-  ])("%j is refused, too", async (text, line, column, message, hint) => {
+  ])("%j is rejected with its position and a hint", async (text, line, column, message, hint) => {
     configure(text)
     const error = await refused({})
     expect(error.location).toMatchObject({ line, column })
@@ -248,7 +248,7 @@ describe("the configuration file", () => {
     expect(error.hint).toMatch(hint)
   })
 
-  it("that says a wrong key has the one that may have been meant, else all", async () => {
+  it("with an unknown key gets a hint: the nearest key, or all keys", async () => {
     configure("profile: /srv\n")
     expect((await refused({})).hint).toBe("did you mean profiles?")
     configure("frobnicate: 1\n")

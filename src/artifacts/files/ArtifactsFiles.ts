@@ -1,4 +1,4 @@
-/** Artifacts as files of this machine. */
+/** Artifacts as files on this machine. */
 import { randomBytes } from "node:crypto"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
@@ -30,7 +30,7 @@ export const layer = (publisher: Publisher) =>
       const results = yield* Results.make(staging, publisher)
       const { digest, intend, intended, isThere } = staging
 
-      // Under a name that no other term uses; it is whole before it gets the name that users see.
+      // In a folder that no other term uses, so the file is complete before it gets the name that users see.
       const stage = (file: Publication, folder: string) =>
         Effect.gen(function* () {
           const staged = path.join(folder, file.name)
@@ -45,7 +45,7 @@ export const layer = (publisher: Publisher) =>
       const put = (staged: string, to: string, replace: boolean) =>
         Effect.gen(function* () {
           if (replace) return yield* fs.rename(staged, to)
-          // link(2) fails where the name exists; then it is ours from before a crash, or it is someone else's.
+          // link(2) fails if the name exists: the file is ours from before a crash, or somebody else's.
           const linked = yield* Effect.either(fs.link(staged, to))
           if (linked._tag === "Right") return
           if (!(yield* isThere(to))) return yield* linked.left
@@ -57,18 +57,18 @@ export const layer = (publisher: Publisher) =>
           })
         })
 
-      /** Folders within a folder of artifacts, from an inner one on, as far as they have nothing in them. */
+      /** Removes empty folders between `at` and `folder`, from the inside out. */
       const removeEmptyWithin = (folder: string, at: string): Effect.Effect<void> =>
         at.startsWith(`${folder}/`)
           ? Effect.zipRight(removeEmpty(at), removeEmptyWithin(folder, path.dirname(at)))
           : Effect.void
 
-      /** Takes a published file away, unless it is another by now: by way of staging, where no other term can. */
+      /** Removes a published file unless its content changed, through the staging folder, which no other term uses. */
       const unpublish = (file: string, sha256: string, staged: string) =>
         Effect.gen(function* () {
-          // One that was there before us is not ours to take away.
+          // A file that existed before is not ours.
           if (!(yield* isThere(file)) || (yield* digest(file)) !== sha256) return
-          // Last, as it tells that there is something to take away.
+          // The file itself goes last: while it is there, a repetition finds it and goes on.
           if (yield* isThere(`${file}.sha256`)) yield* fs.rename(`${file}.sha256`, `${staged}/sha256`)
           yield* fs.rename(file, `${staged}/file`)
         })
@@ -138,12 +138,12 @@ export const layer = (publisher: Publisher) =>
               Effect.ensuring(staging.leave(folder))
             )
           }
-          // A receipt tells of what failed, too.
+          // A receipt stays, since it describes failures, too.
           const others = ((yield* store.get(id))?.artifacts ?? []).filter(
             (one) => !artifacts.some((withdrawn) => withdrawn.name === one.name)
           )
           yield* store.commit({ id, term }, { change: { artifacts: others } })
-          // A folder of its own has its id for a name; any other is the user's.
+          // A folder named after the sandbox's id is its own; any other is the user's.
           if (path.basename(folder) === id) yield* removeEmpty(folder)
         }).pipe(Effect.catchTags({ BadArgument: cannotWrite, SystemError: cannotWrite }))
       }

@@ -1,4 +1,4 @@
-/** Files that a command made on its host, brought back one by one; they replace what an earlier one made. */
+/** Copies the files that a command made on its host to this machine; they replace those of an earlier command. */
 import { randomBytes } from "node:crypto"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
@@ -40,7 +40,7 @@ export const make = (staging: Staging, { attempt, id, term }: Publisher) =>
         yield* store.commit({ id, term }, { change: { artifacts: [...others, ...made] } })
       })
 
-    /** Where a file goes: not through a link to somewhere else. */
+    /** The place of a file, which must not lead through a link to another folder. */
     const placeOf = (folder: string, name: string) =>
       Effect.gen(function* () {
         const to = path.join(folder, name)
@@ -50,7 +50,7 @@ export const make = (staging: Staging, { attempt, id, term }: Publisher) =>
         if (real === own || real.startsWith(`${own}/`)) return to
         return yield* new ProvisionError({
           reason: "collect-failed",
-          message: `${path.dirname(to)} leads out of ${folder}, to ${real}`,
+          message: `${path.dirname(to)} is a link out of ${folder}, to ${real}`,
           hint: "remove the link, or collect into another folder"
         })
       })

@@ -1,4 +1,4 @@
-/** What both ways of publishing have in common: a place to make files ready in, and word of what will be published. */
+/** What both ways of publishing share: a staging folder, and a journal of the files that will be published. */
 import { rmdirSync } from "node:fs"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
@@ -12,7 +12,7 @@ import * as Digest from "../../internal/Digest.js"
 import { SandboxStore } from "../../store/SandboxStore.js"
 import type { Publisher } from "../Artifacts.js"
 
-// What was put in its place, by name and digest, and where it was made ready.
+// The step that journals the folder and the files that will be put into it, with their digests.
 const publicationKey = "publication"
 const Publications = Schema.Struct({ folder: Schema.String, artifacts: Schema.Array(Artifact) })
 
@@ -25,18 +25,18 @@ export const cannotWrite = (error: { readonly message: string }) =>
     })
   )
 
-/** By rmdir(2), since somebody may put something into it at any moment. */
+/** Removes a folder if it is empty. rmdir(2) decides, since others may put something into it at any moment. */
 export const removeEmpty = (folder: string): Effect.Effect<void> =>
   Effect.ignore(Effect.try(() => rmdirSync(folder)))
 
-/** For one provision. */
+/** Makes the staging of one attempt. */
 export const make = ({ attempt, id, term }: Publisher) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const store = yield* SandboxStore
     const nameOf = (ofTerm: number) => `.staging-${id}.${ofTerm}`
-    /** Of this term and those before it; one that goes on although its lease was taken finds its own gone. */
+    /** Removes the folders of this term and of all terms before it, which may still be running without a lease. */
     const clear = (folder: string) =>
       Effect.forEach(
         Array.from({ length: term }, (_, index) => path.join(folder, nameOf(index + 1))),
@@ -44,13 +44,13 @@ export const make = ({ attempt, id, term }: Publisher) =>
         { discard: true }
       )
     return {
-      /** Makes the staging folder of this term, which those before it have no more. */
+      /** Creates the staging folder of this term and removes those of earlier terms. */
       begin: (folder: string) =>
         Effect.gen(function* () {
           const staging = path.join(folder, nameOf(term))
           yield* clear(folder)
           yield* fs.makeDirectory(staging, { mode: 0o700 })
-          // Whoever made it behind another's back does nothing with it; whoever lost the lease since finds it gone.
+          // Fails without the lease: an outdated supervisor may have created its folder after a new one removed it.
           yield* store.commit({ id, term }, {})
           return staging
         }),
@@ -58,8 +58,8 @@ export const make = ({ attempt, id, term }: Publisher) =>
       isThere: (file: string) => Effect.orElseSucceed(fs.exists(file), () => false),
       clear,
       /**
-       * What is done whichever way publishing ended. A term that goes on behind the attempt's end made its folders
-       * anew: they go again, and nobody else puts anything there any more.
+       * Cleans up, however publishing ended. An outdated supervisor that is still running after the end of the attempt has
+       * created its folders again: they are removed, since no later term will do it.
        */
       leave: (folder: string) =>
         Effect.gen(function* () {
@@ -73,7 +73,7 @@ export const make = ({ attempt, id, term }: Publisher) =>
           ? Effect.succeed(undefined)
           : Effect.orDie(Schema.decodeUnknown(Publications)(value))
       }),
-      /** Written down before anything is where users see it: a provision that does not end well takes it away again. */
+      /** Journals what will be published before users can see it, so that a failed provision can remove it. */
       intend: (folder: string, artifacts: ReadonlyArray<Artifact>) =>
         Effect.gen(function* () {
           const value = yield* Effect.orDie(Schema.encode(Publications)({ folder, artifacts }))

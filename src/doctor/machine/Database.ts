@@ -1,4 +1,4 @@
-/** The store's database: whole, and one that this program can use. */
+/** Checks that the database of the store is intact and that this version can use it. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import BetterSqlite3 from "better-sqlite3"
 import * as Duration from "effect/Duration"
@@ -6,12 +6,10 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { type Check, missing, ok, warning } from "../../domain/Check.js"
 import { describeError } from "../../domain/ErrorKind.js"
+import { Timing } from "../../settings/Timing.js"
 import { SandboxStore, type SandboxStoreShape, StoreError } from "../../store/SandboxStore.js"
 
 const name = "database"
-
-/** Another process may keep the database locked: the store would wait for half a minute. */
-const patience = Duration.seconds(10)
 
 const broken = (file: string, what: string) =>
   new StoreError({
@@ -20,12 +18,13 @@ const broken = (file: string, what: string) =>
     hint: "restore it from a backup, or move it aside, with its -wal and -shm, to begin with an empty one"
   })
 
-/** The last migration that the database has; SQLite looks at all of its pages. */
+/** Checks all pages of the database; returns its last migration. */
 const inspect = (file: string) =>
   Effect.gen(function* () {
+    const timeout = Duration.toMillis((yield* Timing).doctor.databaseLock)
     const { damage, migration } = yield* Effect.try({
       try: () => {
-        const database = new BetterSqlite3(file, { readonly: true, timeout: 1000 })
+        const database = new BetterSqlite3(file, { readonly: true, timeout })
         try {
           return {
             damage: String(database.pragma("quick_check(1)", { simple: true })),
@@ -40,14 +39,14 @@ const inspect = (file: string) =>
     return damage === "ok" ? String(migration) : yield* broken(file, damage)
   })
 
-/** What somebody has to mend before a State Hub is told. */
+/** Problems with the State Hub that a person must solve. */
 const hub = ({ outbox }: SandboxStoreShape): Effect.Effect<ReadonlyArray<Check>, StoreError> =>
   Effect.map(outbox.status, ({ refused, sender: { delivering }, waiting }) => [
     ...(delivering.paused && waiting > 0
       ? [
           warning(
             "hub",
-            `${delivering.answer} (notes that wait: ${waiting})`,
+            `${delivering.answer} (waiting notes: ${waiting})`,
             "check its address and token, then `sandboxer hub flush`"
           )
         ]
@@ -56,14 +55,14 @@ const hub = ({ outbox }: SandboxStoreShape): Effect.Effect<ReadonlyArray<Check>,
       ? [
           warning(
             "hub",
-            `it refused notes: ${refused}`,
-            "`sandboxer hub status` says why; `sandboxer hub retry` tries again"
+            `it rejected notes: ${refused}`,
+            "`sandboxer hub status` shows why; `sandboxer hub retry` sends them again"
           )
         ]
       : [])
   ])
 
-/** Opens the database as every command does, but makes none. */
+/** Opens the database as every command does, but creates none. */
 export const database = <R>(
   file: string,
   store: Layer.Layer<SandboxStore, StoreError, R>
@@ -71,7 +70,7 @@ export const database = <R>(
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     if (!(yield* Effect.orElseSucceed(fs.exists(file), () => true))) {
-      return [ok(name, `${file} (made when it is needed)`)]
+      return [ok(name, `${file} (created when it is needed)`)]
     }
     const { ofHub, sandboxes } = yield* Effect.provide(
       Effect.flatMap(SandboxStore, (opened) => Effect.all({ ofHub: hub(opened), sandboxes: opened.list })),
@@ -79,14 +78,17 @@ export const database = <R>(
     )
     return [ok(name, `${file} (version ${yield* inspect(file)}, sandboxes: ${sandboxes.length})`), ...ofHub]
   }).pipe(
-    Effect.timeoutFail({
-      duration: patience,
-      onTimeout: () =>
-        new StoreError({
-          reason: "busy",
-          message: `another process keeps the database ${file} locked`,
-          hint: "`fuser` on the file names it; end it if it hangs"
+    (check) =>
+      Effect.flatMap(Timing, ({ doctor }) =>
+        Effect.timeoutFail(check, {
+          duration: doctor.databaseTimeout,
+          onTimeout: () =>
+            new StoreError({
+              reason: "busy",
+              message: `another process keeps the database ${file} locked`,
+              hint: "`fuser` on the file names it; end it if it hangs"
+            })
         })
-    }),
+      ),
     Effect.catchAll(({ hint, message }) => Effect.succeed([missing(name, message, hint)]))
   )

@@ -13,7 +13,7 @@ import { kvm } from "./Kvm.js"
 import { stateDirectory } from "./StateDirectory.js"
 
 /**
- * `store` is tried where it has a database.
+ * Opens `store` only if it has a database.
  * @category layers
  */
 export const layer = <R>(

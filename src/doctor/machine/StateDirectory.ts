@@ -1,4 +1,4 @@
-/** Where state lives: it is there and private, or it can be made. */
+/** Checks that the state directory exists and is private, or can be created. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
@@ -7,7 +7,7 @@ import { type Check, missing, ok, warning } from "../../domain/Check.js"
 const name = "state-directory"
 const elsewhere = "or set SANDBOXER_HOME to a folder of yours"
 
-/** The path, or the nearest one above it, that is there. */
+/** The path, or the nearest folder above it that exists. */
 const existing: (
   path: string
 ) => Effect.Effect<{ readonly path: string; readonly info: FileSystem.File.Info }, never, Services> =
@@ -30,8 +30,8 @@ export const stateDirectory = (home: string): Effect.Effect<Check, never, Servic
     if ((yield* Effect.option(fs.access(path, { readable: true, writable: true })))._tag === "None") {
       return missing(name, `${path} may not be read and written`, `change its owner or mode, ${elsewhere}`)
     }
-    if (path !== home) return ok(name, `${home} (made when it is needed)`)
+    if (path !== home) return ok(name, `${home} (created when it is needed)`)
     return (info.mode & 0o077) === 0
       ? ok(name, home)
-      : warning(name, `others may look into ${home}`, `\`chmod 700 '${home}'\``)
+      : warning(name, `others can read ${home}`, `\`chmod 700 '${home}'\``)
   })

@@ -1,11 +1,11 @@
 /**
  * The smallest guest that does what a boot loader and a kernel do: protected mode, an interrupt and the return from
- * it, paging, long mode. A KVM that runs the BIOS and a few instructions of real mode can fail at any of these. It
- * then writes 0x10 to port 0xf4, where QEMU's isa-debug-exit listens: QEMU ends with (0x10 << 1) | 1.
+ * it, paging, long mode. A broken KVM may run the BIOS and some real-mode instructions, and fail at any of these. The
+ * guest then writes 0x10 to port 0xf4 of QEMU's isa-debug-exit, so QEMU ends with (0x10 << 1) | 1.
  */
 export const bootedExitCode = 33
 
-/** As a BIOS loads it to 0x7c00: what is in memory, and what it means. */
+/** The bytes that a BIOS loads to 0x7c00, and what they mean. */
 const listing = `
 fa                  cli
 31c0                xor ax, ax
@@ -68,7 +68,7 @@ const code = Buffer.from(
   "hex"
 )
 
-/** All of its 512 bytes. */
+/** All 512 bytes of the sector. */
 export const bootSector: Uint8Array = Buffer.concat([
   code,
   Buffer.alloc(510 - code.length),

@@ -1,4 +1,4 @@
-/** Secrets in a private file (0600) beside the sandbox's jobs. */
+/** Secrets in a private file (0600) next to the Jobs of the sandbox. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
@@ -15,11 +15,11 @@ const Values = Schema.parseJson(Schema.Record({ key: Schema.String, value: Schem
 const failed = (error: { readonly message: string }) =>
   new StoreError({
     reason: "not-writable",
-    message: `secrets cannot be kept: ${error.message}`,
+    message: `secrets cannot be written: ${error.message}`,
     hint: "check the disk's space and the state directory's permissions"
   })
 
-// What is wrong with the text is not told: that would tell the text.
+// The message does not say what is wrong with the text, since that would show the text.
 const unreadable = (file: string) =>
   new StoreError({
     reason: "damaged",
@@ -37,7 +37,7 @@ export const layer = Layer.effect(
     const folderOf = (id: string) => path.join(home, "jobs", id)
     const fileOf = (id: string, attempt: number) =>
       path.join(folderOf(id), attempt === 1 ? "secrets.json" : `secrets.${attempt}.json`)
-    /** Attempts up to this one that have a file, the newest first. */
+    /** The attempts up to this one that have a file, newest first. */
     const attempts = (id: string, last: number) =>
       Effect.map(
         Effect.orElseSucceed(fs.readDirectory(folderOf(id)), () => []),
@@ -59,7 +59,7 @@ export const layer = Layer.effect(
           { discard: true }
         )
         const others = yield* Effect.option(fs.readDirectory(folder))
-        // Where nothing ran, or ran elsewhere, there was nothing else in it.
+        // The folder is empty if no Job ran on this machine.
         if (Option.isSome(others) && others.value.length === 0) {
           yield* fs.remove(folder, { recursive: true, force: true })
         }
@@ -77,7 +77,7 @@ export const layer = Layer.effect(
               yield* fs.writeFileString(fileOf(id, attempt), text, { mode: 0o600 })
             }).pipe(
               Effect.mapError(failed),
-              // Half of it is nothing to anybody, and nobody else knows of it yet.
+              // A partial file is useless, and nobody else knows of the file yet.
               Effect.onError(() => Effect.ignore(forget(id, attempt)))
             ),
       get: (id, attempt) =>

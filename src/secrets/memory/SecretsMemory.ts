@@ -1,4 +1,4 @@
-/** Secrets in memory. */
+/** Secrets in memory, for tests. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { SandboxId } from "../../domain/Sandbox.js"
