@@ -9,11 +9,11 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Conflict, NotFound } from "../domain/Errors.js"
-import { graceOf } from "../domain/Phase.js"
 import { ProgressEvent } from "../domain/ProgressEvent.js"
 import { hasEnded, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
 import { formatDuration } from "../domain/Units.js"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
+import { stopGraceIn, Timing } from "../settings/Timing.js"
 import type { StoreError } from "../store/SandboxStore.js"
 import { Ended, ofSandbox } from "./ExitCode.js"
 import type { progressModes } from "./Options.js"
@@ -24,8 +24,6 @@ export type ProgressMode = (typeof progressModes)[number]
 
 type FollowError = StoreError | NotFound | Conflict | Ended
 
-const redraw = Duration.millis(200)
-const lookAtLog = Duration.millis(200)
 const lastBytes = 4096
 const eraseLine = process.stderr.isTTY ? "\r\u001b[K" : ""
 
@@ -54,6 +52,7 @@ const readLog = (file: string, from: number, length?: number): Effect.Effect<Buf
 export const streamLog = (id: SandboxId, from: number, write: (bytes: Buffer) => void) =>
   Effect.gen(function* () {
     const sandboxes = yield* Sandboxes
+    const { logPoll } = (yield* Timing).progress
     let offset = from
     yield* Effect.gen(function* () {
       const { logPath, state } = yield* sandboxes.get(id)
@@ -61,7 +60,7 @@ export const streamLog = (id: SandboxId, from: number, write: (bytes: Buffer) =>
       offset += bytes.length
       yield* Effect.sync(() => write(bytes))
       return hasEnded(state) && bytes.length === 0
-    }).pipe(Effect.repeat({ until: (ended) => ended, schedule: Schedule.spaced(lookAtLog) }))
+    }).pipe(Effect.repeat({ until: (ended) => ended, schedule: Schedule.spaced(logPoll) }))
   })
 
 const lastLine = (sandbox: Sandbox): Effect.Effect<string> =>
@@ -126,6 +125,7 @@ const spinner = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", 
 const followTerminal = (id: SandboxId, after: number, leave: string) =>
   Effect.gen(function* () {
     const sandboxes = yield* Sandboxes
+    const { redraw } = (yield* Timing).progress
     let frame = 0
     let queued = ""
     const clear = Effect.sync(() => void process.stderr.write(eraseLine))
@@ -216,8 +216,9 @@ export const follow = (
     const cancel = Effect.gen(function* () {
       if (asked) {
         const { phase } = yield* sandboxes.get(id)
+        const grace = Duration.toSeconds(yield* stopGraceIn(phase?.name))
         return yield* say(
-          `${eraseLine}still waiting for ${name} to end (${phase?.name ?? "not begun"}); what runs is killed ${formatDuration(graceOf(phase?.name))} after it was asked to`
+          `${eraseLine}still waiting for ${name} to end (${phase?.name ?? "not begun"}); what runs is killed ${formatDuration(grace)} after it was asked to`
         )
       }
       asked = true

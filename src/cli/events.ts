@@ -1,16 +1,14 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { ProgressEvent } from "../domain/ProgressEvent.js"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
+import { Timing } from "../settings/Timing.js"
 import * as options from "./Options.js"
 import { events as kind, printList, printOne } from "./Printer.js"
 import { find } from "./SandboxArgument.js"
-
-const lookEvery = Duration.millis(200)
 
 // One at a time, so that whoever reads them need not wait for the last.
 const printEach = (format: options.Format, event: ProgressEvent) =>
@@ -46,6 +44,7 @@ export const events = Command.make(
       }
       const { events: found, position } = yield* manager.allEvents(0)
       if (!follow) return yield* printList(output, kind, found)
+      const { eventsPoll } = (yield* Timing).progress
       yield* Effect.forEach(found, (event) => printEach(output, event), { discard: true })
       yield* Effect.iterate(position, {
         while: () => true,
@@ -53,7 +52,7 @@ export const events = Command.make(
           Effect.gen(function* () {
             const next = yield* manager.allEvents(after)
             yield* Effect.forEach(next.events, (event) => printEach(output, event), { discard: true })
-            yield* Effect.sleep(lookEvery)
+            yield* Effect.sleep(eventsPoll)
             return next.position
           })
       })

@@ -35,20 +35,6 @@ export const buildPhases: ReadonlyArray<PhaseName> = phases.slice(
 // Attach mode goes reach, workspace, sync, run, collect: its `collect` is the one build mode has, but comes last.
 const attachOrder: ReadonlyArray<PhaseName> = ["reach", "workspace", "sync", "run", "collect"]
 
-/** How long what runs in a phase may take to end once it was asked to, in seconds: some of it does not listen. */
-const graces: Partial<Record<PhaseName, number>> = {
-  // Packer waits for the guest to power off, up to five minutes.
-  shutdown: 360,
-  export: 600,
-  "post-process": 180,
-  package: 120
-}
-const usualGrace = 60
-
-/** How long is waited before what was asked to end is killed, in seconds. */
-export const graceOf = (phase: PhaseName | undefined): number =>
-  (phase === undefined ? undefined : graces[phase]) ?? usualGrace
-
 /** The phases of a mode that is not `attach` before those of attach; within a mode, the order they are gone through. */
 export const order: Order.Order<PhaseName> = Order.mapInput(Order.number, (phase) => phases.indexOf(phase))
 

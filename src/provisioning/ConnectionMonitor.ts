@@ -4,10 +4,8 @@ import * as Option from "effect/Option"
 import { Host } from "../hosts/Host.js"
 import { Provision } from "../recipe/Provision.js"
 import { Reporter } from "../recipe/Reporter.js"
+import { Timing } from "../settings/Timing.js"
 import type { StoreError } from "../store/SandboxStore.js"
-
-/** One that is back within this was hardly gone. */
-const patience = "1 second"
 
 export const lostMessage = (host: string): string =>
   `lost the connection to ${host}; what runs there continues; reconnecting`
@@ -19,9 +17,10 @@ export const reportOutages: Effect.Effect<never, StoreError, Host | Provision | 
     const host = yield* Host
     const reporter = yield* Reporter
     const { term } = yield* Provision
+    const { outageGrace } = (yield* Timing).supervision
     const lost = Effect.zipRight(
       host.becomes(false),
-      Effect.timeoutOption(host.becomes(true), patience)
+      Effect.timeoutOption(host.becomes(true), outageGrace)
     ).pipe(Effect.repeat({ until: Option.isNone }))
     for (let outage = 1; ; outage++) {
       yield* lost

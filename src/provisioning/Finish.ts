@@ -1,8 +1,8 @@
 /** What is done once a provision has ended, in which order, and whether it is tried again. */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { Artifacts } from "../artifacts/Artifacts.js"
 import { join } from "../domain/HostPath.js"
-import { graceOf } from "../domain/Phase.js"
 import type { Plan } from "../domain/Plan.js"
 import { resetForRetry, type Sandbox } from "../domain/Sandbox.js"
 import type { HostShape } from "../hosts/Host.js"
@@ -10,6 +10,7 @@ import type { RecipeError } from "../recipe/Recipe.js"
 import { retain } from "../recipe/RetainOnFailure.js"
 import { fenceKey, folderOf, hasFolder, isFence, removeFolder } from "../recipe/Steps.js"
 import { Secrets } from "../secrets/Secrets.js"
+import { stopGraceIn } from "../settings/Timing.js"
 import { type Lease, SandboxStore, type Step } from "../store/SandboxStore.js"
 import { type End, type FailedEnd, failureOf, outcome, withWayOut } from "./End.js"
 
@@ -97,7 +98,7 @@ export const finish = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostSha
     const proof = yield* stopJobs(
       host,
       isOver ? steps.filter(({ key }) => key !== fenceKey(lease.term)) : steps,
-      asked ? graceOf(phase) : 0
+      asked ? Duration.toSeconds(yield* stopGraceIn(phase)) : 0
     )
     if (end.state !== "ready") yield* artifacts.withdraw
     // One that is quick has it only where it changed something there.

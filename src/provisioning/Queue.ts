@@ -4,7 +4,6 @@
  */
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { ProvisionError } from "../domain/Failure.js"
 import { monotonicSeconds as seconds } from "../domain/Monotonic.js"
@@ -13,6 +12,7 @@ import type { SandboxId } from "../domain/Sandbox.js"
 import { formatDuration } from "../domain/Units.js"
 import { Reporter } from "../recipe/Reporter.js"
 import { Settings } from "../settings/Settings.js"
+import { Timing } from "../settings/Timing.js"
 import type { ProcessIdentity } from "../store/ProcessIdentity.js"
 import { type Claimant, isNext, type Lease, SandboxStore, type StoreError } from "../store/SandboxStore.js"
 import { makeMonitor } from "./SupervisorMonitor.js"
@@ -36,8 +36,6 @@ interface Resource {
   readonly capacity: number
   readonly reason: "locked" | "host-full"
 }
-
-const lookEvery = Duration.millis(200)
 
 /** In the order of waiting. It is the same for all plans, so that no two provisions wait for each other. */
 const resourcesOf = ({ locks, placement }: Plan): Effect.Effect<ReadonlyArray<Resource>, never, Settings> =>
@@ -85,6 +83,7 @@ export const enter = (
     const store = yield* SandboxStore
     const reporter = yield* Reporter
     const watchOf = yield* makeMonitor
+    const { queuePoll } = (yield* Timing).supervision
     const begunAt = yield* seconds
     const watches = new Map<SandboxId, Effect.Effect<void, StoreError>>()
     let waited = false
@@ -146,7 +145,7 @@ export const enter = (
             },
             { discard: true }
           )
-          yield* Effect.sleep(lookEvery)
+          yield* Effect.sleep(queuePoll)
         }
       })
 

@@ -1,6 +1,5 @@
 /** Using the machine of a sandbox that is ready: commands on it, and its project once more. */
 import * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { Conflict, type NotFound, type UsageError } from "../domain/Errors.js"
@@ -8,11 +7,9 @@ import { HostPath } from "../domain/HostPath.js"
 import { expiry, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
 import { type Command, Host, type HostError, Hosts, type SyncChange } from "../hosts/Host.js"
 import { Extensions } from "../recipe/Extension.js"
+import { Timing } from "../settings/Timing.js"
 import { SandboxStore, type StoreError } from "../store/SandboxStore.js"
 import { refuseInUse } from "./Teardown.js"
-
-/** How often it is said that a sandbox is in use. */
-const touchEvery = Duration.seconds(30)
 
 /** Says that a sandbox is in use: its time begins anew. */
 const touch = (id: SandboxId) =>
@@ -39,8 +36,9 @@ const touch = (id: SandboxId) =>
 /** The sandbox is in use while `effect` runs. */
 const using = <A, E, R>(id: SandboxId, effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
+    const { useInterval } = (yield* Timing).sandboxes
     yield* touch(id)
-    const touching = Effect.schedule(Effect.ignore(touch(id)), Schedule.spaced(touchEvery))
+    const touching = Effect.schedule(Effect.ignore(touch(id)), Schedule.spaced(useInterval))
     return yield* Effect.raceFirst(effect, Effect.zipRight(touching, Effect.never)).pipe(
       Effect.ensuring(Effect.ignore(touch(id)))
     )

@@ -1,16 +1,14 @@
 /** Following a provision until it has ended. Whoever follows one also restarts its supervisor if that has died. */
 import * as Chunk from "effect/Chunk"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { hasEnded, type SandboxId } from "../domain/Sandbox.js"
 import { makeMonitor } from "../provisioning/SupervisorMonitor.js"
 import { Supervisors } from "../provisioning/Supervisors.js"
+import { Timing } from "../settings/Timing.js"
 import { SandboxStore } from "../store/SandboxStore.js"
 import { get } from "./Find.js"
-
-const lookEvery = Duration.millis(100)
 
 /**
  * Makes an effect that checks the supervisor of a provision, then waits for a moment: until there may be something new to
@@ -19,8 +17,9 @@ const lookEvery = Duration.millis(100)
 export const makePause = (id: SandboxId) =>
   Effect.gen(function* () {
     const supervisors = yield* Supervisors
+    const { followPoll } = (yield* Timing).sandboxes
     const monitor = (yield* makeMonitor)(id)
-    return Effect.zipRight(monitor, Effect.raceFirst(Effect.sleep(lookEvery), supervisors.ended(id)))
+    return Effect.zipRight(monitor, Effect.raceFirst(Effect.sleep(followPoll), supervisors.ended(id)))
   })
 
 /** See `SandboxesShape.follow`. */

@@ -2,12 +2,14 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { hasEnded, type Sandbox } from "../domain/Sandbox.js"
 import type { HostError, Hosts } from "../hosts/Host.js"
 import type { Supervisors } from "../provisioning/Supervisors.js"
 import type { Settings } from "../settings/Settings.js"
+import { Timing } from "../settings/Timing.js"
 import type { ProcessIdentity } from "../store/ProcessIdentity.js"
 import { type SandboxStore, StoreError } from "../store/SandboxStore.js"
 
@@ -79,9 +81,6 @@ export const knownOf = (sandboxes: ReadonlyArray<Sandbox>): Known => {
 
 export const isId = (name: string): boolean => /^[0-9a-f]{12}$/.test(name)
 
-/** Secrets are put aside before there is a record: of what is so young it may still come, in milliseconds. */
-const youth = 60_000
-
 /** Names in a folder of this machine; none where it is not there. */
 const namesIn = (folder: string) =>
   Effect.flatMap(FileSystem.FileSystem, (fs) =>
@@ -121,11 +120,12 @@ export const unknown = (kind: MismatchKind, folder: string, idOf: RegExp, { live
 export const isYoung = (...files: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
+    const grace = Duration.toMillis((yield* Timing).sandboxes.secretsGrace)
     const now = yield* Clock.currentTimeMillis
     return yield* Effect.exists(files, (file) =>
       Effect.map(Effect.option(fs.stat(file)), (info) => {
         const modified = Option.getOrUndefined(Option.flatMap(info, ({ mtime }) => mtime))
-        return modified !== undefined && now - modified.getTime() < youth
+        return modified !== undefined && now - modified.getTime() < grace
       })
     )
   })

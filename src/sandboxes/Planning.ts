@@ -1,5 +1,6 @@
 /** From what is asked for to a plan: the profile, its mode, the inputs, the host, and what the extension makes of them. */
 import * as Path from "@effect/platform/Path"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { UsageError } from "../domain/Errors.js"
 import type { FailureReason } from "../domain/Failure.js"
@@ -10,6 +11,7 @@ import { StateHub } from "../hub/client/StateHub.js"
 import { Profiles } from "../profiles/Profiles.js"
 import * as ProfileMode from "../recipe/ProfileMode.js"
 import { Settings } from "../settings/Settings.js"
+import { Timing } from "../settings/Timing.js"
 import type { CreateRequest } from "./Request.js"
 
 /** Reasons of a failure that may be gone the next time. */
@@ -21,9 +23,6 @@ const passing: ReadonlyArray<FailureReason> = [
   "interrupted",
   "port-taken"
 ]
-/** In seconds. */
-const usualBackoff = 10
-
 /** `-i mode=…` says the same as `--mode`; both may be given if they agree. */
 const modeOf = ({ inputs, mode }: CreateRequest): Effect.Effect<string | undefined, UsageError> => {
   const given = inputs.mode
@@ -47,6 +46,7 @@ export const planOf = Effect.fn("Sandboxes.plan")(function* (request: CreateRequ
   const path = yield* Path.Path
   const profiles = yield* Profiles
   const { hosts } = yield* Settings
+  const { reporting, supervision } = yield* Timing
   const { tells } = yield* StateHub
   const profile = typeof request.profile === "string" ? yield* profiles.get(request.profile) : request.profile
   const { document } = profile
@@ -106,8 +106,8 @@ export const planOf = Effect.fn("Sandboxes.plan")(function* (request: CreateRequ
       secrets: resolved.secrets,
       ttlSeconds: request.ttlSeconds ?? document.ttl ?? null,
       timeoutSeconds: request.timeoutSeconds ?? document.timeout ?? null,
-      ...(request.lockTimeoutSeconds === undefined ? {} : { lockTimeoutSeconds: request.lockTimeoutSeconds }),
-      heartbeatSeconds: document.heartbeat ?? 30,
+      lockTimeoutSeconds: request.lockTimeoutSeconds ?? Duration.toSeconds(supervision.lockTimeout),
+      heartbeatSeconds: document.heartbeat ?? Duration.toSeconds(reporting.heartbeat),
       stallSeconds: document.stall ?? null,
       stallCancels: document.on_stall === "cancel",
       phaseTimeouts: Object.fromEntries(
@@ -121,13 +121,13 @@ export const planOf = Effect.fn("Sandboxes.plan")(function* (request: CreateRequ
           : {
               times: document.retry.times,
               on: document.retry.on ?? passing,
-              backoffSeconds: document.retry.backoff ?? usualBackoff
+              backoffSeconds: document.retry.backoff ?? Duration.toSeconds(supervision.retryBackoff)
             },
       hub: {
         workstream: filed(request.workstream, "SANDBOXER_WORKSTREAM", document.hub?.workstream),
         task: filed(request.task, "SANDBOXER_TASK", document.hub?.task),
         notes: tells === false ? "none" : (document.hub?.notes ?? "phases"),
-        everySeconds: document.hub?.every ?? 60
+        everySeconds: document.hub?.every ?? Duration.toSeconds(reporting.hubHeartbeat)
       },
       description: planned.description,
       phases: planned.phases ?? [],

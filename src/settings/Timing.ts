@@ -10,6 +10,7 @@
  */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import type { PhaseName } from "../domain/Phase.js"
 
 type ByPhase = Partial<Record<PhaseName, Duration.Duration>>
@@ -84,14 +85,6 @@ export const defaults = {
     preparedStatements: 200
   },
 
-  /** Documents that people write: profiles and the configuration. */
-  documents: {
-    /** Bytes of the largest file that is read: nobody writes a larger one. */
-    fileBytes: 256 * 1024,
-    /** Number of YAML aliases that are followed: enough for any document, too few to fill the memory. */
-    aliases: 50
-  },
-
   /** Supervisors and those who watch over them. */
   supervision: {
     /** How often a supervisor writes its heartbeat: often enough that `silence` spans many of them. */
@@ -117,7 +110,7 @@ export const defaults = {
     /** How long what runs may take to end when it is cancelled: Packer deletes the machine and its files. */
     stopGrace: Duration.seconds(60),
     /** The same in phases that end more slowly: Packer waits up to five minutes for a guest to power off. */
-    stopGraceOf: {
+    stopGraces: {
       shutdown: Duration.minutes(6),
       export: Duration.minutes(10),
       "post-process": Duration.minutes(3),
@@ -339,3 +332,11 @@ export type TimingShape = typeof defaults
 export class Timing extends Context.Reference<Timing>()("sandboxer/Timing", {
   defaultValue: (): TimingShape => defaults
 }) {}
+
+/** How long what runs in a phase may take to end when it is cancelled. */
+export const stopGraceIn = (phase: PhaseName | undefined): Effect.Effect<Duration.Duration> =>
+  Effect.map(
+    Timing,
+    ({ supervision: { stopGrace, stopGraces } }) =>
+      (phase === undefined ? undefined : stopGraces[phase]) ?? stopGrace
+  )

@@ -1,15 +1,14 @@
 import * as Command from "@effect/cli/Command"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { UsageError } from "../../domain/Errors.js"
 import { flush as run } from "../../hub/client/Delivery.js"
+import { Timing } from "../../settings/Timing.js"
 import { SandboxStore } from "../../store/SandboxStore.js"
 import { Ended } from "../ExitCode.js"
 import { warnOfHub } from "../NotifyHub.js"
 import { printable } from "../Printer.js"
 import { say, sayAll } from "../say.js"
-
-/** How long it is tried again, in seconds. */
-const patience = 30
 
 /** 4: it does not let us in; 13: another process is at it; 14: it cannot be reached. */
 const failed = (exitCode: number, message: string, hint: string) =>
@@ -21,7 +20,7 @@ const failed = (exitCode: number, message: string, hint: string) =>
 export const flush = Command.make("flush", {}, () =>
   Effect.gen(function* () {
     yield* warnOfHub
-    const outcome = yield* run(patience)
+    const outcome = yield* run(Duration.toSeconds((yield* Timing).hub.flushTimeout))
     const { refused, sender, waiting } = yield* Effect.flatMap(SandboxStore, ({ outbox }) => outbox.status)
     const notes = waiting === 1 ? "1 note waits" : `${waiting} notes wait`
     switch (outcome) {

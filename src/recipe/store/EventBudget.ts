@@ -2,17 +2,13 @@
  * How much a recipe may say: so much at once, and so much a minute. A guest, or an extension, that says more is told of
  * in one event from time to time, which counts what was left out.
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { monotonicSeconds } from "../../domain/Monotonic.js"
 import type { PhaseName } from "../../domain/Phase.js"
 import type { NewEvent } from "../../domain/ProgressEvent.js"
+import { Timing, type TimingShape } from "../../settings/Timing.js"
 import { type Commit, type Lease, SandboxStore, type StoreError } from "../../store/SandboxStore.js"
-
-/** So many events at once, and a minute. */
-const mostAtOnce = 100
-const mostAMinute = 60
-/** What was left out is told of once in so many seconds. */
-const tellLeftOutEvery = 10
 
 /** What was left out, and the last of it. */
 interface LeftOut {
@@ -30,7 +26,11 @@ interface Budget {
   readonly told: (now: number, told: LeftOut) => void
 }
 
-const makeBudget = (begunAt: number): Budget => {
+const makeBudget = (
+  begunAt: number,
+  { eventBurst: mostAtOnce, eventsPerMinute: mostAMinute, leftOutInterval }: TimingShape["reporting"]
+): Budget => {
+  const tellLeftOutEvery = Duration.toSeconds(leftOutInterval)
   let tokens = mostAtOnce
   let filledAt = begunAt
   let toldAt = begunAt - tellLeftOutEvery
@@ -83,7 +83,7 @@ export interface Sayer {
 export const makeSayer = (lease: Lease, attempt: number): Effect.Effect<Sayer, StoreError, SandboxStore> =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
-    const budget = makeBudget(yield* monotonicSeconds)
+    const budget = makeBudget(yield* monotonicSeconds, (yield* Timing).reporting)
     const known = new Set(yield* store.identities(lease.id))
     const sayAnyway: Sayer["sayAnyway"] = (event, beside) =>
       Effect.zipRight(

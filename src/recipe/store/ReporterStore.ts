@@ -20,13 +20,12 @@ import { formatDuration } from "../../domain/Units.js"
 import * as Uptime from "../../hosts/Uptime.js"
 import * as Wire from "../../packer/wire/Wire.js"
 import { Settings } from "../../settings/Settings.js"
+import { Timing } from "../../settings/Timing.js"
 import { SandboxStore, StoreError } from "../../store/SandboxStore.js"
 import { Provision } from "../Provision.js"
 import { Reporter } from "../Reporter.js"
 import { makeSayer } from "./EventBudget.js"
 
-const tailLines = 20
-const longestTailLine = 1000
 const newline = 0x0a
 /** The step that journals when the phase began: its limit goes on for whoever takes over. */
 const phaseKey = "phase"
@@ -41,7 +40,8 @@ const logError = (error: { readonly message: string }) =>
   })
 
 /** The last of the lines that end in a text. */
-const lastLines = (text: string): ReadonlyArray<string> => text.split("\n").slice(0, -1).slice(-tailLines)
+const lastLines = (text: string, tailLines: number): ReadonlyArray<string> =>
+  text.split("\n").slice(0, -1).slice(-tailLines)
 
 /**
  * The log of this term: one of its own, that begins as the log of the term before did, so that two supervisors
@@ -52,6 +52,7 @@ const openLog = Effect.gen(function* () {
   const path = yield* Path.Path
   const store = yield* SandboxStore
   const { home } = yield* Settings
+  const { tailLineLength, tailLines } = (yield* Timing).reporting
   const { attempt, id, term } = yield* Provision
   const folder = path.join(home, "logs")
   yield* fs.makeDirectory(folder, { recursive: true, mode: 0o700 })
@@ -75,7 +76,7 @@ const openLog = Effect.gen(function* () {
       // Writing nothing would be an error.
       if (kept.length > 0) yield* log.writeAll(kept)
     }
-    const tail = lastLines(decoder.decode(kept.subarray(-tailLines * longestTailLine)))
+    const tail = lastLines(decoder.decode(kept.subarray(-tailLines * tailLineLength)), tailLines)
     const position = { attempt, path: file, length: kept.length, offsets: before?.offsets ?? {}, earlier }
     yield* store.commit({ id, term }, { log: position, change: { logPath: file } })
     return { closed, log, position, tail }
@@ -102,6 +103,7 @@ export const layer = Layer.scoped(
     const store = yield* SandboxStore
     const uptime = yield* Uptime.Uptime
     const { attempt, id, plan, secrets, term } = yield* Provision
+    const { checkInterval, tailLineLength, tailLines } = (yield* Timing).reporting
     const {
       closed,
       log,
@@ -199,7 +201,10 @@ export const layer = Layer.scoped(
     })
     // One that cannot be written is not the last.
     yield* Effect.forkScoped(
-      Effect.schedule(Effect.ignore(pulse), Schedule.spaced(Duration.seconds(Math.min(heartbeatSeconds, 1))))
+      Effect.schedule(
+        Effect.ignore(pulse),
+        Schedule.spaced(Duration.min(Duration.seconds(heartbeatSeconds), checkInterval))
+      )
     )
 
     return {
@@ -254,7 +259,7 @@ export const layer = Layer.scoped(
             const length = written + encoder.encode(text.slice(0, whole)).length
             written += encoder.encode(text).length
             if (whole === 0) return
-            tail = [...tail, ...lastLines(text.slice(0, whole))].slice(-tailLines)
+            tail = [...tail, ...lastLines(text.slice(0, whole), tailLines)].slice(-tailLines)
             position = { ...position, length, offsets }
             yield* store.commit({ id, term }, { log: position })
           })
@@ -270,7 +275,7 @@ export const layer = Layer.scoped(
         }).pipe(Effect.mapError(logError)),
       settle: Effect.suspend(() => tellLeftOut({ all: true, phase: current })),
       overdue: Deferred.await(overdue),
-      tail: Effect.sync(() => tail.map((line) => line.slice(0, longestTailLine))),
+      tail: Effect.sync(() => tail.map((line) => line.slice(0, tailLineLength))),
       redact: redactor.text
     }
   })
