@@ -1,3 +1,4 @@
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { ProvisionError } from "../../../../domain/Failure.js"
@@ -7,6 +8,7 @@ import { formatSize } from "../../../../domain/Units.js"
 import { Host } from "../../../../hosts/Host.js"
 import { Reporter } from "../../../../recipe/Reporter.js"
 import { Steps } from "../../../../recipe/Steps.js"
+import { Timing } from "../../../../settings/Timing.js"
 import type { AttachPlan } from "../AttachPlan.js"
 
 /** A machine that answered: its address and user, and the versions of the tools for the receipt. */
@@ -34,9 +36,6 @@ for tool; do
   fi
 done
 `
-/** How long the tools may take to print their versions, in seconds. */
-const longestAnswer = 60
-
 /**
  * Checks in one round trip that the machine answers and has the programs that are needed, and asks for its identity.
  *
@@ -47,6 +46,7 @@ export const reach = Effect.fn(function* (plan: AttachPlan) {
   const host = yield* Host
   const reporter = yield* Reporter
   const steps = yield* Steps
+  const { lookTimeout } = (yield* Timing).attach
   yield* reporter.phase("reach")
   const answer = Effect.gen(function* () {
     const needed = new Set([
@@ -58,7 +58,7 @@ export const reach = Effect.fn(function* (plan: AttachPlan) {
     const { stdout } = yield* host.run(
       { program: "sh", args: ["-c", program, "sandboxer-reach", ...needed, "--", ...plan.tools] },
       // A tool may hang, so this is not brief: it ends when it is interrupted.
-      { timeoutSeconds: longestAnswer, brief: plan.tools.length === 0 }
+      { timeoutSeconds: Duration.toSeconds(lookTimeout), brief: plan.tools.length === 0 }
     )
     const lines = stdout.split("\n")
     const missing = lines.flatMap((line) => /^missing (.*)$/.exec(line)?.[1] ?? [])

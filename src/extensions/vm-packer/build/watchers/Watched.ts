@@ -11,17 +11,14 @@ import type { JobRef } from "../../../../hosts/jobs/Jobs.js"
 import type { BuildRecord } from "../../../../packer/Packer.js"
 import { Reporter } from "../../../../recipe/Reporter.js"
 import { Steps } from "../../../../recipe/Steps.js"
+import { Timing, type TimingShape } from "../../../../settings/Timing.js"
 import type { StoreError } from "../../../../store/SandboxStore.js"
-
-/** How often a watcher looks. */
-export const lookEvery = Duration.seconds(2)
-export const repeatedly = Schedule.spaced(lookEvery)
-
-/** How long Packer may take to end by itself once it was asked to, in seconds: it deletes what it made. */
-export const usualGrace = 60
 
 export interface Watched {
   readonly job: JobRef
+  readonly timing: TimingShape["watch"]
+  /** The pauses between the looks of a watcher. */
+  readonly repeatedly: Schedule.Schedule<unknown>
   /** Builds whose machine is a process of the Job. */
   readonly machines: ReadonlyArray<string>
   readonly printed: Printed
@@ -31,9 +28,12 @@ export interface Watched {
    * Commits the verdict, then asks Packer to end: it cleans up, and its last output is read before the failure is
    * reported. The first verdict stays; a later call with no grace kills a Packer that does not react.
    */
-  readonly stop: (error: ProvisionError, graceSeconds?: number) => Effect.Effect<void, HostError | StoreError>
+  readonly stop: (
+    error: ProvisionError,
+    grace?: Duration.Duration
+  ) => Effect.Effect<void, HostError | StoreError>
   /** Asks Packer to end. */
-  readonly end: (graceSeconds: number) => Effect.Effect<void, HostError>
+  readonly end: (grace: Duration.Duration) => Effect.Effect<void, HostError>
 }
 
 /** What Packer has printed so far. */
@@ -77,6 +77,8 @@ export const makeWatched = Effect.fn(function* (job: JobRef, machines: ReadonlyA
   const host = yield* Host
   const reporter = yield* Reporter
   const steps = yield* Steps
+  const timing = (yield* Timing).watch
+  const repeatedly = Schedule.spaced(timing.interval)
   const printed = new Printed(yield* now)
   let verdict = Option.getOrUndefined(yield* steps.journaled(verdictKey, ProvisionError))
 
@@ -92,17 +94,19 @@ export const makeWatched = Effect.fn(function* (job: JobRef, machines: ReadonlyA
       )
     )
 
-  const end = (graceSeconds: number) =>
-    Effect.asVoid(host.stopJob(job.folder, { stop: "leader", graceSeconds }))
+  const end = (grace: Duration.Duration) =>
+    Effect.asVoid(host.stopJob(job.folder, { stop: "leader", graceSeconds: Duration.toSeconds(grace) }))
 
   const watched: Watched = {
     job,
+    timing,
+    repeatedly,
     machines,
     printed,
     verdict: () => verdict,
-    stop: (error, graceSeconds = usualGrace) =>
+    stop: (error, grace = timing.stopGrace) =>
       Effect.gen(function* () {
-        if (verdict !== undefined && graceSeconds > 0) return
+        if (verdict !== undefined && Duration.greaterThan(grace, Duration.zero)) return
         verdict ??= new ProvisionError({
           reason: error.reason,
           message: reporter.redact(error.message),
@@ -110,7 +114,7 @@ export const makeWatched = Effect.fn(function* (job: JobRef, machines: ReadonlyA
           logTail: error.logTail.map(reporter.redact)
         })
         yield* commit(verdict)
-        yield* end(graceSeconds)
+        yield* end(grace)
       }),
     end
   }

@@ -1,13 +1,11 @@
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { ProvisionError } from "../../../../domain/Failure.js"
 import { monotonicSeconds as now } from "../../../../domain/Monotonic.js"
 import { Host } from "../../../../hosts/Host.js"
 import { Steps } from "../../../../recipe/Steps.js"
-import { heldFor, repeatedly, type Watched } from "./Watched.js"
-
-/** How long Packer may run without the process that builds, and print nothing, in seconds. */
-const longestAlone = 10
+import { heldFor, type Watched } from "./Watched.js"
 
 /**
  * Ends a Packer that waits for itself. It builds in a second process of its own, whose output the first one passes on;
@@ -19,7 +17,8 @@ const longestAlone = 10
 export const watchAlone = Effect.fn(function* (watched: Watched) {
   const host = yield* Host
   const steps = yield* Steps
-  const { job, printed } = watched
+  const { job, printed, repeatedly, timing } = watched
+  const limit = Duration.toSeconds(timing.aloneSilence)
   const packers = Effect.map(host.jobProcesses(job.folder), (all) => {
     const own = all.filter(({ name }) => name === "packer").length
     return { own, others: all.length - own }
@@ -35,18 +34,18 @@ export const watchAlone = Effect.fn(function* (watched: Watched) {
   const alone = heldFor()
   yield* Effect.gen(function* () {
     const at = yield* now
-    const silent = at - printed.at >= longestAlone / 2
+    const silent = at - printed.at >= limit / 2
     const { others, own } = silent ? yield* packers : { others: 0, own: 0 }
     // One other process is the Job's wrapper.
     const seconds = alone(own === 1 && others <= 1, at)
-    if (seconds === undefined || seconds < longestAlone) return
+    if (seconds === undefined || seconds < limit) return
     yield* watched.stop(
       new ProvisionError({
         reason: "interrupted",
         message: "the process that Packer builds in ended, and Packer waited for it for ever",
         hint: "see whether the kernel killed it (`dmesg`); create the sandbox again"
       }),
-      0
+      Duration.zero
     )
   }).pipe(Effect.repeat({ schedule: repeatedly }))
 })

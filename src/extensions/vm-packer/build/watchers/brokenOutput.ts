@@ -8,11 +8,6 @@ import { Host } from "../../../../hosts/Host.js"
 import * as rootCause from "./rootCause.js"
 import type { Watched } from "./Watched.js"
 
-/** How long Packer may take for the rest of a line, in seconds. */
-const longestForRest = 10
-/** How long Packer may take to end, in seconds: it may be blocked in the output that it cannot write. */
-const grace = 10
-
 /**
  * Ends a Packer whose output breaks off within a line. It writes whole lines; where the disk was full, the part that
  * fitted is the last that it ever prints. It blocks then, or never ends, even if there is space again.
@@ -20,11 +15,12 @@ const grace = 10
 export const watchBrokenOutput = Effect.fn(function* (watched: Watched) {
   const host = yield* Host
   const { job, printed } = watched
+  const { blockedGrace, lineRead, lineSilence } = watched.timing
   let looks = 0
   yield* Effect.gen(function* () {
-    const silent = (yield* now) - printed.at >= longestForRest
+    const silent = (yield* now) - printed.at >= Duration.toSeconds(lineSilence)
     const piece = silent
-      ? yield* Stream.runHead(host.followJob(job.folder, printed.end)).pipe(Effect.timeoutOption("2 seconds"))
+      ? yield* Stream.runHead(host.followJob(job.folder, printed.end)).pipe(Effect.timeoutOption(lineRead))
       : Option.none()
     looks = Option.isSome(Option.flatten(piece)) ? looks + 1 : 0
     if (looks < 2) return
@@ -32,7 +28,7 @@ export const watchBrokenOutput = Effect.fn(function* (watched: Watched) {
       rootCause.diskFull(host, job.folder, {
         message: "what Packer printed breaks off within a line, and nothing came any more"
       }),
-      grace
+      blockedGrace
     )
-  }).pipe(Effect.repeat({ schedule: Schedule.spaced(Duration.seconds(longestForRest)) }))
+  }).pipe(Effect.repeat({ schedule: Schedule.spaced(lineSilence) }))
 })

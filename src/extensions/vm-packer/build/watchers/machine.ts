@@ -1,15 +1,12 @@
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { ProvisionError } from "../../../../domain/Failure.js"
 import { monotonicSeconds as now } from "../../../../domain/Monotonic.js"
-import type { PhaseName } from "../../../../domain/Phase.js"
 import { Host } from "../../../../hosts/Host.js"
 import { Packer } from "../../../../packer/Packer.js"
 import { Steps } from "../../../../recipe/Steps.js"
-import { heldFor, lookEvery, repeatedly, type Watched } from "./Watched.js"
-
-/** How long a machine may be gone, in seconds, by the phase of its build: a reboot is shorter. */
-const longestGone: Partial<Record<PhaseName, number>> = { boot: 5, connect: 5, provision: 30 }
+import { heldFor, type Watched } from "./Watched.js"
 
 /** Names of QEMU's processes. */
 const isHypervisor = ({ name }: { readonly name: string }) => /^(?:qemu-system|qemu-kvm|kvm$)/.test(name)
@@ -24,12 +21,12 @@ export const watchMachine = Effect.fn(function* (watched: Watched) {
   const host = yield* Host
   const packer = yield* Packer
   const steps = yield* Steps
-  const { job, printed } = watched
+  const { job, printed, repeatedly, timing } = watched
   const isRunning = Effect.map(host.jobProcesses(job.folder), (all) => all.some(isHypervisor))
   yield* steps.step(
     "machine-seen",
     Schema.Boolean,
-    Effect.repeat(Effect.delay(isRunning, lookEvery), { until: (seen) => seen })
+    Effect.repeat(Effect.delay(isRunning, timing.interval), { until: (seen) => seen })
   )
   const gone = heldFor()
   yield* Effect.gen(function* () {
@@ -38,7 +35,7 @@ export const watchMachine = Effect.fn(function* (watched: Watched) {
     const seconds = gone(limit !== undefined && !(yield* isRunning), at)
     if (limit === undefined || seconds === undefined || seconds < limit) return
     // Output while the guest is provisioned shows that Packer goes on, as with a provisioner that reboots it.
-    if (limit > 5 && at - printed.at < limit) return
+    if ([...printed.phases.values()].includes("provision") && at - printed.at < limit) return
     const said = yield* packer.machineSaid(job)
     const [build, phase] = [...printed.phases][0] ?? []
     yield* watched.stop(
@@ -52,13 +49,13 @@ export const watchMachine = Effect.fn(function* (watched: Watched) {
 })
 
 /** How long the machines of all running builds may be gone, in seconds; undefined while one of them needs none. */
-const longestGoneOf = ({ machines, printed }: Watched): number | undefined => {
+const longestGoneOf = ({ machines, printed, timing }: Watched): number | undefined => {
   const limits = [...printed.phases].map(([build, phase]) =>
     phase === undefined || !machines.includes(build) || (phase === "provision" && printed.provisionsLocally)
       ? undefined
-      : longestGone[phase]
+      : timing.machineGone[phase]
   )
   return limits.length === 0 || limits.includes(undefined)
     ? undefined
-    : Math.max(...limits.map((limit) => limit ?? 0))
+    : Math.max(...limits.map((limit) => (limit === undefined ? 0 : Duration.toSeconds(limit))))
 }

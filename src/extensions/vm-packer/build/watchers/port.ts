@@ -1,16 +1,15 @@
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { ProvisionError } from "../../../../domain/Failure.js"
 import { monotonicSeconds as now } from "../../../../domain/Monotonic.js"
 import { Packer } from "../../../../packer/Packer.js"
-import { heldFor, repeatedly, type Watched } from "./Watched.js"
-
-/** How long Packer may wait for one port without printing anything, in seconds. */
-const longestForPort = 10
+import { heldFor, type Watched } from "./Watched.js"
 
 /** Ends a Packer that waits for a port which another program has: it would try for ever. */
 export const watchPort = Effect.fn(function* (watched: Watched) {
   const packer = yield* Packer
-  const { job, printed } = watched
+  const { job, printed, repeatedly, timing } = watched
+  const limit = Duration.toSeconds(timing.portSilence)
   const waits = heldFor()
   yield* Effect.gen(function* () {
     const at = yield* now
@@ -18,10 +17,10 @@ export const watchPort = Effect.fn(function* (watched: Watched) {
     const early = [...printed.phases.values()].every(
       (phase) => phase === undefined || phase === "fetch" || phase === "create"
     )
-    const silent = at - printed.at >= longestForPort / 2
+    const silent = at - printed.at >= limit / 2
     const port = early && silent ? yield* packer.portWaitedFor(job) : undefined
     const seconds = waits(port !== undefined, at)
-    if (seconds === undefined || seconds < longestForPort) return
+    if (seconds === undefined || seconds < limit) return
     yield* watched.stop(
       new ProvisionError({
         reason: "port-taken",

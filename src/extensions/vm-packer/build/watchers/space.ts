@@ -1,3 +1,4 @@
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { HostPath } from "../../../../domain/HostPath.js"
 import { monotonicSeconds as now } from "../../../../domain/Monotonic.js"
@@ -5,16 +6,7 @@ import { formatSize } from "../../../../domain/Units.js"
 import { Host } from "../../../../hosts/Host.js"
 import { Reporter } from "../../../../recipe/Reporter.js"
 import * as rootCause from "./rootCause.js"
-import { heldFor, repeatedly, type Watched } from "./Watched.js"
-
-/** A disk with less than this is full, in bytes: nothing useful can be written to it. */
-const fullBelow = 1024 * 1024
-/** A warning is given below this, in bytes, or below a tenth of what the profile asks for, if that is less. */
-const usualReserve = 1024 ** 3
-/** How long a disk may be full while Packer prints nothing, in seconds. */
-const longestFull = 6
-/** How long Packer may print nothing after a disk was full before there is a warning, in seconds. */
-const longestSilence = 60
+import { heldFor, type Watched } from "./Watched.js"
 
 /**
  * Watches the disks that Packer writes to: warns when one is low, and ends a Packer that a full one keeps from going on.
@@ -29,8 +21,11 @@ export const makeSpace = Effect.fn(function* (
 ) {
   const host = yield* Host
   const reporter = yield* Reporter
-  const { printed } = watched
-  const reserve = freeDisk === null ? usualReserve : Math.min(freeDisk / 10, usualReserve)
+  const { printed, repeatedly, timing } = watched
+  const longestFull = Duration.toSeconds(timing.diskFull)
+  const longestSilence = Duration.toSeconds(timing.diskSilence)
+  const reserve =
+    freeDisk === null ? timing.diskReserveBytes : Math.min(freeDisk / 10, timing.diskReserveBytes)
   const full = heldFor()
   let last: { readonly path: HostPath; readonly at: number } | undefined
 
@@ -40,7 +35,7 @@ export const makeSpace = Effect.fn(function* (
     const at = yield* now
     for (const path of folders) {
       const free = yield* host.freeBytes(path)
-      if (free < fullBelow) {
+      if (free < timing.diskEmptyBytes) {
         found ??= path
         last = { path: found, at }
       }

@@ -15,7 +15,7 @@ import { watchMachine } from "./machine.js"
 import { watchPort } from "./port.js"
 import * as rootCause from "./rootCause.js"
 import { makeSpace } from "./space.js"
-import { makeWatched, repeatedly, usualGrace } from "./Watched.js"
+import { makeWatched } from "./Watched.js"
 
 export interface WatchOptions {
   /** Builds whose machine is a process of the Job. */
@@ -37,7 +37,7 @@ export const watchPacker = Effect.fn(function* (job: JobRef, options: WatchOptio
 
   const watchers = [
     // The verdict of the supervisor before this one is carried out, even if all is well by now.
-    ...(isDecided ? [watched.end(usualGrace)] : []),
+    ...(isDecided ? [watched.end(watched.timing.stopGrace)] : []),
     ...(options.machines.length > 0 ? [watchMachine(watched)] : []),
     watchPort(watched),
     watchBrokenOutput(watched),
@@ -53,7 +53,7 @@ export const watchPacker = Effect.fn(function* (job: JobRef, options: WatchOptio
       watchers,
       (watcher) =>
         Effect.zipRight(
-          Effect.retry(watcher, { schedule: repeatedly, while: ({ _tag }) => _tag === "HostError" }),
+          Effect.retry(watcher, { schedule: watched.repeatedly, while: ({ _tag }) => _tag === "HostError" }),
           Effect.never
         ),
       { concurrency: "unbounded", discard: true }
