@@ -1,54 +1,5 @@
 /** The command: what src/bin/bin.ts runs. */
 import { fileURLToPath } from "node:url"
-import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import * as NodePath from "@effect/platform-node/NodePath"
-import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Layer from "effect/Layer"
-import { run } from "../cli/main.js"
-import { layerDetached, layerSettled } from "../node.js"
+import { main } from "./main.js"
 
-const executable = fileURLToPath(import.meta.url)
-
-// A reader that has seen enough closes the pipe: that is no failure.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error
-    process.exit(0)
-  })
-}
-
-const program = run(process.argv.slice(2), {
-  settled: (globals) => layerSettled({ settings: { overrides: globals } }),
-  full: (globals) => layerDetached({ settings: { overrides: globals }, executable })
-})
-
-const fiber = Effect.runFork(
-  program.pipe(
-    // Nobody reads the spans, and each statement and each function makes one.
-    Effect.withTracerEnabled(false),
-    Effect.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer))
-  )
-)
-
-// What runs is ended in order, its children too; a verb that has its own answer to a signal listens for itself.
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.on(signal, () => {
-    if (process.listenerCount(signal) === 1) fiber.unsafeInterruptAsFork(fiber.id())
-  })
-}
-
-const written = (stream: NodeJS.WriteStream) =>
-  new Promise<void>((resolve) => {
-    if (stream.writableLength === 0) resolve()
-    else stream.write("", () => resolve())
-  })
-
-fiber.addObserver(async (exit) => {
-  process.exitCode = Exit.isSuccess(exit) ? exit.value : 130
-  await Promise.all([process.stdout, process.stderr].map(written))
-  // Where Node comes to its end by itself, it takes its handlers down some time before: a signal would end it as if
-  // nothing had been done.
-  process.exit()
-})
+main(fileURLToPath(import.meta.url))
