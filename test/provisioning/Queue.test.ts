@@ -113,7 +113,7 @@ describe("the queue", () => {
       const { failure } = yield* made.get(3)
       expect(failure).toMatchObject({
         reason: "host-full",
-        message: `a slot on elsewhere was not free within 5 s: n1 (${id(1)}), n2 (${id(2)}) have it`
+        message: `a slot on elsewhere was not free within 5 s: n1 (${id(1)}), n2 (${id(2)}) hold it`
       })
       yield* made.go
       yield* Effect.forEach(fibers, passTimeUntil)
@@ -131,7 +131,7 @@ describe("the queue", () => {
       yield* passTimeUntil(yield* Effect.fork(made.supervise(2, 2)))
       expect((yield* made.get(2)).failure).toMatchObject({
         reason: "locked",
-        message: `the name demo was not free within 30 s: n1 (${id(1)}) has it`
+        message: `the name demo was not free within 30 s: n1 (${id(1)}) holds it`
       })
       const third = yield* Effect.fork(made.supervise(3, 3))
       yield* made.until(3, "queued")
