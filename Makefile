@@ -1,6 +1,5 @@
 # Everything that is done with this project. `make` alone lists it.
 .DEFAULT_GOAL := help
-.NOTPARALLEL:
 .SUFFIXES:
 
 PREFIX ?= /usr/local
@@ -37,9 +36,13 @@ dist/bin.js: $(sources)
 	@node scripts/build.js
 
 .PHONY: check
-check: setup dist/bin.js lint types effects imports unused shell ## Runs every check and every test
+check: setup ## Runs every check and every test
+	@$(MAKE) --no-print-directory --jobs=$(shell nproc) --keep-going --output-sync=target dist/bin.js static
 	$(call title,test)
 	@$(bin)/vitest run
+
+.PHONY: static
+static: lint types effects imports unused shell ## Runs the checks that run no test
 
 .PHONY: lint
 lint: ## Checks format and style
