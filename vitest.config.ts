@@ -6,6 +6,7 @@ export default defineConfig({
     pool: "forks",
     // Most wait for others more than they compute.
     maxWorkers: "100%",
+    setupFiles: "./test/support/limits.ts",
     reporters: ["default", "./scripts/summary-reporter.js"],
     projects: [
       {
@@ -14,8 +15,7 @@ export default defineConfig({
           name: "unit",
           include: ["test/**/*.test.ts"],
           exclude: ["test/{process,e2e,chaos,data}/**"],
-          // Some bring a whole world up: a busy machine takes its time for it.
-          testTimeout: 20_000
+          provide: { limit: 30_000 }
         }
       },
       {
@@ -25,8 +25,7 @@ export default defineConfig({
           include: ["test/process/**/*.test.ts"],
           globalSetup: "./scripts/require-build.js",
           sequence: { groupOrder: 1 },
-          testTimeout: 30_000,
-          hookTimeout: 30_000
+          provide: { limit: 90_000 }
         }
       },
       {
@@ -38,8 +37,7 @@ export default defineConfig({
           // Whole machines boot in these: one file at a time.
           poolOptions: { forks: { singleFork: true } },
           sequence: { groupOrder: 2 },
-          testTimeout: 600_000,
-          hookTimeout: 600_000
+          provide: { limit: 600_000 }
         }
       }
     ]

@@ -2,8 +2,9 @@
 import { createHash } from "node:crypto"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
+import { waitFor } from "../support/patience.js"
 import { secret } from "./builds.js"
-import { below, isFile, pause } from "./lab.js"
+import { below, isFile } from "./lab.js"
 
 const endings = ["ready", "failed", "cancelled"]
 
@@ -120,9 +121,9 @@ const ofSandbox = async (lab, sandbox, { build, ends, losesOutput, reasons }) =>
  * @param {import("./lab.js").Lab} lab
  */
 const ofProcesses = async (lab) => {
-  // A process that was just killed, or has just finished, takes a moment to disappear.
-  for (let looks = 0; looks < 50 && lab.jobProcesses().length + lab.supervisors().length > 0; looks++)
-    await pause(0.1)
+  const areGone = () => lab.jobProcesses().length + lab.supervisors().length === 0
+  // A process that was just killed, or has just finished, takes a moment to disappear. What stays is reported below.
+  await waitFor("the end of all processes", areGone, 5000).catch(() => {})
   const count = (/** @type {string} */ query) =>
     Number(lab.database((database) => database.prepare(query).pluck().get(), 0))
   const leases = count("SELECT count(*) FROM leases WHERE holder <> 'null'")

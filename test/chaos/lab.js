@@ -5,6 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import Database from "better-sqlite3"
+import { timeLimit } from "../support/patience.js"
 import { Sshd } from "../support/sshd.js"
 import { Hub } from "./hub.js"
 import { kill, processesCalled, processesWith } from "./processes.js"
@@ -39,8 +40,8 @@ export const isFile = (path) => statSync(path, { throwIfNoEntry: false })?.isFil
  * @property {Promise<Ended>} ended
  */
 
-/** Seconds after which a command counts as stuck. */
-const longest = 240
+/** Milliseconds after which a command counts as stuck. */
+const longest = 240_000
 
 export class Lab {
   folder = mkdtempSync(join(tmpdir(), "sandboxer-chaos-"))
@@ -91,7 +92,7 @@ export class Lab {
       env: { ...process.env, ...this.environment, SANDBOXER_HOME: this.home },
       stdio: ["ignore", "pipe", "pipe"]
     })
-    const stuck = setTimeout(() => child.kill("SIGKILL"), longest * 1000)
+    const stuck = setTimeout(() => child.kill("SIGKILL"), timeLimit(longest))
     let stdout = ""
     let stderr = ""
     child.stdout.setEncoding("utf8").on("data", (/** @type {string} */ text) => {

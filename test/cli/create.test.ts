@@ -21,7 +21,7 @@ const failing = (reason: FailureReason): PackerScripted.Script => ({
     _tag === "Ends" ? new ProvisionError({ reason, message: "it went wrong", hint: "mend it" }) : Effect.void
 })
 
-describe("create", { timeout: 30_000 }, () => {
+describe("create", () => {
   it.scopedLive("prints the sandbox, and tells of its progress on stderr", () =>
     Effect.gen(function* () {
       const { home, sandboxer } = yield* commandLine(images)
@@ -213,7 +213,7 @@ it.scopedLive("create says so where a profile stands in for another one of its i
   })
 )
 
-describe("create, used wrongly,", { timeout: 30_000 }, () => {
+describe("create, used wrongly,", () => {
   const refused = (words: ReadonlyArray<string>) =>
     Effect.gen(function* () {
       const { sandboxer } = yield* commandLine(images)

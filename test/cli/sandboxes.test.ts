@@ -21,7 +21,7 @@ const having = (...names: ReadonlyArray<string>) =>
 const namesIn = (stdout: string): ReadonlyArray<string> =>
   JSON.parse(stdout).items.map(({ name }: { readonly name: string }) => name)
 
-describe("list", { timeout: 30_000 }, () => {
+describe("list", () => {
   it.scopedLive("prints an empty list as one", () =>
     Effect.gen(function* () {
       const { sandboxer } = yield* having()
@@ -69,7 +69,7 @@ describe("list", { timeout: 30_000 }, () => {
   )
 })
 
-describe("show", { timeout: 30_000 }, () => {
+describe("show", () => {
   it.scopedLive("finds a sandbox by its name, its id and the beginning of that, options anywhere", () =>
     Effect.gen(function* () {
       const { home, sandboxer, sandboxes } = yield* having("one")
@@ -111,7 +111,7 @@ describe("show", { timeout: 30_000 }, () => {
   )
 })
 
-describe("events", { timeout: 30_000 }, () => {
+describe("events", () => {
   it.scopedLive("are printed in order, of one sandbox or of all", () =>
     Effect.gen(function* () {
       const { sandboxer, sandboxes } = yield* having("one", "two")
@@ -139,7 +139,7 @@ describe("events", { timeout: 30_000 }, () => {
   )
 })
 
-describe("logs", { timeout: 30_000 }, () => {
+describe("logs", () => {
   it.scopedLive("print what Packer said", () =>
     Effect.gen(function* () {
       const { sandboxer } = yield* having("one")
@@ -154,7 +154,7 @@ describe("logs", { timeout: 30_000 }, () => {
   )
 })
 
-describe("destroy", { timeout: 30_000 }, () => {
+describe("destroy", () => {
   it.scopedLive("ends several, and keeps what they made unless told otherwise", () =>
     Effect.gen(function* () {
       const { sandboxer, sandboxes } = yield* having("one", "two", "three")
@@ -183,7 +183,7 @@ describe("destroy", { timeout: 30_000 }, () => {
   )
 })
 
-describe("artifact", { timeout: 30_000 }, () => {
+describe("artifact", () => {
   it.scopedLive("lists, shows and finds what was made", () =>
     Effect.gen(function* () {
       const { sandboxer, sandboxes } = yield* having("one", "two")

@@ -1,7 +1,8 @@
 /** Attach mode with a machine that has busybox and dropbear instead of GNU's programs and OpenSSH. */
 import * as fs from "node:fs"
 import { join } from "node:path"
-import { afterAll, beforeAll, describe, expect, it, vi } from "@effect/vitest"
+import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import { waitFor } from "../support/patience.js"
 import { Guest } from "./guest.js"
 import { makeWorkbench, type Output, sandboxOf, type Workbench } from "./harness.js"
 
@@ -99,10 +100,7 @@ describe("attach to a guest of profile.tiny-linux", () => {
       )
     )
     const printed = (line: string) =>
-      vi.waitFor(async () => expect((await sandboxer("logs", "long")).stdout).toContain(`${line}\n`), {
-        timeout: 60_000,
-        interval: 500
-      })
+      waitFor(line, async () => (await sandboxer("logs", "long")).stdout.includes(`${line}\n`), 60_000)
     await printed("line 5")
     for (const { pid } of bench.supervisors()) process.kill(pid, "SIGKILL")
     await printed("line 20")

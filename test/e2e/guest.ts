@@ -2,6 +2,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { join } from "node:path"
+import { waitFor } from "../support/patience.js"
 import { freePort } from "../support/sshd.js"
 import { type Output, run } from "./harness.js"
 
@@ -35,15 +36,17 @@ export class Guest {
     )
     fs.closeSync(log)
     const guest = new Guest(child, folder, port)
-    const deadline = Date.now() + 120_000
-    while ((await guest.ssh("true")).exitCode !== 0) {
-      if (child.exitCode !== null || Date.now() > deadline) {
-        guest.kill()
-        throw new Error(`the guest does not answer: ${fs.readFileSync(join(folder, "qemu.log"), "utf8")}`)
-      }
-      await new Promise((resolve) => setTimeout(resolve, 200))
+    const answers = async () => {
+      if (child.exitCode !== null) throw new Error(fs.readFileSync(join(folder, "qemu.log"), "utf8"))
+      return (await guest.ssh("true")).exitCode === 0
     }
-    return guest
+    try {
+      await waitFor("an answer of the guest", answers, 120_000)
+      return guest
+    } catch (error) {
+      guest.kill()
+      throw error
+    }
   }
 
   /** What a configuration says of it, below `hosts` and a name. */

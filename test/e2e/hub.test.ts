@@ -1,9 +1,10 @@
 /** A live build on a real hub: the two commands of docs/state-hub.md, and what the hub says of it to who asks. */
-import { chmodSync, readFileSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs"
 import { delimiter, join } from "node:path"
-import { afterAll, beforeAll, expect, it, vi } from "@effect/vitest"
+import { afterAll, beforeAll, expect, it } from "@effect/vitest"
 import type { KeptNote } from "../../src/hub/server/HubApi.js"
 import { fences } from "../support/documents.js"
+import { waitFor } from "../support/patience.js"
 import { makeWorkbench, type Running, root, start, type Workbench } from "./harness.js"
 
 let bench: Workbench
@@ -64,13 +65,9 @@ it("a real build's notes, by query and by a stream that was cut, equal its journ
   const [serving = "", creating = ""] = block?.text.split("\n") ?? []
   const printed = join(bench.folder, "url")
   hub = type(`${serving} --port 0 >'${printed}'`)
-  const url = await vi.waitFor(
-    () => {
-      const [, found] = /^(http:\S+)\n/.exec(readFileSync(printed, "utf8")) ?? []
-      if (found === undefined) throw new Error("there is no URL yet")
-      return found
-    },
-    { timeout: 20_000, interval: 50 }
+  const url = await waitFor(
+    "its URL",
+    () => existsSync(printed) && /^(http:\S+)\n/.exec(readFileSync(printed, "utf8"))?.[1]
   )
   expect(creating).toContain("http://127.0.0.1:8787")
   const created = type(creating.replace("http://127.0.0.1:8787", url))

@@ -2,14 +2,13 @@
 import { join } from "node:path"
 import { expect } from "@effect/vitest"
 import Database from "better-sqlite3"
-import { it, type SandboxJson, waitFor } from "../process/harness.js"
+import { it, type SandboxJson } from "../process/harness.js"
+import { waitFor } from "../support/patience.js"
 
 /** What a stand-in comes to in each build, and two names for it: each holds one build, once. */
 const places = ["Provisioning with", "Provisioning"]
 
-it("a host with two slots runs fifty builds in order, never more than two at a time", {
-  timeout: 300_000
-}, async ({ lab }) => {
+it("a host with two slots runs fifty builds in order, never more than two at a time", async ({ lab }) => {
   lab.write(".config/sandboxer/config.yaml", { hosts: { local: { slots: 2 } } })
   const create = (number: number) =>
     lab.json<SandboxJson>("create", "--profile", "profile.tiny", "-i", `vm_name=vm-${number}`, "--detach")

@@ -1,7 +1,8 @@
 /** Build mode on a host over SSH: Debian's Packer behind a real sshd. */
 import * as fs from "node:fs"
 import { join } from "node:path"
-import { afterAll, beforeAll, describe, expect, it, vi } from "@effect/vitest"
+import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import { waitFor } from "../support/patience.js"
 import { Sshd } from "../support/sshd.js"
 import { makeWorkbench, sandboxOf, type Workbench } from "./harness.js"
 
@@ -68,14 +69,6 @@ const create = (name: string, lines: number) => {
   )
 }
 
-const until = async (what: string, look: () => boolean) => {
-  const deadline = Date.now() + 30_000
-  while (!look()) {
-    if (Date.now() > deadline) throw new Error(`waited 30 s in vain for ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-}
-
 /** What Jobs print there. */
 const output = () => {
   const jobs = join(sshd.home, ".sandboxer/jobs")
@@ -107,21 +100,19 @@ describe("a build on a host over SSH", () => {
 
   it("survives the loss of its connection and its supervisor, without losing or doubling a line", async () => {
     const creating = create("lost", 120)
-    await until("the build", () => output().includes("line 5 of"))
+    await waitFor("the build", () => output().includes("line 5 of"))
     await sshd.cut()
-    await until("more of it", () => output().includes("line 15 of"))
+    await waitFor("more of it", () => output().includes("line 15 of"))
     await sshd.stop()
     for (const { pid } of bench.supervisors()) process.kill(pid, "SIGKILL")
-    await until("another supervisor", () => bench.supervisors().length > 0)
-    await until("more of it", () => output().includes("line 60 of"))
+    await waitFor("another supervisor", () => bench.supervisors().length > 0)
+    await waitFor("more of it", () => output().includes("line 60 of"))
     await sshd.start()
-    await vi.waitFor(
-      async () =>
-        expect((await bench.events("lost")).map(({ message }) => message)).toContain("reconnected to kvm1"),
-      { timeout: 30_000, interval: 250 }
+    await waitFor("its event", async () =>
+      (await bench.events("lost")).some(({ message }) => message === "reconnected to kvm1")
     )
     await sshd.stop()
-    await until("the end of it", () => sshd.jobProcesses().length === 0)
+    await waitFor("the end of it", () => sshd.jobProcesses().length === 0)
     await sshd.start()
     const ended = await creating.ended
     expect(ended, ended.stderr).toMatchObject({ exitCode: 0 })
@@ -136,7 +127,7 @@ describe("a build on a host over SSH", () => {
 
   it("is cancelled with proof that nothing runs there", async () => {
     const creating = create("cancelled", 10_000)
-    await until("the build", () => output().includes("line 5 of"))
+    await waitFor("the build", () => output().includes("line 5 of"))
     creating.kill("SIGINT")
     expect((await creating.ended).exitCode).toBe(130)
     expectNothingThere()

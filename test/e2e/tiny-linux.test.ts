@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it, vi } from "@effect/vitest"
+import { waitFor } from "../support/patience.js"
 import { makeWorkbench, root, run, sandboxOf, type Workbench } from "./harness.js"
 
 // One state directory for all: what the image is built on is made once.
@@ -23,26 +24,18 @@ const create = (name: string, ...more: ReadonlyArray<string>) => [
 
 /** Waits until QEMU runs for a sandbox: then Packer is in the middle of its build. */
 const booting = (id: string) =>
-  vi.waitFor(
-    () => {
-      const found = bench
-        .jobProcesses()
-        .find(({ command }) => command.includes("qemu-system") && command.includes(id))
-      if (found === undefined) throw new Error("no QEMU runs yet")
-    },
-    { timeout: 120_000, interval: 100 }
+  waitFor(
+    "QEMU",
+    () => bench.jobProcesses().some(({ command }) => command.includes("qemu-system") && command.includes(id)),
+    120_000
   )
 
 /** The id of a sandbox that another command creates. */
 const idOf = (name: string) =>
-  vi.waitFor(
-    async () => {
-      const { stdout } = await bench.sandboxer(["list", "-q", "--filter", `name=${name}`])
-      if (stdout === "") throw new Error(`there is no ${name} yet`)
-      return stdout.trim()
-    },
-    { timeout: 20_000, interval: 200 }
-  )
+  waitFor(`a sandbox ${name}`, async () => {
+    const { stdout } = await bench.sandboxer(["list", "-q", "--filter", `name=${name}`])
+    return stdout.trim() || undefined
+  })
 
 const sha256sum = async (file: string) => (await run("sha256sum", [file])).stdout.split(" ")[0]
 

@@ -84,7 +84,7 @@ const ping = async ({ answered, tell }: Awaited<ReturnType<typeof startWorker>>,
   }
 }
 
-describe("several processes on one database", { timeout: 120_000 }, () => {
+describe("several processes on one database", () => {
   it("eight processes create and migrate it once and lose none of 4,000 updates", async () => {
     const workers = await Promise.all(Array.from({ length: 8 }, () => startWorker(500)))
     for (const { tell } of workers) tell("begin")

@@ -2,9 +2,8 @@ import { createHash, randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "@effect/vitest"
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
@@ -13,10 +12,9 @@ import { cookie, type HostShape, Hosts, type Job } from "../../src/hosts/Host.js
 import * as ByPlacement from "../../src/hosts/placement/HostsByPlacement.js"
 import { processesWith } from "../../src/internal/Proc.js"
 import { layerHome } from "../../src/settings/Settings.js"
+import { timeLimit } from "../support/patience.js"
 import { Sshd } from "../support/sshd.js"
 import { lives, until } from "./until.js"
-
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 let sshd: Sshd
 let here: string
@@ -509,7 +507,7 @@ describe("a job over SSH", () => {
         yield* Fiber.interrupt(following)
         yield* until("the end of the follower", () => followers().length === 0)
         yield* host.stopJob(folder, { stop: "group", graceSeconds: 0 })
-      }).pipe(Effect.timeout(Duration.seconds(40)))
+      }).pipe(Effect.timeout(timeLimit(40_000)))
     )
   )
 })

@@ -2,12 +2,12 @@
 import { execFileSync, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { join } from "node:path"
-import { afterAll, describe, expect, vi } from "@effect/vitest"
+import { afterAll, describe, expect } from "@effect/vitest"
+import { waitFor } from "../support/patience.js"
 import { Sshd, type SshdOptions } from "../support/sshd.js"
-import { it, type Lab, output, type SandboxJson, type Started, waitFor } from "./harness.js"
+import { it, type Lab, output, type SandboxJson, type Started } from "./harness.js"
 
 // Several at a time, which mostly wait.
-vi.setConfig({ testTimeout: 90_000 })
 
 const started: Array<Sshd> = []
 afterAll(async () => {

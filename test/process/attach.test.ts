@@ -2,7 +2,8 @@
 import * as fs from "node:fs"
 import { join } from "node:path"
 import { describe, expect } from "@effect/vitest"
-import { it, type Lab, output, type SandboxJson, type Started, waitFor } from "./harness.js"
+import { waitFor } from "../support/patience.js"
+import { it, type Lab, output, type SandboxJson, type Started } from "./harness.js"
 import { lives } from "./until.js"
 
 /** Has a profile for it, and a project. */

@@ -4,7 +4,8 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, wri
 import { join } from "node:path"
 import { describe, expect } from "@effect/vitest"
 import BetterSqlite3 from "better-sqlite3"
-import { it, type Lab, output, waitFor } from "./harness.js"
+import { waitFor } from "../support/patience.js"
+import { it, type Lab, output } from "./harness.js"
 import { lives } from "./until.js"
 
 const unnamed = ["create", "--profile", "profile.tiny"]

@@ -1,5 +1,6 @@
 import { describe, expect } from "@effect/vitest"
-import { type Creating, it, type Lab, waitFor } from "./harness.js"
+import { waitFor } from "../support/patience.js"
+import { type Creating, it, type Lab } from "./harness.js"
 import { lives } from "./until.js"
 
 const place = "Provisioning with"

@@ -2,7 +2,8 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { beforeAll, describe, expect } from "@effect/vitest"
-import { it, Lab, type SandboxJson, waitFor } from "./harness.js"
+import { waitFor } from "../support/patience.js"
+import { it, Lab, type SandboxJson } from "./harness.js"
 
 const options = ["-i", "format=qcow2"]
 

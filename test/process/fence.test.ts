@@ -7,8 +7,9 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { beforeAll, describe, expect } from "@effect/vitest"
 import Database from "better-sqlite3"
+import { waitFor } from "../support/patience.js"
 import { Sshd } from "../support/sshd.js"
-import { it, Lab, type SandboxJson, waitFor } from "./harness.js"
+import { it, Lab, type SandboxJson } from "./harness.js"
 import { lives } from "./until.js"
 
 const options = ["-i", "format=qcow2"]

@@ -3,16 +3,14 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { expect, it as test, vi } from "@effect/vitest"
+import { expect, it as test } from "@effect/vitest"
 import type { ProgressEvent } from "../../src/domain/ProgressEvent.js"
 import type { Sandbox } from "../../src/domain/Sandbox.js"
 import { processInfo } from "../../src/internal/Proc.js"
 import { makeWorkbench } from "../e2e/harness.js"
+import { waitFor } from "../support/patience.js"
 import type { settings } from "./standin/common.js"
 import { lives } from "./until.js"
-
-// Several run at a time, and other work beside them.
-vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 })
 
 const executable = fileURLToPath(new URL("../../dist/bin.js", import.meta.url))
 const standins = fileURLToPath(new URL("standin/", import.meta.url))
@@ -54,17 +52,6 @@ interface Call {
   readonly program: "packer" | "qemu-img"
   readonly args: ReadonlyArray<string>
   readonly pid: number
-}
-
-/** Waits until `look` gives something, at most 30 seconds. */
-export const waitFor = async <A>(what: string, look: () => A | undefined | false): Promise<A> => {
-  const deadline = Date.now() + 30_000
-  for (;;) {
-    const found = look()
-    if (found !== undefined && found !== false) return found
-    if (Date.now() > deadline) throw new Error(`waited 30 s in vain for ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
 }
 
 /** What a program of this machine prints that is to end well. */

@@ -2,7 +2,8 @@ import { execFile } from "node:child_process"
 import { promisify } from "node:util"
 import { expect } from "@effect/vitest"
 import { fences } from "../support/documents.js"
-import { it, waitFor } from "./harness.js"
+import { waitFor } from "../support/patience.js"
+import { it } from "./harness.js"
 
 it("the commands of docs/state-hub.md that query a hub run", async ({ lab }) => {
   const blocks = fences.filter(({ document, says }) => document === "docs/state-hub.md" && says === "hub")

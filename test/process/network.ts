@@ -1,6 +1,7 @@
 /** A network of a test's own between this machine and a namespace, whose link can be cut. Only root can have one. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import * as fs from "node:fs"
+import { waitFor } from "../support/patience.js"
 
 const ip = (...args: ReadonlyArray<string>) =>
   execFileSync("ip", args, { stdio: ["ignore", "ignore", "pipe"] })
@@ -39,11 +40,10 @@ export class Network {
     try {
       if (!started) throw new Error("there is no unshare")
       const own = fs.readlinkSync("/proc/self/ns/net")
-      const deadline = Date.now() + 10_000
-      while (fs.readlinkSync(`/proc/${holder.pid}/ns/net`) === own) {
-        if (holder.exitCode !== null || Date.now() > deadline) throw new Error("it is not allowed")
-        await new Promise((resolve) => setTimeout(resolve, 20))
-      }
+      await waitFor("a network namespace", () => {
+        if (holder.exitCode !== null) throw new Error("it is not allowed")
+        return fs.readlinkSync(`/proc/${holder.pid}/ns/net`) !== own
+      })
       return new Network(holder)
     } catch (error) {
       holder.kill("SIGKILL")

@@ -1,7 +1,8 @@
 import { closeSync, existsSync, openSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect } from "@effect/vitest"
-import { it, type Lab, output, waitFor } from "./harness.js"
+import { waitFor } from "../support/patience.js"
+import { it, type Lab, output } from "./harness.js"
 
 /** A profile whose `prepare` counts its runs, and waits where there is a gate until it is opened. */
 const withPrepare = (lab: Lab, end = "cat seed >base.img") => {

@@ -2,7 +2,8 @@
 import { join } from "node:path"
 import { describe, expect } from "@effect/vitest"
 import Database from "better-sqlite3"
-import { it, type Lab, type SandboxJson, waitFor } from "./harness.js"
+import { waitFor } from "../support/patience.js"
+import { it, type Lab, type SandboxJson } from "./harness.js"
 
 const slots = (lab: Lab, count: number) =>
   lab.write(".config/sandboxer/config.yaml", { hosts: { local: { slots: count } } })

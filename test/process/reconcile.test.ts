@@ -3,7 +3,8 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { existsSync, mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { describe, expect } from "@effect/vitest"
-import { it, type Lab, output, type SandboxJson, waitFor } from "./harness.js"
+import { waitFor } from "../support/patience.js"
+import { it, type Lab, output, type SandboxJson } from "./harness.js"
 import { lives } from "./until.js"
 
 interface Found {

@@ -3,8 +3,9 @@ import * as fs from "node:fs"
 import { dirname, join } from "node:path"
 import { afterAll, describe, expect, vi } from "@effect/vitest"
 import { root, run } from "../e2e/harness.js"
+import { waitFor } from "../support/patience.js"
 import { Sshd } from "../support/sshd.js"
-import { it, type Lab, type SandboxJson, waitFor } from "./harness.js"
+import { it, type Lab, type SandboxJson } from "./harness.js"
 
 // Several at a time.
 vi.setConfig({ testTimeout: 90_000 })

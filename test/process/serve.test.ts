@@ -4,6 +4,7 @@ import * as fs from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { describe, expect } from "@effect/vitest"
+import { waitFor } from "../support/patience.js"
 import { it, type Lab, type SandboxJson } from "./harness.js"
 import { lives } from "./until.js"
 
@@ -17,14 +18,11 @@ const detached = async (lab: Lab) => {
 }
 
 /** Only looks: `wait` would start a supervisor. */
-const reaches = async (lab: Lab, state: string): Promise<SandboxJson> => {
-  const deadline = Date.now() + 30_000
-  for (;;) {
+const reaches = (lab: Lab, state: string): Promise<SandboxJson> =>
+  waitFor(`the state ${state}`, async () => {
     const sandbox = await lab.show("demo")
-    if (sandbox.state === state) return sandbox
-    if (Date.now() > deadline) throw new Error(`waited 30 s in vain for ${state}: it is ${sandbox.state}`)
-  }
-}
+    return sandbox.state === state && sandbox
+  })
 
 const serving = async (lab: Lab) => {
   const serve = lab.start(["serve"])

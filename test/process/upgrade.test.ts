@@ -2,7 +2,8 @@
 import { join } from "node:path"
 import { describe, expect } from "@effect/vitest"
 import BetterSqlite3 from "better-sqlite3"
-import { it, waitFor } from "./harness.js"
+import { waitFor } from "../support/patience.js"
+import { it } from "./harness.js"
 
 const place = "Provisioning with"
 

@@ -47,7 +47,7 @@ const where = `what it had made by then is kept in ${kept} until you or reap rem
 const begun = (options: Partial<WorldOptions> & { readonly recipe: ReturnType<typeof recipe> }) =>
   world({ program: mv, extensions: [extensionOf(options.recipe)], ...options })
 
-describe("retainOnFailure", { timeout: 30_000 }, () => {
+describe("retainOnFailure", () => {
   it.scoped("retains the named folder of a failed provision and nothing else", () =>
     Effect.gen(function* () {
       const made = yield* begun({ recipe: recipe(["disk", "efivars"], broken) })

@@ -361,7 +361,7 @@ describe("follow", () => {
   )
 })
 
-describe("a supervisor", { timeout: 30_000 }, () => {
+describe("a supervisor", () => {
   /** Supervisors that never come to anything, counted. */
   const idle = () => {
     const starts: Array<number> = []

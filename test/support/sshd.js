@@ -7,6 +7,7 @@ import * as fs from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
+import { waitFor } from "./patience.js"
 
 /**
  * @typedef {object} SshdOptions
@@ -57,18 +58,6 @@ const kill = (/** @type {number} */ pid) => {
     process.kill(pid, "SIGKILL")
   } catch {
     // It ended by itself.
-  }
-}
-
-/**
- * @param {string} what
- * @param {() => boolean} isSo
- */
-const until = async (what, isSo) => {
-  const deadline = Date.now() + 20_000
-  while (!isSo()) {
-    if (Date.now() > deadline) throw new Error(`waited 20 s in vain for ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
 
@@ -177,7 +166,7 @@ export class Sshd {
     const child = spawn(program, args, { stdio: ["ignore", "ignore", log] })
     fs.closeSync(log)
     this.#child = child
-    await until(`sshd on port ${this.port}: ${fs.readFileSync(this.file("sshd.log"), "utf8")}`, () => {
+    await waitFor(`sshd on port ${this.port}: ${fs.readFileSync(this.file("sshd.log"), "utf8")}`, () => {
       if (child.exitCode !== null) {
         throw new Error(`sshd ended: ${fs.readFileSync(this.file("sshd.log"), "utf8")}`)
       }
@@ -198,7 +187,7 @@ export class Sshd {
   async cut() {
     const sessions = this.sessions()
     for (const pid of sessions) kill(pid)
-    await until("the end of sshd's connections", () => !sessions.some(lives))
+    await waitFor("the end of sshd's connections", () => !sessions.some(lives))
   }
 
   /** Ends it and cuts all connections: nobody answers at the port. */
@@ -207,7 +196,7 @@ export class Sshd {
     const sessions = this.sessions()
     if (pid !== undefined) kill(pid)
     for (const session of sessions) kill(session)
-    await until("the end of sshd", () => ![pid ?? 0, ...sessions].some(lives))
+    await waitFor("the end of sshd", () => ![pid ?? 0, ...sessions].some(lives))
     fs.rmSync(this.file("sshd.pid"), { force: true })
     this.#child = undefined
   }
