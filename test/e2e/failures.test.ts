@@ -3,7 +3,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
-import { afterAll, beforeAll, describe, expect, it, vi } from "@effect/vitest"
+import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { timeLimit, waitFor } from "../support/patience.js"
 import { makeWorkbench, run, sandboxOf, start, type Workbench } from "./harness.js"
 
@@ -87,7 +87,7 @@ describe("real Packer: a build fails as", () => {
 
   it("port-taken, although Packer would retry for ever", async () => {
     const server = createServer().listen(0, "127.0.0.1")
-    await vi.waitFor(() => expect(server.listening).toBe(true))
+    await waitFor("the port", () => server.listening)
     const address = server.address()
     const port = typeof address === "object" && address !== null ? address.port : 0
     expect(await failureOf("port", { host_port_min: port, host_port_max: port })).toMatchObject({

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
-import { afterAll, beforeAll, describe, expect, it, vi } from "@effect/vitest"
+import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { waitFor } from "../support/patience.js"
 import { makeWorkbench, root, run, sandboxOf, type Workbench } from "./harness.js"
 
@@ -82,7 +82,7 @@ describe("an image of profile.tiny-linux", () => {
     expect(others).toEqual([])
     process.kill(supervisor!.pid, "SIGKILL")
     await creating.ended
-    await vi.waitFor(() => expect(bench.supervisors()).toEqual([]))
+    await waitFor("the end of the supervisor", () => bench.supervisors().length === 0)
     // Nobody looks after it, and it goes on.
     expect(bench.jobProcesses().length).toBeGreaterThan(0)
     expect((await bench.show("killed")).state).toBe("provisioning")
@@ -137,7 +137,7 @@ describe("an image of profile.tiny-linux", () => {
     expect(data).toMatchObject({ proof: { left: 0 } })
     expect(existsSync(join(bench.home, "jobs", id))).toBe(false)
     expect(existsSync(join(bench.home, "artifacts", "cancelled", id))).toBe(false)
-    await vi.waitFor(() => expect(bench.supervisors()).toEqual([]))
+    await waitFor("the end of the supervisor", () => bench.supervisors().length === 0)
   })
 
   it("is what scripts/demo.sh makes and boots, even after an interrupted demo", async () => {
@@ -154,7 +154,7 @@ describe("an image of profile.tiny-linux", () => {
     expect(state).toBe("ready")
     expect(readdirSync(join(bench.home, "artifacts", "demo"))).toEqual([id])
     expect(bench.jobProcesses()).toEqual([])
-    await vi.waitFor(() => expect(bench.supervisors()).toEqual([]))
+    await waitFor("the end of the supervisor", () => bench.supervisors().length === 0)
   })
 })
 

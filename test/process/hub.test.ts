@@ -64,7 +64,7 @@ describe("a State Hub that works", () => {
     expect(environment(supervisor)).toContain("STATE_HUB_TOKEN=hub-token")
     expect(readFileSync(`/proc/${supervisor}/cmdline`, "utf8")).not.toContain("hub-token")
     for (const { pid } of lab.calls("packer", "build")) expect(environment(pid)).not.toContain("hub-token")
-    await expect.poll(() => [...hub.notes.values()].map(({ event_type }) => event_type)).toContain("phase")
+    await waitFor("a phase", () => [...hub.notes.values()].some(({ event_type }) => event_type === "phase"))
     lab.release("guest 1")
     const { exitCode, sandbox: made } = await creating.outcome()
     expect(exitCode).toBe(0)

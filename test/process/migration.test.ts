@@ -1,13 +1,11 @@
 /** What the documents of build machines say: their tables are those of the profiles, and their commands run. */
 import * as fs from "node:fs"
 import { join } from "node:path"
-import { afterAll, beforeAll, expect, it, vi } from "@effect/vitest"
+import { afterAll, beforeAll, expect, it } from "@effect/vitest"
 import { run } from "../e2e/harness.js"
 import { type Fence, fences, root } from "../support/documents.js"
 import { Sshd } from "../support/sshd.js"
 import { type Checkout, makeCheckout } from "./checkout.js"
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 90_000 })
 
 const migration = "docs/migration-build-machines.md"
 const runbook = "runbooks/profile-vm-haskell-build.md"

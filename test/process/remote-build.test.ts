@@ -1,14 +1,13 @@
 /** `make remote-build` from end to end: make, the real command, ssh and rsync, and a build machine of a test's own. */
 import * as fs from "node:fs"
 import { dirname, join } from "node:path"
-import { afterAll, describe, expect, vi } from "@effect/vitest"
+import { afterAll, describe, expect } from "@effect/vitest"
 import { root, run } from "../e2e/harness.js"
 import { waitFor } from "../support/patience.js"
 import { Sshd } from "../support/sshd.js"
 import { it, type Lab, type SandboxJson } from "./harness.js"
 
 // Several at a time.
-vi.setConfig({ testTimeout: 90_000 })
 
 const started: Array<Sshd> = []
 afterAll(async () => {
