@@ -1,12 +1,22 @@
 import { defineConfig } from "vitest/config"
+import { timeLimit } from "./test/support/patience.js"
 
-// Three projects, by what a test needs, one after the other. `npx vitest run --project unit` runs one of them.
+/** What a test and a hook may take, in milliseconds on a quiet machine: it ends those that hang. */
+const limit = (milliseconds: number) => ({
+  testTimeout: timeLimit(milliseconds),
+  hookTimeout: timeLimit(milliseconds)
+})
+
+/**
+ * Projects by what a test needs; `npx vitest run --project unit` runs one of them. First come those that compute, as many
+ * files at a time as there are cores; then those that also wait for other processes: machines that boot, one file at a
+ * time, and beside them all else. Vitest runs pools of one group side by side.
+ */
 export default defineConfig({
   test: {
-    pool: "forks",
-    // Most wait for others more than they compute.
     maxWorkers: "100%",
-    setupFiles: "./test/support/limits.ts",
+    // Loading Effect again for each file took half of the time of the unit tests.
+    isolate: false,
     reporters: ["default", "./scripts/summary-reporter.js"],
     projects: [
       {
@@ -14,8 +24,8 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/{process,e2e,chaos,data}/**"],
-          provide: { limit: 30_000 }
+          exclude: ["test/{crash-points,process,e2e,chaos,data}/**"],
+          ...limit(120_000)
         }
       },
       {
@@ -25,7 +35,7 @@ export default defineConfig({
           include: ["test/process/**/*.test.ts"],
           globalSetup: "./scripts/require-build.js",
           sequence: { groupOrder: 1 },
-          provide: { limit: 90_000 }
+          ...limit(300_000)
         }
       },
       {
@@ -34,10 +44,10 @@ export default defineConfig({
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
           globalSetup: "./scripts/require-build.js",
-          // Whole machines boot in these: one file at a time.
-          poolOptions: { forks: { singleFork: true } },
-          sequence: { groupOrder: 2 },
-          provide: { limit: 600_000 }
+          pool: "threads",
+          poolOptions: { threads: { singleThread: true } },
+          sequence: { groupOrder: 1 },
+          ...limit(900_000)
         }
       }
     ]
