@@ -20,6 +20,7 @@ import { create } from "./Create.js"
 import { type DestroyOptions, destroy } from "./Destroy.js"
 import { find, get } from "./Find.js"
 import { follow, wait } from "./Follow.js"
+import { type LogOptions, log } from "./Log.js"
 import { planOf } from "./Planning.js"
 import { type Reaped, reap } from "./Reap.js"
 import { type OrphanedSecrets, removeOrphanedSecrets } from "./RemoveOrphanedSecrets.js"
@@ -28,6 +29,7 @@ import type { CreateRequest, RetryRequest } from "./Request.js"
 import { retry } from "./Retry.js"
 
 export type { DestroyOptions } from "./Destroy.js"
+export type { LogOptions } from "./Log.js"
 export type { AskSecret, CreateRequest, RetryRequest } from "./Request.js"
 
 export interface SandboxesShape {
@@ -59,6 +61,11 @@ export interface SandboxesShape {
   readonly allEvents: (
     after: number
   ) => Effect.Effect<{ readonly events: ReadonlyArray<ProgressEvent>; readonly position: number }, StoreError>
+  /**
+   * The redacted log of a sandbox's last attempt, in pieces of any size: what there is so far or, with `follow`, until the
+   * provision has ended. Empty before anything was printed; a `NotFound` if the file was removed.
+   */
+  readonly log: (id: SandboxId, options?: LogOptions) => Stream.Stream<Uint8Array, StoreError | NotFound>
   /** Waits until the provision has ended, and returns the record. A supervisor that has died is restarted meanwhile. */
   readonly wait: (id: SandboxId) => Effect.Effect<Sandbox, StoreError | NotFound>
   /** Asks for the provision to be cancelled, and does not wait; a `Conflict` if it has ended in another way. */
@@ -136,6 +143,7 @@ export const layer = Layer.effect(
       follow: (id, after) => Stream.provideContext(follow(id, after), services),
       events,
       allEvents,
+      log: (id, options) => Stream.provideContext(log(id, options), services),
       wait: provided(wait),
       cancel: provided(cancel),
       retry: provided(retry),
