@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import { run } from "../cli/main.js"
+import { ofProcess, Signals } from "../cli/Signals.js"
 import { layerDetached, layerSettled } from "../node.js"
 import { defaults, Timing } from "../settings/Timing.js"
 
@@ -35,16 +36,13 @@ export const main = (executable: string, timing = defaults): void => {
       // Nobody reads the spans, and each statement and each function makes one.
       Effect.withTracerEnabled(false),
       Effect.provideService(Timing, timing),
+      Effect.provideService(
+        Signals,
+        ofProcess(() => fiber.unsafeInterruptAsFork(fiber.id()))
+      ),
       Effect.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer))
     )
   )
-
-  // What runs is ended in order, its children too; a verb that has its own answer to a signal listens for itself.
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.on(signal, () => {
-      if (process.listenerCount(signal) === 1) fiber.unsafeInterruptAsFork(fiber.id())
-    })
-  }
 
   fiber.addObserver(async (exit) => {
     process.exitCode = Exit.isSuccess(exit) ? exit.value : 130

@@ -1,10 +1,11 @@
-/** What a command ends with: its exit code, and what it says when it failed. */
+/** How a command ends: its exit code, and what it reports on stderr. */
 
 import { join } from "node:path"
 import { stripVTControlCharacters } from "node:util"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import type * as ValidationError from "@effect/cli/ValidationError"
 import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Conflict, NotFound, UsageError } from "../domain/Errors.js"
 import { exitCodeOf, type Failure } from "../domain/Failure.js"
@@ -13,11 +14,11 @@ import type { HostError } from "../hosts/Host.js"
 import type { HubServerError } from "../hub/server/HubServer.js"
 import type { HubStoreError } from "../hub/server/HubStore.js"
 import type { StoreError } from "../store/SandboxStore.js"
-import { installed } from "./PackageRoot.js"
-import { printable } from "./Printer.js"
+import { packageRoot } from "./PackageRoot.js"
+import { printable, report } from "./Printer.js"
 
 /**
- * A command that has said all it has to say, and ends with an exit code other than 0.
+ * Ends the command with an exit code, without another message.
  * @category errors
  */
 export class Ended extends Schema.TaggedError<Ended>("sandboxer/cli/Ended")("Ended", {
@@ -41,10 +42,15 @@ export interface Ending {
   readonly message: ReadonlyArray<string>
 }
 
-const said = (exitCode: number, message: string, hint: string): Ending => ({
+/** The ending of a command that failed. */
+export const failed = (exitCode: number, message: string, hint: string): Ending => ({
   exitCode,
   message: [`error: ${printable(message)}`, `hint: ${printable(hint)}`]
 })
+
+/** Reports an ending, and ends the command with its exit code where that is not 0. */
+export const end = ({ exitCode, message }: Ending): Effect.Effect<void, Ended> =>
+  Effect.zipRight(report(...message), exitCode === 0 ? Effect.void : new Ended({ exitCode }))
 
 const hostExitCodes: Partial<Record<HostError["reason"], number>> = {
   refused: 4,
@@ -52,7 +58,7 @@ const hostExitCodes: Partial<Record<HostError["reason"], number>> = {
   unreachable: 14
 }
 
-/** How a command ends for an error. */
+/** The ending of a command that failed with an error that is in its type. */
 export const ofError = (error: CommandError): Ending => {
   switch (error._tag) {
     case "Ended":
@@ -60,35 +66,32 @@ export const ofError = (error: CommandError): Ending => {
     case "UsageError": {
       const { location } = error
       const where = location === undefined ? "" : `${location.file}:${location.line}:${location.column}: `
-      return said(2, `${where}${error.message}`, error.hint)
+      return failed(2, `${where}${error.message}`, error.hint)
     }
     case "NotFound":
-      return said(3, error.message, error.hint)
+      return failed(3, error.message, error.hint)
     case "Conflict":
-      return said(13, error.message, error.hint)
+      return failed(13, error.message, error.hint)
     case "HostError":
-      return said(hostExitCodes[error.reason] ?? 15, error.message, error.hint)
+      return failed(hostExitCodes[error.reason] ?? 15, error.message, error.hint)
     case "HubServerError":
-      return said(error.reason === "port-taken" ? 13 : 2, error.message, error.hint)
+      return failed(error.reason === "port-taken" ? 13 : 2, error.message, error.hint)
     case "HubStoreError":
     case "StoreError":
-      return said(
+      return failed(
         error.reason === "not-writable" || error.reason === "newer" ? 15 : 1,
         error.message,
         error.hint
       )
     default:
-      return said(2, textOf(error), "`sandboxer --help`, or --help behind a command, shows what it takes")
+      return failed(2, textOf(error), "`sandboxer --help`, or --help after a command, shows what it takes")
   }
 }
 
 const textOf = ({ error }: ValidationError.ValidationError): string =>
   stripVTControlCharacters(HelpDoc.toAnsiText(error)).trim().replaceAll(/\s+/g, " ")
 
-/**
- * How a command ends for something that nobody foresaw, with its stack where `debug` asks for it; and for Ctrl-C at a
- * question.
- */
+/** The ending of a command that met an unexpected error, with its stack if `debug`, or that was interrupted. */
 export const ofDefect = (cause: Cause.Cause<unknown>, debug: boolean): Ending => {
   if (Cause.isInterruptedOnly(cause)) return { exitCode: 130, message: [] }
   const [defect] = Cause.defects(cause)
@@ -102,20 +105,24 @@ export const ofDefect = (cause: Cause.Cause<unknown>, debug: boolean): Ending =>
   }
 }
 
-const failed = (name: string, failure: Failure): ReadonlyArray<string> => [
-  ...(failure.logTail.length === 0
-    ? []
-    : ["", ...failure.logTail.map((line) => `  | ${printable(line)}`), ""]),
-  `error: ${name}: ${printable(failure.message)}`,
-  `hint: ${printable(failure.hint)}`,
-  ...(failure.runbook === null ? [] : [`see: ${join(installed(), failure.runbook)}`])
-]
-
-/** How `create`, `wait` and `watch` end for a provision that has ended. */
+/** The ending of a command that followed a provision to its end. */
 export const ofSandbox = ({ failure, name, readyAt, state }: Sandbox): Ending => {
-  if (failure !== null) return { exitCode: exitCodeOf(failure.reason), message: failed(name, failure) }
-  // One that was destroyed meanwhile, and never was ready, was cancelled first.
+  if (failure !== null) return ofFailure(name, failure)
+  // One that never was ready was cancelled before it was destroyed.
   return state === "cancelled" || (state === "destroyed" && readyAt === null)
     ? { exitCode: 130, message: [`${name} was cancelled`] }
     : { exitCode: 0, message: [] }
+}
+
+const ofFailure = (name: string, { hint, logTail, message, reason, runbook }: Failure): Ending => {
+  const ending = failed(exitCodeOf(reason), `${name}: ${message}`, hint)
+  const tail = logTail.map((line) => `  | ${printable(line)}`)
+  return {
+    ...ending,
+    message: [
+      ...(tail.length === 0 ? [] : ["", ...tail, ""]),
+      ...ending.message,
+      ...(runbook === null ? [] : [`see: ${join(packageRoot(), runbook)}`])
+    ]
+  }
 }

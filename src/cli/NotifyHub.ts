@@ -1,33 +1,33 @@
-/** The end of a command that has changed something: the State Hub is told, if that is quick. */
+/** Notifying the State Hub at the end of a command that has changed something. */
 import * as Effect from "effect/Effect"
 import { deliverBriefly } from "../hub/client/Delivery.js"
 import { StateHub } from "../hub/client/StateHub.js"
 import type { ProcessIdentity } from "../store/ProcessIdentity.js"
 import { SandboxStore } from "../store/SandboxStore.js"
-import { untilSignal } from "./Progress.js"
-import { say } from "./say.js"
+import { report } from "./Printer.js"
+import { untilSignal } from "./Signals.js"
 
-const tell = Effect.gen(function* () {
+const notify = Effect.gen(function* () {
   const { target } = yield* StateHub
   yield* deliverBriefly
   const { outbox } = yield* SandboxStore
   const { sender, waits } = yield* outbox.peek
   const { answer, paused, target: of } = sender.delivering
   if (waits && paused && of === (target ?? null)) {
-    yield* say(
+    yield* report(
       `warning: the State Hub is told nothing until this is mended: ${answer}; see \`sandboxer hub status\``
     )
   }
 })
 
-/** Says what is wrong with how the hub is told: for commands that begin to tell it. */
+/** Warns of a setting that keeps the hub from being notified: for commands that start something to notify it of. */
 export const warnOfHub: Effect.Effect<void, never, StateHub> = Effect.flatMap(StateHub, ({ warning }) =>
-  warning === undefined ? Effect.void : say(`warning: ${warning}`)
+  warning === undefined ? Effect.void : report(`warning: ${warning}`)
 )
 
 /**
- * Runs a command's work, then tells the hub for 5 s at most, however the work ended; it ends as the work did. Ctrl-C and
- * SIGTERM end the telling alone.
+ * Runs a command's work, then notifies the hub for at most 5 s, whether or not the work failed; ends as the work did. A
+ * signal ends only the notifying.
  */
 export const notifyHub = <A, E, R>(
   work: Effect.Effect<A, E, R>
@@ -35,6 +35,6 @@ export const notifyHub = <A, E, R>(
   Effect.ensuring(
     work,
     Effect.flatMap(StateHub, ({ tells }) =>
-      tells === false ? Effect.void : Effect.interruptible(Effect.ignore(untilSignal(tell)))
+      tells === false ? Effect.void : Effect.interruptible(Effect.ignore(untilSignal(notify)))
     )
   )

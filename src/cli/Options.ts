@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { didYouMean } from "../domain/Nearest.js"
 import { parseDuration } from "../domain/Units.js"
+import { type Format, formats } from "./Printer.js"
 
 /** What is known of a flag before @effect/cli reads it. */
 export interface Flag {
@@ -93,17 +94,14 @@ export const duration = (name: string, description: string): Options.Options<num
 export const optional = <A>(option: Options.Options<A>): Options.Options<A | undefined> =>
   Options.map(Options.optional(option), Option.getOrUndefined)
 
-/** How data is printed. */
-export const formats = ["table", "json", "yaml", "name", "ndjson"] as const
-export type Format = (typeof formats)[number]
-
 export const output: Options.Options<Format> = Options.all({
   format: optional(choice("output", formats, "How data is printed", "o")),
   json: flag("json", "Short for -o json"),
   quiet: flag("quiet", "Print ids alone", "q")
 }).pipe(Options.map(({ format, json, quiet }) => format ?? (json ? "json" : quiet ? "name" : "table")))
 
-export const progressModes = ["auto", "tty", "plain", "json", "none"] as const
+const progressModes = ["auto", "tty", "plain", "json", "none"] as const
+export type ProgressMode = (typeof progressModes)[number]
 export const progress = choice("progress", progressModes, "How progress is shown, on stderr").pipe(
   Options.withDefault("auto" as const)
 )

@@ -1,28 +1,28 @@
-/** Printing data: to stdout, in the format that was asked for. */
+/** Printing: data to stdout, in the format that was asked for; lines for a person to stderr. */
 import { stripVTControlCharacters } from "node:util"
 import * as Console from "effect/Console"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import { stringify } from "yaml"
-import { Artifact } from "../domain/Artifact.js"
-import { type Profile, ProfileDocument } from "../domain/Profile.js"
-import { ProgressEvent } from "../domain/ProgressEvent.js"
-import { Sandbox } from "../domain/Sandbox.js"
-import type { ExplainedInput } from "../recipe/ProfileMode.js"
-import type { Format } from "./Options.js"
 
-export const apiVersion = "sandboxer/v1"
+const apiVersion = "sandboxer/v1"
 
-/** What a terminal would act on, taken out of a text that a guest may have written. */
+/** What `-o` takes. */
+export const formats = ["table", "json", "yaml", "name", "ndjson"] as const
+export type Format = (typeof formats)[number]
+
+/** Removes from a text, which a guest may have written, what a terminal would act on. */
 export const printable = (text: string): string =>
   stripVTControlCharacters(text).replaceAll(/(?![\t\n])\p{Cc}/gu, "")
 
-/** A kind of thing that is printed: its document, its name, its row in a table. */
+/** A kind of data, and how it is printed. */
 export interface Kind<A> {
   readonly kind: string
+  /** What `-o json`, `yaml` and `ndjson` print, besides `apiVersion` and `kind`. */
   readonly document: (value: A) => Readonly<Record<string, unknown>>
+  /** What `-o name` prints. */
   readonly name: (value: A) => string
+  /** What `-o table` prints; a cell of `-` is empty. */
   readonly columns: ReadonlyArray<readonly [title: string, cell: (value: A) => string]>
 }
 
@@ -39,11 +39,15 @@ const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
     .join("\n")
 }
 
-/** A field's rows: one for each line of its text, none where there is nothing to say. */
+/** A time in a table: to the second, `-` where there is none. */
+export const time = (value: DateTime.Utc | null): string =>
+  value === null ? "-" : DateTime.formatIso(value).slice(0, 19).concat("Z")
+
+/** The rows of a field: one for each line of its text, none if it is empty. */
 const field = (title: string, text: string): ReadonlyArray<ReadonlyArray<string>> =>
   text === "-" ? [] : text.split("\n").map((line, index) => [index === 0 ? title : "", line])
 
-/** One document, as `-o` has it; a table is a row a field. */
+/** Prints one value. Its table has a row for each field. */
 export const printOne = <A>(format: Format, kind: Kind<A>, value: A): Effect.Effect<void> => {
   const document = { apiVersion, kind: kind.kind, ...kind.document(value) }
   switch (format) {
@@ -60,13 +64,13 @@ export const printOne = <A>(format: Format, kind: Kind<A>, value: A): Effect.Eff
   }
 }
 
-/** A row: only its last cell may have several lines. */
+/** The cells of a row. Only the last one may have several lines. */
 const row = (cells: ReadonlyArray<string>): ReadonlyArray<string> =>
   cells.map((cell, column) =>
     column === cells.length - 1 ? cell.trimEnd() : cell.trim().replaceAll(/\s+/g, " ")
   )
 
-/** A list of documents, as `-o` has it. */
+/** Prints a list of values. Its table has a row for each value. */
 export const printList = <A>(
   format: Format,
   kind: Kind<A>,
@@ -97,164 +101,16 @@ export const printList = <A>(
   }
 }
 
-const time = (value: DateTime.Utc | null) =>
-  value === null ? "-" : DateTime.formatIso(value).slice(0, 19).concat("Z")
-
-export const sandboxes: Kind<Sandbox> = {
-  kind: "Sandbox",
-  document: (sandbox) => Schema.encodeSync(Sandbox)(sandbox),
-  name: ({ id }) => id,
-  columns: [
-    ["name", ({ name }) => name],
-    ["id", ({ id }) => id],
-    ["state", ({ state }) => state],
-    ["phase", ({ phase, state }) => (state === "provisioning" ? (phase?.name ?? "-") : "-")],
-    ["profile", ({ profile }) => profile],
-    ["created", ({ createdAt }) => time(createdAt)]
-  ]
+/** Prints one value now, as one of many that are printed as they come: a line, or a document of its own. */
+export const printEach = <A>(format: Format, kind: Kind<A>, value: A): Effect.Effect<void> => {
+  const line = () => kind.columns.map(([, cell]) => cell(value)).join("  ")
+  return format === "table"
+    ? printOne("name", { ...kind, name: line }, value)
+    : printOne(format === "json" ? "ndjson" : format, kind, value)
 }
 
-/** "in 3 d", "in 5 h", "in 12 min": rounded down, so that nothing ends earlier than it says. */
-const fromNow = (until: DateTime.Utc, now: DateTime.Utc): string => {
-  const seconds = Math.floor((DateTime.toEpochMillis(until) - DateTime.toEpochMillis(now)) / 1000)
-  if (seconds <= 0) return "now"
-  if (seconds < 60) return `in ${seconds} s`
-  if (seconds < 3600) return `in ${Math.floor(seconds / 60)} min`
-  return seconds < 2 * 86_400 ? `in ${Math.floor(seconds / 3600)} h` : `in ${Math.floor(seconds / 86_400)} d`
-}
-
-/** Sandboxes in a list that is made at a time. */
-export const sandboxesAt = (now: DateTime.Utc): Kind<Sandbox> => ({
-  ...sandboxes,
-  columns: [
-    ...sandboxes.columns,
-    ["expires", ({ expiresAt }) => (expiresAt === null ? "-" : fromNow(expiresAt, now))]
-  ]
-})
-
-/** Why it is still there, and when it ends. */
-const life = ({ expiresAt, state }: Sandbox): string => {
-  const end = time(expiresAt)
-  switch (state) {
-    case "requested":
-    case "provisioning":
-      return "until its provision has ended"
-    case "ready":
-      return expiresAt === null ? "until it is destroyed" : `until ${end}, unless it is renewed or used`
-    case "destroying":
-      return "until what it has on its machine is removed"
-    default:
-      return expiresAt === null ? "its record is kept" : `its record and its log go after ${end}`
-  }
-}
-
-/** A sandbox with all that a person asks of it. */
-export const sandboxInFull: Kind<Sandbox> = {
-  ...sandboxes,
-  columns: [
-    ...sandboxes.columns,
-    ["mode", ({ extension, mode }) => `${mode} (${extension})`],
-    ["host", ({ placement }) => placement.host],
-    ["ready", ({ readyAt }) => time(readyAt)],
-    ["ended", ({ endedAt }) => time(endedAt)],
-    ["lives", life],
-    ["artifacts", ({ artifacts }) => artifacts.map(({ path }) => path).join(", ") || "-"],
-    ["log", ({ logPath }) => logPath ?? "-"],
-    ["failure", ({ failure }) => (failure === null ? "-" : `${failure.reason}: ${failure.message}`)],
-    ["hint", ({ failure }) => failure?.hint ?? "-"]
-  ]
-}
-
-export const events: Kind<ProgressEvent> = {
-  kind: "Event",
-  document: (event) => Schema.encodeSync(ProgressEvent)(event),
-  name: ({ id }) => id,
-  columns: [
-    ["time", ({ time: at }) => time(at)],
-    ["sandbox", ({ sandboxId }) => sandboxId],
-    ["seq", ({ seq }) => String(seq)],
-    ["type", ({ type }) => type],
-    ["phase", ({ phase }) => phase ?? "-"],
-    ["message", ({ message }) => message.split("\n")[0] ?? ""]
-  ]
-}
-
-/** An artifact and the sandbox that made it. */
-export interface MadeArtifact {
-  readonly artifact: Artifact
-  readonly sandbox: Sandbox
-}
-
-export const artifacts: Kind<MadeArtifact> = {
-  kind: "Artifact",
-  document: ({ artifact, sandbox }) => ({
-    ...Schema.encodeSync(Artifact)(artifact),
-    sandboxId: sandbox.id,
-    sandboxName: sandbox.name
-  }),
-  name: ({ artifact }) => artifact.id,
-  columns: [
-    ["name", ({ artifact }) => artifact.name],
-    ["id", ({ artifact }) => artifact.id],
-    ["sandbox", ({ sandbox }) => sandbox.name],
-    ["format", ({ artifact }) => artifact.format],
-    ["bytes", ({ artifact }) => String(artifact.sizeBytes)],
-    ["primary", ({ artifact }) => (artifact.primary ? "yes" : "no")],
-    ["path", ({ artifact }) => artifact.path]
-  ]
-}
-
-export const profiles: Kind<Profile> = {
-  kind: "Profile",
-  document: ({ document, file, origin }) => ({
-    ...Schema.encodeSync(ProfileDocument)(document),
-    file,
-    origin
-  }),
-  name: ({ document }) => document.id,
-  columns: [
-    ["id", ({ document }) => document.id],
-    ["mode", ({ document }) => document.mode ?? "-"],
-    ["from", ({ origin }) => origin],
-    ["description", ({ document }) => document.description ?? ""]
-  ]
-}
-
-const text = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value))
-
-/** What a value of an input is held against. */
-const takes = ({ choices, pattern }: ExplainedInput["declaration"]) =>
-  [...(choices === undefined ? [] : [choices.join(" | ")]), ...(pattern === undefined ? [] : [pattern])].join(
-    ", "
-  )
-
-const mustBeGiven = ({ default: fallback, required }: ExplainedInput["declaration"]) =>
-  required === true && fallback === undefined
-
-export const inputs: Kind<ExplainedInput> = {
-  kind: "Input",
-  document: ({ declaration, from, name }) => ({
-    name,
-    type: declaration.type,
-    items: declaration.items ?? null,
-    required: mustBeGiven(declaration),
-    default: declaration.default ?? null,
-    env: declaration.env ?? null,
-    pattern: declaration.pattern ?? null,
-    choices: declaration.choices ?? null,
-    variable: declaration.variable === true,
-    description: declaration.description ?? null,
-    from
-  }),
-  name: ({ name }) => name,
-  columns: [
-    ["name", ({ name }) => name],
-    ["type", ({ declaration }) => declaration.type],
-    ["required", ({ declaration }) => (mustBeGiven(declaration) ? "yes" : "no")],
-    ["default", ({ declaration }) => (declaration.default === undefined ? "-" : text(declaration.default))],
-    ["env", ({ declaration }) => declaration.env ?? "-"],
-    ["takes", ({ declaration }) => takes(declaration) || "-"],
-    ["from", ({ from }) => from.map(({ id }) => id).join(", ")],
-    ["description", ({ declaration }) => declaration.description ?? ""]
-  ]
-}
+/** Writes lines for a person to stderr, since stdout is for data. */
+export const report = (...lines: ReadonlyArray<string>): Effect.Effect<void> =>
+  Effect.sync(() => {
+    for (const line of lines) process.stderr.write(`${line}\n`)
+  })

@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import { Conflict } from "../domain/Errors.js"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
 import { notifyHub } from "./NotifyHub.js"
+import { report } from "./Printer.js"
 import { find, reference } from "./SandboxArgument.js"
-import { say } from "./say.js"
 
 export const cancel = Command.make("cancel", { id: reference }, ({ id }) =>
   Effect.gen(function* () {
@@ -20,6 +20,6 @@ export const cancel = Command.make("cancel", { id: reference }, ({ id }) =>
       })
     }
     const proof = (yield* manager.events(sandbox.id, 0)).find(({ type }) => type === "cancelled")?.data.proof
-    yield* say(`${name}: cancelled; nothing of it runs any more (${JSON.stringify(proof)})`)
+    yield* report(`${name}: cancelled; nothing of it runs any more (${JSON.stringify(proof)})`)
   }).pipe(notifyHub)
 ).pipe(Command.withDescription("Cancel a provision, and wait for the proof that nothing of it runs"))

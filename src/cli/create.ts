@@ -4,12 +4,13 @@ import type { Plan } from "../domain/Plan.js"
 import { Profiles } from "../profiles/Profiles.js"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
 import { askSecret } from "./AskSecret.js"
-import { followToCompletion } from "./FollowToCompletion.js"
+import { followToCompletion } from "./Follow.js"
 import { over, parseInputs, readInputsFile } from "./Inputs.js"
 import { warnOfHub } from "./NotifyHub.js"
 import * as options from "./Options.js"
-import { type Kind, printOne, sandboxes } from "./Printer.js"
-import { warnOfShadows } from "./profile/profile.js"
+import { type Kind, printOne } from "./Printer.js"
+import { warnOfShadows } from "./profile/list.js"
+import { sandboxes } from "./SandboxKinds.js"
 
 const plans: Kind<Plan> = {
   kind: "Plan",

@@ -4,9 +4,9 @@ import * as Effect from "effect/Effect"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
 import { notifyHub } from "./NotifyHub.js"
 import * as options from "./Options.js"
-import { printList, sandboxes } from "./Printer.js"
+import { printList, report } from "./Printer.js"
 import { find } from "./SandboxArgument.js"
-import { say } from "./say.js"
+import { sandboxes } from "./SandboxKinds.js"
 
 const make = (name: string, description: string) =>
   Command.make(
@@ -31,7 +31,7 @@ const make = (name: string, description: string) =>
         )
         for (const { id, name } of destroyed) {
           const last = (yield* manager.events(id, 0)).find(({ type }) => type === "destroyed")
-          if (typeof last?.data.left === "string") yield* say(`warning: ${name}: ${last.data.left}`)
+          if (typeof last?.data.left === "string") yield* report(`warning: ${name}: ${last.data.left}`)
         }
         yield* printList(output, sandboxes, destroyed)
       }).pipe(notifyHub)

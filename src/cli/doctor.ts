@@ -5,10 +5,9 @@ import { Doctor } from "../doctor/Doctor.js"
 import type { Check } from "../domain/Check.js"
 import { UsageError } from "../domain/Errors.js"
 import { examine, type Mismatch, type ReconcileServices } from "../sandboxes/Reconcile.js"
-import { Ended } from "./ExitCode.js"
+import { end, failed as failure } from "./ExitCode.js"
 import * as options from "./Options.js"
-import { type Kind, printList } from "./Printer.js"
-import { sayAll } from "./say.js"
+import { type Format, type Kind, printList } from "./Printer.js"
 
 const checks: Kind<Check> = {
   kind: "Check",
@@ -60,18 +59,20 @@ const mend = (mismatch: Mismatch, dryRun: boolean): Effect.Effect<Mended, never,
           })
         })
 
-const reconcile = (output: options.Format, dryRun: boolean) =>
+const reconcile = (output: Format, dryRun: boolean) =>
   Effect.gen(function* () {
     const found = yield* examine
     const mended = yield* Effect.forEach(found, (mismatch) => mend(mismatch, dryRun))
     yield* printList(output, mismatches, mended)
     const failed = mended.filter(({ outcome }) => outcome === "failed").length
     if (failed === 0) return
-    yield* sayAll([
-      `error: ${failed} of ${found.length} mismatches could not be mended`,
-      "hint: each above says why; run this again when that is set right"
-    ])
-    return yield* new Ended({ exitCode: 15 })
+    yield* end(
+      failure(
+        15,
+        `${failed} of ${found.length} mismatches could not be mended`,
+        "each above says why; run this again when that is set right"
+      )
+    )
   })
 
 const doctorOptions = {
@@ -96,11 +97,13 @@ export const doctor = <E>(store: Layer.Layer<ReconcileServices, E>) =>
       yield* printList(output, checks, found)
       const lacking = found.flatMap(({ name, status }) => (status === "missing" ? [name] : []))
       if (lacking.length === 0) return
-      yield* sayAll([
-        `error: builds need what is missing here: ${lacking.join(", ")}`,
-        "hint: each check above says what to do about it"
-      ])
-      return yield* new Ended({ exitCode: 15 })
+      yield* end(
+        failure(
+          15,
+          `builds need what is missing here: ${lacking.join(", ")}`,
+          "each check above says what to do about it"
+        )
+      )
     })
   ).pipe(
     Command.withDescription(

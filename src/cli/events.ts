@@ -2,25 +2,27 @@ import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import type { ProgressEvent } from "../domain/ProgressEvent.js"
+import { ProgressEvent } from "../domain/ProgressEvent.js"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
 import { Timing } from "../settings/Timing.js"
 import * as options from "./Options.js"
-import { events as kind, printList, printOne } from "./Printer.js"
+import { type Kind, printEach, printList, time } from "./Printer.js"
 import { find } from "./SandboxArgument.js"
 
-// One at a time, so that whoever reads them need not wait for the last.
-const printEach = (format: options.Format, event: ProgressEvent) =>
-  printOne(
-    format === "json" ? "ndjson" : format === "table" ? "name" : format,
-    format === "table" ? asLine : kind,
-    event
-  )
-
-const asLine = {
-  ...kind,
-  name: (event: ProgressEvent) => kind.columns.map(([, cell]) => cell(event)).join("  ")
+export const eventKind: Kind<ProgressEvent> = {
+  kind: "Event",
+  document: (event) => Schema.encodeSync(ProgressEvent)(event),
+  name: ({ id }) => id,
+  columns: [
+    ["time", ({ time: at }) => time(at)],
+    ["sandbox", ({ sandboxId }) => sandboxId],
+    ["seq", ({ seq }) => String(seq)],
+    ["type", ({ type }) => type],
+    ["phase", ({ phase }) => phase ?? "-"],
+    ["message", ({ message }) => message.split("\n")[0] ?? ""]
+  ]
 }
 
 export const events = Command.make(
@@ -39,19 +41,21 @@ export const events = Command.make(
       if (Option.isSome(id)) {
         const sandbox = yield* find(id.value)
         return yield* follow
-          ? Stream.runForEach(manager.follow(sandbox.id, 0), (event) => printEach(output, event))
-          : Effect.flatMap(manager.events(sandbox.id, 0), (found) => printList(output, kind, found))
+          ? Stream.runForEach(manager.follow(sandbox.id, 0), (event) => printEach(output, eventKind, event))
+          : Effect.flatMap(manager.events(sandbox.id, 0), (found) => printList(output, eventKind, found))
       }
       const { events: found, position } = yield* manager.allEvents(0)
-      if (!follow) return yield* printList(output, kind, found)
+      if (!follow) return yield* printList(output, eventKind, found)
       const { eventsPoll } = (yield* Timing).progress
-      yield* Effect.forEach(found, (event) => printEach(output, event), { discard: true })
+      const print = (some: ReadonlyArray<ProgressEvent>) =>
+        Effect.forEach(some, (event) => printEach(output, eventKind, event), { discard: true })
+      yield* print(found)
       yield* Effect.iterate(position, {
         while: () => true,
         body: (after) =>
           Effect.gen(function* () {
             const next = yield* manager.allEvents(after)
-            yield* Effect.forEach(next.events, (event) => printEach(output, event), { discard: true })
+            yield* print(next.events)
             yield* Effect.sleep(eventsPoll)
             return next.position
           })

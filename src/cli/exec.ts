@@ -2,15 +2,11 @@ import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Attached from "../sandboxes/Attached.js"
-import { Ended, ofError } from "./ExitCode.js"
+import { type Ending, end, ofError } from "./ExitCode.js"
 import { find, reference } from "./SandboxArgument.js"
-import { sayAll } from "./say.js"
 
-/** What ssh(1) ends with where it is to blame, and not the command. */
-const transport = 255
-
-/** Ends as the command did. */
-export const endAs = (exitCode: number) => (exitCode === 0 ? Effect.void : new Ended({ exitCode }))
+/** As ssh(1) ends where the connection failed, and not the command. */
+const connectionFailed = 255
 
 export const exec = Command.make(
   "exec",
@@ -24,12 +20,13 @@ export const exec = Command.make(
   ({ command: [program, ...args], id }) =>
     Effect.gen(function* () {
       const sandbox = yield* find(id)
-      yield* Attached.run(sandbox, { program, args }, { terminal: false }).pipe(
+      const ending = yield* Attached.run(sandbox, { program, args }, { terminal: false }).pipe(
+        Effect.map((exitCode): Ending => ({ exitCode, message: [] })),
         Effect.catchTag("HostError", (error) =>
-          Effect.zipRight(sayAll(ofError(error).message), Effect.succeed(transport))
-        ),
-        Effect.flatMap(endAs)
+          Effect.succeed({ ...ofError(error), exitCode: connectionFailed })
+        )
       )
+      yield* end(ending)
     })
 ).pipe(
   Command.withDescription(

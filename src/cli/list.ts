@@ -6,7 +6,8 @@ import { didYouMean } from "../domain/Nearest.js"
 import { isLiving, type Sandbox } from "../domain/Sandbox.js"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
 import * as options from "./Options.js"
-import { printList, sandboxesAt } from "./Printer.js"
+import { printList } from "./Printer.js"
+import { sandboxesAt } from "./SandboxKinds.js"
 
 const filters: Readonly<Record<string, (sandbox: Sandbox) => string>> = {
   id: ({ id }) => id,

@@ -30,11 +30,11 @@ import { hub } from "./hub/hub.js"
 import { list, ls } from "./list.js"
 import { logs } from "./logs.js"
 import { globals as globalOptions } from "./Options.js"
+import { report } from "./Printer.js"
 import { profile } from "./profile/profile.js"
 import { reap } from "./reap.js"
 import { renew } from "./renew.js"
 import { retry } from "./retry.js"
-import { sayAll } from "./say.js"
 import { serve } from "./serve.js"
 import { show } from "./show.js"
 import { ssh } from "./ssh.js"
@@ -135,7 +135,7 @@ export const run = (
 ): Effect.Effect<number, never, CliApp.CliApp.Environment> =>
   Effect.gen(function* () {
     const parsed = parse(words.length === 0 ? ["--help"] : words, verbs)
-    const failed = (error: CommandError) => end(ofError(error))
+    const failed = (error: CommandError) => conclude(ofError(error))
     if (Either.isLeft(parsed)) return yield* failed(parsed.left)
     const { globals, words: ordered } = parsed.right
     const colours = process.stdout.isTTY && !globals.noColor && (process.env.NO_COLOR ?? "") === ""
@@ -146,9 +146,9 @@ export const run = (
     )(["node", "sandboxer", ...ordered]).pipe(
       Effect.as(0),
       Effect.catchAll(failed),
-      Effect.catchAllCause((cause) => end(ofDefect(cause, globals.debug))),
+      Effect.catchAllCause((cause) => conclude(ofDefect(cause, globals.debug))),
       Effect.withConsole(consoleFor(console, colours))
     )
   })
 
-const end = ({ exitCode, message }: Ending) => Effect.as(sayAll(message), exitCode)
+const conclude = ({ exitCode, message }: Ending) => Effect.as(report(...message), exitCode)

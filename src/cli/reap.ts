@@ -5,8 +5,8 @@ import { Sandboxes } from "../sandboxes/Sandboxes.js"
 import { Ended } from "./ExitCode.js"
 import { notifyHub } from "./NotifyHub.js"
 import * as options from "./Options.js"
-import { type Kind, printList, sandboxes } from "./Printer.js"
-import { sayAll } from "./say.js"
+import { type Kind, printList, report } from "./Printer.js"
+import { sandboxes } from "./SandboxKinds.js"
 
 const kind: Kind<Reaped> = {
   kind: "ReapedSandbox",
@@ -33,9 +33,9 @@ export const reap = Command.make(
       const reaped = yield* manager.reap({ dryRun })
       const orphaned = yield* manager.removeOrphanedSecrets({ dryRun })
       yield* printList(output, kind, reaped)
-      // They are no sandbox's.
-      yield* sayAll(
-        orphaned.flatMap(({ folder, problem }) =>
+      // They belong to no sandbox, so they are not in the list.
+      yield* report(
+        ...orphaned.flatMap(({ folder, problem }) =>
           problem === null
             ? [
                 `${dryRun ? "would remove" : "removed"} secrets of a provision that was never recorded: ${folder}`
@@ -48,7 +48,7 @@ export const reap = Command.make(
         ...orphaned.map(({ folder, problem }) => ({ of: folder, problem }))
       ].flatMap(({ of, problem }) => (problem === null ? [] : [`error: ${of}: ${problem}`]))
       if (problems.length === 0) return
-      yield* sayAll([...problems, "hint: it is tried again the next time"])
+      yield* report(...problems, "hint: the next `sandboxer reap` tries again")
       return yield* new Ended({ exitCode: 1 })
     }).pipe(notifyHub)
 ).pipe(

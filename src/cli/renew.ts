@@ -3,8 +3,9 @@ import * as Effect from "effect/Effect"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
 import { notifyHub } from "./NotifyHub.js"
 import * as options from "./Options.js"
-import { printOne, sandboxes, sandboxInFull } from "./Printer.js"
+import { printOne } from "./Printer.js"
 import { find, reference } from "./SandboxArgument.js"
+import { sandboxInFull } from "./SandboxKinds.js"
 
 export const renew = Command.make(
   "renew",
@@ -18,6 +19,6 @@ export const renew = Command.make(
       const manager = yield* Sandboxes
       const { id: found } = yield* find(id)
       const renewed = yield* manager.renew(found, ttlSeconds)
-      yield* printOne(output, output === "table" ? sandboxInFull : sandboxes, renewed)
+      yield* printOne(output, sandboxInFull, renewed)
     }).pipe(notifyHub)
 ).pipe(Command.withDescription("Let a sandbox that is ready live longer, or end sooner"))

@@ -2,11 +2,12 @@ import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
 import { askSecret } from "./AskSecret.js"
-import { followToCompletion } from "./FollowToCompletion.js"
+import { followToCompletion } from "./Follow.js"
 import { warnOfHub } from "./NotifyHub.js"
 import * as options from "./Options.js"
-import { printOne, sandboxes } from "./Printer.js"
+import { printOne } from "./Printer.js"
 import { find, reference } from "./SandboxArgument.js"
+import { sandboxes } from "./SandboxKinds.js"
 
 export const retry = Command.make(
   "retry",

@@ -2,14 +2,14 @@ import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { serve as run } from "../sandboxes/Serve.js"
 import { warnOfHub } from "./NotifyHub.js"
-import { untilSignal } from "./Progress.js"
-import { say } from "./say.js"
+import { report } from "./Printer.js"
+import { untilSignal } from "./Signals.js"
 
 export const serve = Command.make("serve", {}, () =>
   Effect.gen(function* () {
     yield* warnOfHub
-    yield* untilSignal(run(say))
-    yield* say("no longer served; what is being provisioned goes on")
+    yield* untilSignal(run(report))
+    yield* report("no longer served; what is being provisioned goes on")
   })
 ).pipe(
   Command.withDescription(

@@ -3,8 +3,9 @@ import * as Effect from "effect/Effect"
 import { hasEnded } from "../domain/Sandbox.js"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
 import * as options from "./Options.js"
-import { printOne, sandboxInFull } from "./Printer.js"
+import { printOne } from "./Printer.js"
 import { find, reference } from "./SandboxArgument.js"
+import { sandboxInFull } from "./SandboxKinds.js"
 
 export const show = Command.make("show", { id: reference, output: options.output }, ({ id, output }) =>
   Effect.gen(function* () {

@@ -3,11 +3,12 @@ import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import { Conflict } from "../domain/Errors.js"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
+import { end, ofSandbox } from "./ExitCode.js"
 import { notifyHub } from "./NotifyHub.js"
 import * as options from "./Options.js"
-import { printOne, sandboxes } from "./Printer.js"
-import { conclude } from "./Progress.js"
+import { printOne } from "./Printer.js"
 import { find, reference } from "./SandboxArgument.js"
+import { sandboxes } from "./SandboxKinds.js"
 
 export const wait = Command.make(
   "wait",
@@ -24,7 +25,7 @@ export const wait = Command.make(
       const { id: found } = yield* find(id)
       const ended = yield* manager.wait(found)
       if (output !== undefined && output !== "table") yield* printOne(output, sandboxes, ended)
-      yield* conclude(ended)
+      yield* end(ofSandbox(ended))
       if (wanted === "ready" && ended.state !== "ready") {
         return yield* new Conflict({
           reason: "not-ready",

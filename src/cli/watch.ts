@@ -1,8 +1,9 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
+import { end, ofSandbox } from "./ExitCode.js"
+import { follow } from "./Follow.js"
 import { notifyHub } from "./NotifyHub.js"
 import * as options from "./Options.js"
-import { conclude, follow } from "./Progress.js"
 import { find, reference } from "./SandboxArgument.js"
 
 export const watch = Command.make(
@@ -11,6 +12,6 @@ export const watch = Command.make(
   ({ id, progress }) =>
     Effect.gen(function* () {
       const sandbox = yield* find(id)
-      yield* conclude(yield* follow(sandbox, { mode: progress, cancels: false }))
+      yield* end(ofSandbox(yield* follow(sandbox, { progress, cancels: false })))
     }).pipe(notifyHub)
 ).pipe(Command.withDescription("Follow a provision to its end; leaving does not cancel it"))

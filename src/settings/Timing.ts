@@ -290,8 +290,6 @@ export const defaults = {
   progress: {
     /** How often the line on a terminal is drawn: the spinner should turn. */
     redraw: Duration.millis(200),
-    /** How often the log is read on. */
-    logPoll: Duration.millis(200),
     /** How often events of all sandboxes are looked for. */
     eventsPoll: Duration.millis(200)
   },

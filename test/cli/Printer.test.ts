@@ -3,18 +3,18 @@ import * as Console from "effect/Console"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import { parse, parseAllDocuments } from "yaml"
-import { type Format, formats } from "../../src/cli/Options.js"
+import { artifacts } from "../../src/cli/artifact/MadeArtifact.js"
+import { eventKind } from "../../src/cli/events.js"
 import {
-  artifacts,
-  events,
+  type Format,
+  formats,
   type Kind,
   printable,
+  printEach,
   printList,
-  printOne,
-  sandboxes,
-  sandboxesAt,
-  sandboxInFull
+  printOne
 } from "../../src/cli/Printer.js"
+import { sandboxes, sandboxesAt, sandboxInFull } from "../../src/cli/SandboxKinds.js"
 import { ArtifactId } from "../../src/domain/Artifact.js"
 import { ProgressEvent } from "../../src/domain/ProgressEvent.js"
 import { Sandbox, SandboxId } from "../../src/domain/Sandbox.js"
@@ -105,6 +105,18 @@ describe("a list", () => {
   it("may be long", () => {
     const many = Array.from({ length: 150_000 }, () => apple)
     expect(printed(printList("table", fruits, many)).length).toBe("apple  sweet\n".length * 150_001)
+  })
+})
+
+describe("one of many things that are printed as they come", () => {
+  it("is a line or a document of its own in each format", () => {
+    const print = (format: Format) => printed(printEach(format, fruits, apple))
+    const document = '{"apiVersion":"sandboxer/v1","kind":"Fruit","id":"apple","taste":"sweet"}\n'
+    expect(print("table")).toBe("apple  sweet\n")
+    expect(print("name")).toBe("apple\n")
+    expect(print("json")).toBe(document)
+    expect(print("ndjson")).toBe(document)
+    expect(parse(print("yaml"))).toEqual(JSON.parse(document))
   })
 })
 
@@ -209,9 +221,13 @@ describe("documents", () => {
       etaSeconds: null,
       data: {}
     })
-    expect(document(events, event)).toMatchObject({ kind: "Event", seq: 3, time: "2024-05-06T07:08:09.000Z" })
-    expect(printed(printList("table", events, [event]))).toContain("first line\n")
-    expect(printed(printList("table", events, [event]))).not.toContain("second")
+    expect(document(eventKind, event)).toMatchObject({
+      kind: "Event",
+      seq: 3,
+      time: "2024-05-06T07:08:09.000Z"
+    })
+    expect(printed(printList("table", eventKind, [event]))).toContain("first line\n")
+    expect(printed(printList("table", eventKind, [event]))).not.toContain("second")
   })
 
   it("of a sandbox in a table leave out what there is not yet", () => {

@@ -5,7 +5,7 @@ import { NotFound } from "../../domain/Errors.js"
 import { didYouMean } from "../../domain/Nearest.js"
 import { SandboxStore } from "../../store/SandboxStore.js"
 import { notifyHub } from "../NotifyHub.js"
-import { say } from "../say.js"
+import { report } from "../Printer.js"
 
 export const retry = Command.make(
   "retry",
@@ -28,6 +28,6 @@ export const retry = Command.make(
         })
       }
       const number = yield* outbox.retry(ids)
-      yield* say(number === 1 ? "1 note waits again" : `${number} notes wait again`)
+      yield* report(number === 1 ? "1 note waits again" : `${number} notes wait again`)
     }).pipe(notifyHub)
 ).pipe(Command.withDescription("Have notes that were put aside wait to be delivered again"))

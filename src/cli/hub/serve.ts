@@ -11,8 +11,8 @@ import { HubServer } from "../../hub/server/HubServer.js"
 import { layerHubServer } from "../../node.js"
 import { Settings } from "../../settings/Settings.js"
 import * as options from "../Options.js"
-import { untilSignal } from "../Progress.js"
-import { say } from "../say.js"
+import { report } from "../Printer.js"
+import { untilSignal } from "../Signals.js"
 
 const usage = (message: string, hint: string) => new UsageError({ reason: "usage", message, hint })
 
@@ -72,7 +72,7 @@ export const serve = Command.make(
       const serving = Effect.gen(function* () {
         const { url } = yield* HubServer
         yield* Console.log(url)
-        yield* say(`serving the State Hub at ${url}; Ctrl-C ends it`)
+        yield* report(`serving the State Hub at ${url}; Ctrl-C ends it`)
         yield* untilSignal(Effect.never)
       })
       yield* Effect.provide(serving, server)

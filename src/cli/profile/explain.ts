@@ -4,7 +4,46 @@ import * as Effect from "effect/Effect"
 import { Profiles } from "../../profiles/Profiles.js"
 import * as ProfileMode from "../../recipe/ProfileMode.js"
 import * as options from "../Options.js"
-import { inputs, printList } from "../Printer.js"
+import { type Kind, printList } from "../Printer.js"
+
+const text = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value))
+
+/** What a value of an input is held against. */
+const takes = ({ choices, pattern }: ProfileMode.ExplainedInput["declaration"]) =>
+  [...(choices === undefined ? [] : [choices.join(" | ")]), ...(pattern === undefined ? [] : [pattern])].join(
+    ", "
+  )
+
+const mustBeGiven = ({ default: fallback, required }: ProfileMode.ExplainedInput["declaration"]) =>
+  required === true && fallback === undefined
+
+const inputs: Kind<ProfileMode.ExplainedInput> = {
+  kind: "Input",
+  document: ({ declaration, from, name }) => ({
+    name,
+    type: declaration.type,
+    items: declaration.items ?? null,
+    required: mustBeGiven(declaration),
+    default: declaration.default ?? null,
+    env: declaration.env ?? null,
+    pattern: declaration.pattern ?? null,
+    choices: declaration.choices ?? null,
+    variable: declaration.variable === true,
+    description: declaration.description ?? null,
+    from
+  }),
+  name: ({ name }) => name,
+  columns: [
+    ["name", ({ name }) => name],
+    ["type", ({ declaration }) => declaration.type],
+    ["required", ({ declaration }) => (mustBeGiven(declaration) ? "yes" : "no")],
+    ["default", ({ declaration }) => (declaration.default === undefined ? "-" : text(declaration.default))],
+    ["env", ({ declaration }) => declaration.env ?? "-"],
+    ["takes", ({ declaration }) => takes(declaration) || "-"],
+    ["from", ({ from }) => from.map(({ id }) => id).join(", ")],
+    ["description", ({ declaration }) => declaration.description ?? ""]
+  ]
+}
 
 export const explain = Command.make(
   "explain",

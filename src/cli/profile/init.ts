@@ -8,7 +8,8 @@ import { Conflict, UsageError } from "../../domain/Errors.js"
 import { draft, draftName } from "../../profiles/ProfileDraft.js"
 import { Profiles } from "../../profiles/Profiles.js"
 import * as options from "../Options.js"
-import { printOne, profiles } from "../Printer.js"
+import { printOne } from "../Printer.js"
+import { profiles } from "./list.js"
 
 const exists = (file: string) =>
   new Conflict({ reason: "exists", message: `${file} exists already`, hint: "choose another name" })
