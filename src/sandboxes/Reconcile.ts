@@ -26,7 +26,7 @@ import {
   unknown
 } from "./Leftovers.js"
 
-export type { Mismatch, MismatchKind, ReconcileServices } from "./Leftovers.js"
+export type { Mismatch, ReconcileServices } from "./Leftovers.js"
 
 /** How long a supervisor may take to begin, in seconds. */
 const toBegin = 15
