@@ -80,7 +80,7 @@ shell: ## Checks the shell scripts
 
 .PHONY: test
 test: dist/bin.js ## Runs the quick tests: units, and those with real processes
-	@$(bin)/vitest run --project unit --project process
+	@$(bin)/vitest run --project unit --project crash-points --project process
 
 .PHONY: e2e
 e2e: dist/bin.js ## Runs the tests with real Packer, SSH and QEMU
@@ -109,6 +109,13 @@ SEED ?= 1
 chaos: dist/bin.js ## Hits N (200) real builds at random points, by SEED (1), and looks that nothing is lost or left
 	@scripts/setup.sh check
 	@node test/chaos/chaos.js --machines --bare --rounds='$(N)' --seed='$(SEED)' $(if $(ROUND),--round='$(ROUND)')
+
+.PHONY: check-long
+check-long: check ## Runs every check, and the tests that are too long for every change
+	$(call title,crash points)
+	@EVERY_CRASH_POINT=1 $(bin)/vitest run --project unit --project crash-points
+	$(call title,chaos)
+	@node test/chaos/chaos.js --machines --rounds=50 --seed='$(SEED)'
 
 .PHONY: install
 install: dist/bin.js ## Installs the command under PREFIX (/usr/local), whole: it needs this folder no more

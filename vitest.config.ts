@@ -31,6 +31,14 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: "crash-points",
+          include: ["test/crash-points/**/*.test.ts"],
+          ...limit(600_000)
+        }
+      },
+      {
+        extends: true,
+        test: {
           name: "process",
           include: ["test/process/**/*.test.ts"],
           globalSetup: "./scripts/require-build.js",
