@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { ProgressEvent } from "../domain/ProgressEvent.js"
+import { Event } from "../domain/events/Event.js"
 import type { SandboxId } from "../domain/Sandbox.js"
 import { formatDuration } from "../domain/Units.js"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
@@ -17,7 +17,7 @@ export const eraseLine = process.stderr.isTTY ? "\r\u001b[K" : ""
 
 const write = (text: string) => Effect.sync(() => void process.stderr.write(text))
 
-const describe = (event: ProgressEvent): string | undefined => {
+const describe = (event: Event): string | undefined => {
   switch (event.type) {
     case "phase":
       return `== ${event.message}`
@@ -29,6 +29,7 @@ const describe = (event: ProgressEvent): string | undefined => {
     case "taken-over":
     case "cancelling":
     case "retrying":
+    case "other":
       return `-- ${printable(event.message)}`
     case "heartbeat":
       return `.. ${event.message}`
@@ -40,7 +41,7 @@ const describe = (event: ProgressEvent): string | undefined => {
 const forEachEvent = <R>(
   id: SandboxId,
   after: number,
-  print: (event: ProgressEvent) => Effect.Effect<void, never, R>
+  print: (event: Event) => Effect.Effect<void, never, R>
 ) => Effect.flatMap(Sandboxes, (sandboxes) => Stream.runForEach(sandboxes.follow(id, after), print))
 
 /** Prints a line for each phase, and a heartbeat while nothing else happens. Events up to `after` are left out. */
@@ -51,7 +52,7 @@ export const showLines = (id: SandboxId, after: number) =>
   })
 
 export const showJson = (id: SandboxId, after: number) =>
-  forEachEvent(id, after, (event) => report(JSON.stringify(Schema.encodeSync(ProgressEvent)(event))))
+  forEachEvent(id, after, (event) => report(JSON.stringify(Schema.encodeSync(Event)(event))))
 
 /** Prints the redacted log as it grows. A log that was removed since the provision ended is left out. */
 export const showLog = (id: SandboxId) =>

@@ -19,7 +19,9 @@ export const cancel = Command.make("cancel", { id: reference }, ({ id }) =>
         hint: `\`sandboxer show ${name}\` says more`
       })
     }
-    const proof = (yield* manager.events(sandbox.id, 0)).find(({ type }) => type === "cancelled")?.data.proof
-    yield* report(`${name}: cancelled; nothing of it runs any more (${JSON.stringify(proof)})`)
+    const cancelled = (yield* manager.events(sandbox.id, 0)).find((event) => event.type === "cancelled")
+    yield* report(
+      `${name}: cancelled; nothing of it runs any more (${JSON.stringify(cancelled?.data.proof)})`
+    )
   }).pipe(notifyHub)
 ).pipe(Command.withDescription("Cancel a provision, and wait for the proof that nothing of it runs"))

@@ -30,8 +30,8 @@ const make = (name: string, description: string) =>
           manager.destroy(id, { force, deleteArtifacts, deleteWorkspace })
         )
         for (const { id, name } of destroyed) {
-          const last = (yield* manager.events(id, 0)).find(({ type }) => type === "destroyed")
-          if (typeof last?.data.left === "string") yield* report(`warning: ${name}: ${last.data.left}`)
+          const last = (yield* manager.events(id, 0)).find((event) => event.type === "destroyed")
+          if (last?.data.left !== undefined) yield* report(`warning: ${name}: ${last.data.left}`)
         }
         yield* printList(output, sandboxes, destroyed)
       }).pipe(notifyHub)

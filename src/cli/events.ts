@@ -4,22 +4,22 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { ProgressEvent } from "../domain/ProgressEvent.js"
+import { Event, typeOf } from "../domain/events/Event.js"
 import { Sandboxes } from "../sandboxes/Sandboxes.js"
 import { Timing } from "../settings/Timing.js"
 import * as options from "./Options.js"
 import { type Kind, printEach, printList, time } from "./Printer.js"
 import { find } from "./SandboxArgument.js"
 
-export const eventKind: Kind<ProgressEvent> = {
+export const eventKind: Kind<Event> = {
   kind: "Event",
-  document: (event) => Schema.encodeSync(ProgressEvent)(event),
+  document: (event) => Schema.encodeSync(Event)(event),
   name: ({ id }) => id,
   columns: [
     ["time", ({ time: at }) => time(at)],
     ["sandbox", ({ sandboxId }) => sandboxId],
     ["seq", ({ seq }) => String(seq)],
-    ["type", ({ type }) => type],
+    ["type", typeOf],
     ["phase", ({ phase }) => phase ?? "-"],
     ["message", ({ message }) => message.split("\n")[0] ?? ""]
   ]
@@ -47,7 +47,7 @@ export const events = Command.make(
       const { events: found, position } = yield* manager.allEvents(0)
       if (!follow) return yield* printList(output, eventKind, found)
       const { eventsPoll } = (yield* Timing).progress
-      const print = (some: ReadonlyArray<ProgressEvent>) =>
+      const print = (some: ReadonlyArray<Event>) =>
         Effect.forEach(some, (event) => printEach(output, eventKind, event), { discard: true })
       yield* print(found)
       yield* Effect.iterate(position, {

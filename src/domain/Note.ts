@@ -1,8 +1,8 @@
 /** What a State Hub is told: which events it is told of, and in which words. */
 import * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
+import { type Event, type EventType, typeOf } from "./events/Event.js"
 import type { Plan } from "./Plan.js"
-import type { EventType, ProgressEvent } from "./ProgressEvent.js"
 import type { Sandbox } from "./Sandbox.js"
 import { formatDuration, formatSize } from "./Units.js"
 
@@ -40,7 +40,7 @@ const ofFailures: ReadonlyArray<EventType> = ["warning", "taken-over", "failed",
  */
 export const isNotified = (
   { everySeconds, notes }: Plan["hub"],
-  event: ProgressEvent,
+  event: Event,
   lastHeartbeat: number | undefined
 ): boolean => {
   switch (notes) {
@@ -93,34 +93,26 @@ const roughly = (seconds: number): string =>
 const secondsBetween = (from: DateTime.Utc, to: DateTime.Utc): number =>
   Math.max(0, (DateTime.toEpochMillis(to) - DateTime.toEpochMillis(from)) / 1000)
 
-const buildOf = ({ data }: ProgressEvent) => data.build
-
-const text = (value: unknown): string => (typeof value === "string" ? value : "")
-
 /** How many of a thing: "1 process", "3 jobs". */
-const count = (value: unknown, one: string, many: string): ReadonlyArray<string> =>
-  typeof value === "number" && value > 0 ? [`${value} ${value === 1 ? one : many}`] : []
+const count = (number: number, one: string, many: string): ReadonlyArray<string> =>
+  number > 0 ? [`${number} ${number === 1 ? one : many}`] : []
 
 /** The types of events that end a phase: their notes speak of what was before them. */
 export const looksBack: ReadonlyArray<EventType> = ["phase", "ready", "failed", "retrying", "cancelled"]
 
 /** The phase that an event ends, of the same build where there are several, and how long it took. */
-const phaseBefore = (event: ProgressEvent, earlier: ReadonlyArray<ProgressEvent>) => {
+const phaseBefore = (event: Event, earlier: ReadonlyArray<Event>) => {
   if (!looksBack.includes(event.type)) return undefined
-  const before = earlier.findLast(
-    (one) => one.type === "phase" && (event.type !== "phase" || buildOf(one) === buildOf(event))
-  )
-  return before === undefined || before.phase === null
+  const before = earlier
+    .filter((one) => one.type === "phase")
+    .findLast(({ data }) => event.type !== "phase" || data.build === event.data.build)
+  return before === undefined
     ? undefined
     : { phase: before.phase, seconds: secondsBetween(before.time, event.time) }
 }
 
 /** What is said behind the sandbox's name, in order; what there is nothing to say of is left out. */
-const words = (
-  sandbox: Sandbox,
-  event: ProgressEvent,
-  earlier: ReadonlyArray<ProgressEvent>
-): ReadonlyArray<string> => {
+const words = (sandbox: Sandbox, event: Event, earlier: ReadonlyArray<Event>): ReadonlyArray<string> => {
   const before = phaseBefore(event, earlier)
   const took = before === undefined ? [] : [`${before.phase} took ${formatDuration(before.seconds)}`]
   const begun = earlier.find(({ type }) => type === "provisioning")
@@ -136,17 +128,12 @@ const words = (
         event.etaSeconds === null
           ? `${roughly(secondsBetween(since, event.time))} so far`
           : `about ${roughly(event.etaSeconds)} left`,
-        text(event.data.tail)
+        event.data.tail ?? ""
       ]
     }
     case "artifact": {
       const { name, sha256, sizeBytes } = event.data
-      if (typeof name !== "string") return [event.message]
-      return [
-        `made ${name}`,
-        ...(typeof sizeBytes === "number" ? [formatSize(sizeBytes)] : []),
-        ...(typeof sha256 === "string" ? [`sha256 ${sha256.slice(0, 12)}…`] : [])
-      ]
+      return [`made ${name}`, formatSize(sizeBytes), `sha256 ${sha256.slice(0, 12)}…`]
     }
     case "ready":
       return ["ready", ...(inAll === undefined ? [] : [`${inAll} in all`]), ...took]
@@ -156,11 +143,7 @@ const words = (
         event.message
       ]
     case "cancelled": {
-      const proof: unknown = event.data.proof
-      const { jobs, killed } =
-        typeof proof === "object" && proof !== null
-          ? (proof as { readonly jobs?: unknown; readonly killed?: unknown })
-          : {}
+      const { jobs, killed } = event.data.proof
       const ended = [
         ...count(jobs, "job ended", "jobs ended"),
         ...count(killed, "process killed", "processes killed")
@@ -181,15 +164,15 @@ const words = (
 export const noteOf = (
   sandbox: Sandbox,
   hub: Plan["hub"],
-  event: ProgressEvent,
-  earlier: ReadonlyArray<ProgressEvent>
+  event: Event,
+  earlier: ReadonlyArray<Event>
 ): Note => {
   const before = phaseBefore(event, earlier)
   return {
     id: event.id,
     occurred_at: DateTime.formatIso(event.time),
     source: "sandboxer",
-    event_type: event.type,
+    event_type: typeOf(event),
     summary: oneLine(
       [sandbox.name, ...words(sandbox, event, earlier)].filter((part) => part !== "").join(" · ")
     ),

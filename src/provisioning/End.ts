@@ -2,9 +2,9 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Event from "../domain/events/Event.js"
 import { Failure, type FailureReason, runbookOf } from "../domain/Failure.js"
 import type { Plan } from "../domain/Plan.js"
-import type { NewEvent } from "../domain/ProgressEvent.js"
 import { Endpoint, expiry, type Sandbox } from "../domain/Sandbox.js"
 import type { HostError } from "../hosts/Host.js"
 import type { RecipeError } from "../recipe/Recipe.js"
@@ -65,35 +65,24 @@ export const withWayOut = (end: End, { name }: Sandbox): End =>
       }
     : end
 
-export const outcome = (
-  end: End,
-  plan: Plan,
-  proof: { readonly jobs: number; readonly killed: number; readonly left: number }
-) =>
-  Effect.map(
-    DateTime.now,
-    (now): Pick<Required<Commit>, "change"> & { readonly event: Omit<NewEvent, "identity"> } => {
-      const expiresAt = expiry(now, plan.ttlSeconds)
-      switch (end.state) {
-        case "ready":
-          return {
-            change: { state: "ready", readyAt: now, endedAt: now, expiresAt, endpoint: end.endpoint },
-            event: { type: "ready", message: "ready" }
-          }
-        case "failed":
-          return {
-            change: { state: "failed", endedAt: now, expiresAt, failure: end.failure },
-            event: {
-              type: "failed",
-              message: end.failure.message,
-              data: { reason: end.failure.reason, hint: end.failure.hint }
-            }
-          }
-        case "cancelled":
-          return {
-            change: { state: "cancelled", endedAt: now, expiresAt },
-            event: { type: "cancelled", message: "cancelled: nothing of it runs any more", data: { proof } }
-          }
-      }
+export const outcome = (end: End, attempt: number, plan: Plan, proof: Event.Proof) =>
+  Effect.map(DateTime.now, (now): Pick<Required<Commit>, "change" | "events"> => {
+    const expiresAt = expiry(now, plan.ttlSeconds)
+    switch (end.state) {
+      case "ready":
+        return {
+          change: { state: "ready", readyAt: now, endedAt: now, expiresAt, endpoint: end.endpoint },
+          events: [Event.ready(attempt)]
+        }
+      case "failed":
+        return {
+          change: { state: "failed", endedAt: now, expiresAt, failure: end.failure },
+          events: [Event.failed(attempt, end.failure)]
+        }
+      case "cancelled":
+        return {
+          change: { state: "cancelled", endedAt: now, expiresAt },
+          events: [Event.cancelled(attempt, proof)]
+        }
     }
-  )
+  })

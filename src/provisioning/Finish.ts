@@ -2,6 +2,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { Artifacts } from "../artifacts/Artifacts.js"
+import * as Event from "../domain/events/Event.js"
 import { join } from "../domain/HostPath.js"
 import type { Plan } from "../domain/Plan.js"
 import { resetForRetry, type Sandbox } from "../domain/Sandbox.js"
@@ -64,18 +65,11 @@ const isTriedAgain = (lease: Lease, { attempt }: Sandbox, { retry }: Plan, end: 
     : Effect.succeed(false)
 
 /** Has the next attempt begin; the name, and all that it waited for, stay its own. */
-const beginAnew = (lease: Lease, { attempt, logPath }: Sandbox, plan: Plan, { failure }: FailedEnd) =>
+const beginAnew = (lease: Lease, { attempt, logPath }: Sandbox, { retry }: Plan, { failure }: FailedEnd) =>
   Effect.flatMap(SandboxStore, (store) =>
     store.commit(lease, {
       change: { ...resetForRetry(attempt + 1), state: "provisioning" },
-      events: [
-        {
-          identity: `${attempt}/end`,
-          type: "retrying",
-          message: `attempt ${attempt} failed (${failure.reason}: ${failure.message}); ${plan.retry === null ? "" : `trying again, ${attempt} of ${plan.retry.times} times`}`,
-          data: { reason: failure.reason, hint: failure.hint, attempt, logPath }
-        }
-      ]
+      events: [Event.retrying({ attempt, times: retry?.times ?? 0, failure, logPath })]
     })
   )
 
@@ -113,12 +107,8 @@ export const finish = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostSha
     }
     yield* secrets.forget(lease.id, sandbox.attempt)
     yield* removed
-    const { change, event } = yield* outcome(withWayOut(told, sandbox), plan, proof)
-    yield* store.commit(lease, {
-      change,
-      events: [{ ...event, identity: `${sandbox.attempt}/end` }],
-      release: true
-    })
+    const ended = yield* outcome(withWayOut(told, sandbox), sandbox.attempt, plan, proof)
+    yield* store.commit(lease, { ...ended, release: true })
     return false
   })
 
@@ -134,12 +124,8 @@ export const giveUp = (lease: Lease, sandbox: Sandbox, plan: Plan, error: Recipe
       return true
     }
     yield* secrets.forget(lease.id, sandbox.attempt)
-    const { change, event } = yield* outcome(end, plan, { jobs: 0, killed: 0, left: 0 })
-    yield* store.commit(lease, {
-      change,
-      events: [{ ...event, identity: `${sandbox.attempt}/end` }],
-      release: true
-    })
+    const ended = yield* outcome(end, sandbox.attempt, plan, { jobs: 0, killed: 0, left: 0 })
+    yield* store.commit(lease, { ...ended, release: true })
     return false
   })
 

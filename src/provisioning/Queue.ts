@@ -5,6 +5,7 @@
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
+import * as Event from "../domain/events/Event.js"
 import { ProvisionError } from "../domain/Failure.js"
 import { monotonicSeconds as seconds } from "../domain/Monotonic.js"
 import type { Plan } from "../domain/Plan.js"
@@ -56,18 +57,10 @@ const resourcesOf = ({ locks, placement }: Plan): Effect.Effect<ReadonlyArray<Re
     ]
   })
 
-const ordinal = (place: number): string => {
-  const ending = Math.floor(place / 10) % 10 === 1 ? "th" : (["th", "st", "nd", "rd"][place % 10] ?? "th")
-  return `${place}${ending}`
-}
-
-const named = (holders: ReadonlyArray<Claimant>) =>
-  holders.map(({ id, name }) => `${name} (${id})`).join(", ")
-
 const tookTooLong = ({ reason, what }: Resource, holders: ReadonlyArray<Claimant>, waited: number) =>
   new ProvisionError({
     reason,
-    message: `${what} was not free within ${formatDuration(waited)}: ${named(holders)} ${holders.length === 1 ? "holds" : "hold"} it`,
+    message: `${what} was not free within ${formatDuration(waited)}: ${Event.namesOf(holders)} ${holders.length === 1 ? "holds" : "hold"} it`,
     hint:
       `run \`sandboxer wait ${holders[0]?.name}\` first, or wait longer with --lock-timeout` +
       (reason === "host-full" ? "; the host's `slots` in the configuration set how many run at a time" : "")
@@ -87,27 +80,6 @@ export const enter = (
     const begunAt = yield* seconds
     const watches = new Map<SandboxId, Effect.Effect<void, StoreError>>()
     let waited = false
-
-    const told = ({ capacity, key, what }: Resource, ahead: ReadonlyArray<Claimant>) => {
-      const holders = ahead.slice(0, capacity)
-      const position = ahead.length + 1
-      return store.commit(lease, {
-        events: [
-          {
-            identity: `${attempt}/queued/${key}/${position}`,
-            type: "queued",
-            message: `queue: ${ordinal(position)} for ${what}, after ${named(holders)}`,
-            phase: "queue",
-            data: {
-              waitsFor: what,
-              position,
-              capacity,
-              holders: holders.map(({ id, name }) => ({ id, name }))
-            }
-          }
-        ]
-      })
-    }
 
     const wait = (resource: Resource) =>
       Effect.gen(function* () {
@@ -130,7 +102,7 @@ export const enter = (
           }
           if (ahead.length !== position) {
             position = ahead.length
-            yield* told(resource, ahead)
+            yield* store.commit(lease, { events: [Event.queued({ attempt, resource, ahead })] })
           }
           if ((yield* seconds) - begunAt >= plan.lockTimeoutSeconds) {
             return yield* tookTooLong(resource, holders, plan.lockTimeoutSeconds)

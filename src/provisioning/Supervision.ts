@@ -6,6 +6,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Event from "../domain/events/Event.js"
 import { ProvisionError } from "../domain/Failure.js"
 import type { Plan } from "../domain/Plan.js"
 import { hasEnded, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
@@ -78,13 +79,8 @@ const begin = (lease: Lease, sandbox: Sandbox) =>
         : {}),
       events: [
         begun === undefined
-          ? { identity: `${sandbox.attempt}/provisioning`, type: "provisioning", message: "provisioning" }
-          : {
-              identity: `${sandbox.attempt}/taken-over/${lease.term}`,
-              type: "taken-over",
-              message: "another supervisor took over",
-              phase: sandbox.phase?.name ?? null
-            }
+          ? Event.provisioning(sandbox.attempt)
+          : Event.takenOver(sandbox.attempt, lease.term, sandbox.phase?.name ?? null)
       ]
     })
     return since
@@ -227,26 +223,26 @@ const reach = (get: Effect.Effect<HostShape, HostError>, lease: Lease, { attempt
   Effect.gen(function* () {
     const store = yield* SandboxStore
     const begun = (yield* store.steps(lease.id, attempt)).some((step) => step.job !== null && !isFence(step))
-    // Events with one identity are written once, however often they are told.
-    const told = (type: "note" | "warning", message: string) =>
-      store.commit(lease, {
-        events: [
-          { identity: `${attempt}/${type}/reach/${lease.term}`, type, message, phase: phase?.name ?? null }
-        ]
-      })
+    // With one key they are kept once, however often they are reported.
+    const report = (message: string) => ({
+      attempt,
+      key: `reach/${lease.term}`,
+      message,
+      phase: phase?.name ?? null
+    })
     let lost = false
     const found = yield* Effect.retry(get, {
       while: ({ host, reason }) =>
         begun && reason === "unreachable"
           ? Effect.gen(function* () {
               lost = true
-              yield* told("warning", Outages.lostMessage(host))
+              yield* store.commit(lease, { events: [Event.warning(report(Outages.lostMessage(host)))] })
               return !(yield* store.cancelRequested(lease.id))
             })
           : Effect.succeed(false),
       schedule: Schedule.spaced(lookForHostEvery)
     })
-    if (lost) yield* told("note", Outages.backMessage(found.name))
+    if (lost) yield* store.commit(lease, { events: [Event.note(report(Outages.backMessage(found.name)))] })
     return found
   })
 

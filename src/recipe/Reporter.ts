@@ -1,6 +1,7 @@
 /** What a recipe says while it runs. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type { Details } from "../domain/events/Event.js"
 import type { ProvisionError } from "../domain/Failure.js"
 import type { PhaseName } from "../domain/Phase.js"
 import type { StoreError } from "../store/SandboxStore.js"
@@ -31,16 +32,8 @@ export interface ReporterShape {
    * Something worth keeping, said once: `key` tells it from others, however often the recipe is run. Notes and warnings
    * beyond a number a minute are left out, and counted.
    */
-  readonly note: (
-    key: string,
-    message: string,
-    data?: Readonly<Record<string, unknown>>
-  ) => Effect.Effect<void, StoreError>
-  readonly warning: (
-    key: string,
-    message: string,
-    data?: Readonly<Record<string, unknown>>
-  ) => Effect.Effect<void, StoreError>
+  readonly note: (key: string, message: string, details?: Details) => Effect.Effect<void, StoreError>
+  readonly warning: (key: string, message: string, details?: Details) => Effect.Effect<void, StoreError>
   /** Output for the log, redacted on the way; lines that the log has already are passed over. */
   readonly output: (lines: ReadonlyArray<OutputLine>) => Effect.Effect<void, StoreError>
   /** Keeps a text beside the log, redacted, under this name; gives its path. */

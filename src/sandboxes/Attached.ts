@@ -3,6 +3,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { Conflict, type NotFound, type UsageError } from "../domain/Errors.js"
+import * as Event from "../domain/events/Event.js"
 import { HostPath } from "../domain/HostPath.js"
 import { expiry, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
 import { type Command, Host, type HostError, Hosts, type SyncChange } from "../hosts/Host.js"
@@ -20,17 +21,7 @@ const touch = (id: SandboxId) =>
     const later = expiry(now, sandbox?.ttlSeconds ?? null)
     const before = sandbox?.expiresAt ?? null
     if (later === null || (before !== null && DateTime.greaterThanOrEqualTo(before, later))) return
-    yield* store.transition(
-      id,
-      ["ready"],
-      { expiresAt: later },
-      // To tell of it once an hour will do.
-      {
-        identity: `used/${DateTime.formatIso(now).slice(0, 13)}`,
-        type: "renewed",
-        message: "it is in use: its time begins anew"
-      }
-    )
+    yield* store.transition(id, ["ready"], { expiresAt: later }, Event.renewedByUse(now))
   })
 
 /** The sandbox is in use while `effect` runs. */

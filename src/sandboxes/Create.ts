@@ -4,6 +4,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import type { Conflict } from "../domain/Errors.js"
+import * as Event from "../domain/events/Event.js"
 import type { Plan } from "../domain/Plan.js"
 import { Sandbox, SandboxId } from "../domain/Sandbox.js"
 import { Supervisors } from "../provisioning/Supervisors.js"
@@ -17,9 +18,6 @@ const newId = Effect.map(
   Effect.all(Array.from({ length: 12 }, () => Random.nextIntBetween(0, 16))),
   (digits) => SandboxId.make(digits.map((digit) => digit.toString(16)).join(""))
 )
-
-const fromTo = ([first, ...more]: ReadonlyArray<string>) =>
-  first === undefined ? "" : `, ${[first, ...more.slice(-1)].join(" to ")}`
 
 /** Records it under this name; a `Conflict` if a living sandbox has the name. */
 const record = (
@@ -44,18 +42,7 @@ const record = (
       attempt: 1,
       artifacts: []
     })
-    const { description: steps, mode, phases, placement, profile } = plan
-    yield* store.create(
-      sandbox,
-      plan,
-      { identity: "requested", type: "requested", message: `requested from ${profile}`, data: { profile } },
-      {
-        identity: "planned",
-        type: "planned",
-        message: `planned: ${mode} on ${placement.host}${fromTo(phases)}`,
-        data: { mode, host: placement.host, phases, steps }
-      }
-    )
+    yield* store.create(sandbox, plan, Event.requested(plan.profile), Event.planned(plan))
     return sandbox
   })
 

@@ -1,6 +1,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import { Conflict } from "../domain/Errors.js"
+import * as Event from "../domain/events/Event.js"
 import { expiry, hasEnded, type SandboxId } from "../domain/Sandbox.js"
 import { Settings } from "../settings/Settings.js"
 import { SandboxStore } from "../store/SandboxStore.js"
@@ -44,21 +45,11 @@ export const destroy = Effect.fn("Sandboxes.destroy")(function* (
     id,
     ["ready", "failed", "cancelled", "destroying"],
     { state: "destroyed", expiresAt: expiry(now, retentionSeconds) },
-    {
-      identity: "destroyed",
-      type: "destroyed",
-      message: left === undefined ? "destroyed" : `destroyed; ${left}`,
-      data: left === undefined ? {} : { left }
-    }
+    Event.destroyed(left)
   )
   if (deleteArtifacts && ended.artifacts.length > 0) {
     yield* Effect.forEach(ended.artifacts, (artifact) => removeArtifact(id, artifact), { discard: true })
-    yield* store.transition(
-      id,
-      ["destroyed"],
-      { artifacts: [] },
-      { identity: "artifacts-deleted", type: "note", message: "its artifacts were deleted" }
-    )
+    yield* store.transition(id, ["destroyed"], { artifacts: [] }, Event.artifactsDeleted)
   }
   return yield* get(id)
 })

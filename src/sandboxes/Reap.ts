@@ -4,6 +4,7 @@ import * as Path from "@effect/platform/Path"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Event from "../domain/events/Event.js"
 import { hasEnded, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
 import { StateHub } from "../hub/client/StateHub.js"
 import { Settings } from "../settings/Settings.js"
@@ -73,10 +74,9 @@ export const reap = ({ dryRun }: { readonly dryRun: boolean }) =>
     const expire = (sandbox: Sandbox) =>
       Effect.gen(function* () {
         const { id, state } = sandbox
-        const expired = { identity: "expired", type: "expired", message: "its time is over" } as const
         const ours =
           state === "destroying" ||
-          (yield* store.transition(id, ["ready"], { state: "destroying" }, expired, isOver))
+          (yield* store.transition(id, ["ready"], { state: "destroying" }, Event.expired, isOver))
         if (ours) yield* destroy(id, { force: false, deleteArtifacts: false })
         return ours
       })

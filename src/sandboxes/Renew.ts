@@ -1,8 +1,8 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import { Conflict } from "../domain/Errors.js"
+import * as Event from "../domain/events/Event.js"
 import { expiry, type SandboxId } from "../domain/Sandbox.js"
-import { formatDuration } from "../domain/Units.js"
 import { SandboxStore } from "../store/SandboxStore.js"
 import { get } from "./Find.js"
 
@@ -15,11 +15,7 @@ export const renew = (id: SandboxId, ttlSeconds: number) =>
       id,
       ["ready"],
       { expiresAt: expiry(now, ttlSeconds), ttlSeconds },
-      {
-        identity: `renewed/${DateTime.formatIso(now)}`,
-        type: "renewed",
-        message: `it ends in ${formatDuration(ttlSeconds)}`
-      }
+      Event.renewed(now, ttlSeconds)
     )
     const sandbox = yield* get(id)
     if (renewed) return sandbox

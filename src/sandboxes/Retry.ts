@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import { Conflict } from "../domain/Errors.js"
-import type { NewEvent } from "../domain/ProgressEvent.js"
+import * as Event from "../domain/events/Event.js"
 import { hasEnded, mayRetry, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
 import { Supervisors } from "../provisioning/Supervisors.js"
 import { Secrets } from "../secrets/Secrets.js"
@@ -26,14 +26,8 @@ export const retry = Effect.fn("Sandboxes.retry")(function* (id: SandboxId, requ
     })
   if (plan === undefined || !mayRetry(before, attempt)) return yield* refused(before.state)
   const values = yield* readSecrets(plan.secrets, request, {})
-  const event: NewEvent = {
-    identity: `${attempt}/requested`,
-    type: "requested",
-    message: `requested once more: attempt ${attempt}`,
-    data: { attempt, logPath: before.logPath }
-  }
   const began = yield* secrets.put(id, attempt, values).pipe(
-    Effect.zipRight(store.beginAttempt(id, attempt, event)),
+    Effect.zipRight(store.beginAttempt(id, attempt, Event.requestedAgain(attempt, before.logPath))),
     Effect.onError(() => Effect.ignore(removeIfUnrecorded(id, attempt)))
   )
   if (!began) {

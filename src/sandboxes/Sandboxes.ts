@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type { Conflict, NotFound, UsageError } from "../domain/Errors.js"
+import type { Event } from "../domain/events/Event.js"
 import type { Plan } from "../domain/Plan.js"
-import type { ProgressEvent } from "../domain/ProgressEvent.js"
 import type { Sandbox, SandboxId } from "../domain/Sandbox.js"
 import type { HostError, Hosts } from "../hosts/Host.js"
 import type { StateHub } from "../hub/client/StateHub.js"
@@ -54,13 +54,13 @@ export interface SandboxesShape {
    * The events of a sandbox after number `after` (0: all), as they come, until its provision has ended. A supervisor
    * that has died is restarted meanwhile.
    */
-  readonly follow: (id: SandboxId, after: number) => Stream.Stream<ProgressEvent, StoreError | NotFound>
+  readonly follow: (id: SandboxId, after: number) => Stream.Stream<Event, StoreError | NotFound>
   /** The events of a sandbox so far, after number `after` (0: all). */
-  readonly events: (id: SandboxId, after: number) => Effect.Effect<ReadonlyArray<ProgressEvent>, StoreError>
+  readonly events: (id: SandboxId, after: number) => Effect.Effect<ReadonlyArray<Event>, StoreError>
   /** The events of all sandboxes after a position; see `SandboxStore.allEvents`. */
   readonly allEvents: (
     after: number
-  ) => Effect.Effect<{ readonly events: ReadonlyArray<ProgressEvent>; readonly position: number }, StoreError>
+  ) => Effect.Effect<{ readonly events: ReadonlyArray<Event>; readonly position: number }, StoreError>
   /**
    * The redacted log of a sandbox's last attempt, in pieces of any size: what there is so far or, with `follow`, until the
    * provision has ended. Empty before anything was printed; a `NotFound` if the file was removed.

@@ -1,6 +1,7 @@
 /** Removing what a sandbox has on its machine when it ends. */
 import * as Effect from "effect/Effect"
 import { Conflict } from "../domain/Errors.js"
+import * as Event from "../domain/events/Event.js"
 import { hasEnded, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
 import { Host, HostError, Hosts } from "../hosts/Host.js"
 import { Extensions } from "../recipe/Extension.js"
@@ -50,7 +51,7 @@ export const tearDown = (
       id,
       ["ready", "failed", "cancelled"],
       { state: "destroying" },
-      { identity: "destroying", type: "destroying", message: `removing ${teardown.what}` }
+      Event.destroying(teardown.what)
     )
     return yield* Effect.flatMap(hosts.get(plan.placement), (host) =>
       Effect.provideService(teardown.remove, Host, host)

@@ -3,11 +3,11 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Conflict } from "../domain/Errors.js"
+import type { Event, NewEvent } from "../domain/events/Event.js"
 import type { HeldLease, Holder } from "../domain/Holder.js"
 import type { HostPath } from "../domain/HostPath.js"
 import type { OutboxStatus, RefusedNote, Sender, Settlement, WaitingNote } from "../domain/Outbox.js"
 import type { Plan } from "../domain/Plan.js"
-import type { NewEvent, ProgressEvent } from "../domain/ProgressEvent.js"
 import type { Sandbox, SandboxChange, SandboxId } from "../domain/Sandbox.js"
 import type { StopSignal } from "../hosts/Host.js"
 
@@ -93,13 +93,13 @@ export interface SandboxStoreShape {
   readonly takenNames: Effect.Effect<ReadonlySet<string>, StoreError>
 
   /** A sandbox's events behind `after` (0: all), in order. */
-  readonly events: (id: SandboxId, after: number) => Effect.Effect<ReadonlyArray<ProgressEvent>, StoreError>
-  /** What tells its events from others: see `NewEvent`. */
+  readonly events: (id: SandboxId, after: number) => Effect.Effect<ReadonlyArray<Event>, StoreError>
+  /** The identities of its events (`Event.identityOf`). */
   readonly identities: (id: SandboxId) => Effect.Effect<ReadonlySet<string>, StoreError>
   /** Events of all sandboxes behind a position (0: all), in the order they were written, with the new position. */
   readonly allEvents: (
     after: number
-  ) => Effect.Effect<{ readonly events: ReadonlyArray<ProgressEvent>; readonly position: number }, StoreError>
+  ) => Effect.Effect<{ readonly events: ReadonlyArray<Event>; readonly position: number }, StoreError>
 
   /** The first one to ask leaves its event; asking again changes nothing. */
   readonly requestCancel: (id: SandboxId) => Effect.Effect<void, StoreError>

@@ -21,7 +21,7 @@ import { randomFrom } from "../chaos/random.js"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 /** @type {typeof import("../../src/index.js")} */
-const { Plan, Sandbox, Settings } = await import(`${root}dist/index.js`)
+const { Event, Plan, Sandbox, Settings } = await import(`${root}dist/index.js`)
 /** @type {typeof import("../../src/store/SandboxStore.js")} */
 const { SandboxStore } = await import(`${root}dist/store/SandboxStore.js`)
 /** @type {typeof import("../../src/node.js")} */
@@ -46,11 +46,9 @@ const fill = Effect.gen(function* () {
   const store = yield* SandboxStore
   for (let n = 1; n <= sandboxes; n++) {
     const about = { profile: "profile.bench", extension: "ext.bench", mode: "bench", inputs: {} }
-    const events = Array.from({ length: each }, (_, index) => ({
-      identity: String(index),
-      type: /** @type {const} */ ("note"),
-      message: `note ${index}`
-    }))
+    const events = Array.from({ length: each }, (_, index) =>
+      Event.note({ attempt: 1, key: String(index), message: `note ${index}`, phase: null })
+    )
     yield* store.create(
       new Sandbox.Sandbox({
         ...about,

@@ -16,7 +16,6 @@ import {
 } from "../../src/cli/Printer.js"
 import { sandboxes, sandboxesAt, sandboxInFull } from "../../src/cli/SandboxKinds.js"
 import { ArtifactId } from "../../src/domain/Artifact.js"
-import { ProgressEvent } from "../../src/domain/ProgressEvent.js"
 import { Sandbox, SandboxId } from "../../src/domain/Sandbox.js"
 
 /** What a program prints. */
@@ -209,7 +208,7 @@ describe("documents", () => {
   })
 
   it("of an event are numbered, with their time", () => {
-    const event = new ProgressEvent({
+    const event = {
       id: "e1",
       sandboxId: sandbox.id,
       seq: 3,
@@ -220,7 +219,7 @@ describe("documents", () => {
       percent: null,
       etaSeconds: null,
       data: {}
-    })
+    } as const
     expect(document(eventKind, event)).toMatchObject({
       kind: "Event",
       seq: 3,

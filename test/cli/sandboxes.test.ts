@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs"
 import { describe, expect, it } from "@effect/vitest"
+import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { PackerScripted } from "../../src/testing.js"
 import { commandLine, documentOf, refusal } from "./commandLine.js"
@@ -135,6 +136,45 @@ describe("events", () => {
       expect(followed.map((line) => JSON.parse(line).id)).toEqual(
         one.items.map((event: { id: string }) => event.id)
       )
+    })
+  )
+
+  it.scopedLive("of another version are printed as they are, and no verb fails on them", () =>
+    Effect.gen(function* () {
+      const { home, sandboxer, sandboxes } = yield* having("one")
+      const { id } = sandboxes[0]
+      const database = new Database(`${home}/sandboxer.db`)
+      const unknown = [
+        { seq: 100, type: "reused", phase: null, data: { from: "000000000001" } },
+        { seq: 101, type: "phase", phase: "verify", data: {} },
+        { seq: 102, type: "artifact", phase: null, data: { name: 1 } }
+      ].map((fields) => ({
+        id: `${id}-${fields.seq}`,
+        sandboxId: id,
+        time: "2026-01-01T00:00:00.000Z",
+        message: "it\u0000happened",
+        percent: null,
+        etaSeconds: null,
+        ...fields
+      }))
+      for (const event of unknown) {
+        database
+          .prepare("INSERT INTO events (sandbox_id, seq, identity, document) VALUES (?, ?, ?, ?)")
+          .run(id, event.seq, `x/${event.seq}`, JSON.stringify(event))
+      }
+      database.close()
+      for (const words of [["one"], [], ["-f", "one"]]) {
+        const printed = yield* sandboxer("events", ...words, "-o", "ndjson")
+        const lines = printed.stdout.trim().split("\n").slice(-unknown.length)
+        expect(lines.map((line) => JSON.parse(line))).toEqual(
+          unknown.map((event) => ({ apiVersion: "sandboxer/v1", kind: "Event", ...event }))
+        )
+      }
+      expect((yield* sandboxer("events", "one")).stdout).toMatch(/ 101 +phase +verify +ithappened\n/)
+      expect((yield* sandboxer("watch", "one")).stderr).toContain("-- ithappened\n")
+      for (const words of [["wait"], ["show"], ["logs"], ["renew", "--ttl", "1h"], ["destroy"]]) {
+        expect((yield* sandboxer(...words, "one")).exitCode, words.join(" ")).toBe(0)
+      }
     })
   )
 })

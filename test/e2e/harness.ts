@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Schema from "effect/Schema"
-import { ProgressEvent } from "../../src/domain/ProgressEvent.js"
+import { Event } from "../../src/domain/events/Event.js"
 import { Sandbox } from "../../src/domain/Sandbox.js"
 
 export const root = fileURLToPath(new URL("../..", import.meta.url))
@@ -82,7 +82,7 @@ const processesWith = (beginning: string): ReadonlyArray<Process> =>
     .map((pid) => ({ pid: Number(pid), command: read(`/proc/${pid}/cmdline`).split("\0").join(" ") }))
 
 const decodeSandbox = Schema.decodeUnknownSync(Sandbox)
-const decodeEvents = Schema.decodeUnknownSync(Schema.Struct({ items: Schema.Array(ProgressEvent) }))
+const decodeEvents = Schema.decodeUnknownSync(Schema.Struct({ items: Schema.Array(Event) }))
 
 /** Decodes the one JSON document that a command printed. */
 export const sandboxOf = ({ stdout }: Output): Sandbox => decodeSandbox(JSON.parse(stdout))

@@ -49,11 +49,11 @@ const built = async (template: string) => {
       text: readFileSync(path, "utf8")
     })),
     events: events.map(
-      ({ data, message, phase, type }): Comparable => ({
-        type,
-        phase,
-        build: typeof data.build === "string" ? data.build : null,
-        message: message.replaceAll(id, "ID")
+      (event): Comparable => ({
+        type: event.type,
+        phase: event.phase,
+        build: event.type === "phase" ? (event.data.build ?? null) : null,
+        message: event.message.replaceAll(id, "ID")
       })
     )
   }

@@ -4,7 +4,7 @@ import * as fs from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { expect, it as test } from "@effect/vitest"
-import type { ProgressEvent } from "../../src/domain/ProgressEvent.js"
+import type { Event } from "../../src/domain/events/Event.js"
 import type { Sandbox } from "../../src/domain/Sandbox.js"
 import { processInfo } from "../../src/internal/Proc.js"
 import { makeWorkbench } from "../e2e/harness.js"
@@ -17,7 +17,9 @@ const standins = fileURLToPath(new URL("standin/", import.meta.url))
 
 /** What the command prints as JSON. */
 export type SandboxJson = typeof Sandbox.Encoded
-export type EventJson = typeof ProgressEvent.Encoded
+export type EventJson = Omit<typeof Event.Encoded, "data"> & {
+  readonly data: Readonly<Record<string, unknown>>
+}
 
 export interface Ended {
   readonly exitCode: number | null

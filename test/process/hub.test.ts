@@ -9,7 +9,7 @@ import { type Note, Note as NoteSchema } from "../../src/domain/Note.js"
 import { layerStore } from "../../src/node.js"
 import { layerHome } from "../../src/settings/Settings.js"
 import { SandboxStore } from "../../src/store/SandboxStore.js"
-import { id, plan, platform, sandbox } from "../support/inMemory.js"
+import { id, note, plan, platform, requested, sandbox } from "../support/inMemory.js"
 import { shortest, timeLimit, waitFor } from "../support/patience.js"
 import { it, type Lab, type Outcome, type SandboxJson } from "./harness.js"
 import { type Behaviour, behaviours, HubServer } from "./hubServer.js"
@@ -350,7 +350,7 @@ const fill = (home: string, sandboxes: number, each: number) =>
       yield* store.create(
         sandbox({ id: id(n), name: `n${n}`, state: "ready", createdAt: DateTime.unsafeMake(n) }),
         plan({ hub: { workstream: "w", task: null, notes: "all", everySeconds: 0 } }),
-        { identity: "requested", type: "requested", message: "requested" }
+        requested
       )
       const lease = yield* store.takeLease(
         id(n),
@@ -358,11 +358,7 @@ const fill = (home: string, sandboxes: number, each: number) =>
         undefined
       )
       if (lease === undefined) throw new Error("no lease")
-      const events = Array.from({ length: each - 1 }, (_, index) => ({
-        identity: `e${index}`,
-        type: "note" as const,
-        message: `event ${index}`
-      }))
+      const events = Array.from({ length: each - 1 }, (_, index) => note(`event ${index}`))
       yield* store.commit(lease, { events })
       yield* store.releaseLease(lease)
     }

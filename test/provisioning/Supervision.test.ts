@@ -10,6 +10,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
 import { Artifacts } from "../../src/artifacts/Artifacts.js"
+import { cancelled } from "../../src/domain/events/Event.js"
 import { ProvisionError } from "../../src/domain/Failure.js"
 import { join } from "../../src/domain/HostPath.js"
 import { Host, HostError, Hosts } from "../../src/hosts/Host.js"
@@ -96,11 +97,7 @@ describe("a supervisor", () => {
         id(1),
         ["requested"],
         { state: "cancelled" },
-        {
-          identity: "e",
-          type: "cancelled",
-          message: "e"
-        }
+        cancelled(1, { jobs: 0, killed: 0, left: 0 })
       )
       const before = yield* events(made)
       yield* made.supervise(1)

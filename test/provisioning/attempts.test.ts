@@ -7,6 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
+import { requestedAgain } from "../../src/domain/events/Event.js"
 import { ProvisionError } from "../../src/domain/Failure.js"
 import type { Plan } from "../../src/domain/Plan.js"
 import { Provision } from "../../src/recipe/Provision.js"
@@ -117,7 +118,7 @@ describe("an attempt that the user requests", () => {
       yield* made.supervise(1)
       const before = yield* made.get(1)
       expect(before).toMatchObject({ state: "failed", attempt: 1 })
-      const event = { identity: "2/requested", type: "requested", message: "once more" } as const
+      const event = requestedAgain(2, before.logPath)
       yield* made.secrets.put(id(1), 2, secrets)
       expect(yield* made.store.beginAttempt(id(1), 2, event)).toBe(true)
       expect(yield* made.store.beginAttempt(id(1), 2, event)).toBe(false)

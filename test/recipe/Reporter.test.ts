@@ -11,7 +11,7 @@ import * as ReporterStore from "../../src/recipe/store/ReporterStore.js"
 import { layerHome } from "../../src/settings/Settings.js"
 import { SandboxStore } from "../../src/store/SandboxStore.js"
 import { SandboxStoreSql, UptimeMemory } from "../../src/testing.js"
-import { id, plan, platform, sandbox, temporaryFolder } from "../support/inMemory.js"
+import { id, plan, platform, requested, sandbox, temporaryFolder } from "../support/inMemory.js"
 
 const holder = { machine: "m", bootId: "b", pid: 1, startTime: 0 }
 const secret = "correct-horse"
@@ -20,11 +20,7 @@ const begun = (planned = plan()) =>
   Effect.gen(function* () {
     const home = yield* temporaryFolder
     const { store } = yield* SandboxStoreSql.makeMemory()
-    yield* store.create(sandbox(), planned, {
-      identity: "requested",
-      type: "requested",
-      message: "requested"
-    })
+    yield* store.create(sandbox(), planned, requested)
     let terms = 0
     /** Reports as the next term does, to its end. */
     const reporting = <A, E>(report: (reporter: ReporterShape) => Effect.Effect<A, E>) =>

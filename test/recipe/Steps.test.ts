@@ -8,7 +8,7 @@ import { Provision } from "../../src/recipe/Provision.js"
 import * as Steps from "../../src/recipe/Steps.js"
 import { SandboxStore, type SandboxStoreShape } from "../../src/store/SandboxStore.js"
 import { HostMemory, SandboxStoreSql } from "../../src/testing.js"
-import { id, plan, platform, sandbox, temporaryFolder } from "../support/inMemory.js"
+import { id, plan, platform, requested, sandbox, temporaryFolder } from "../support/inMemory.js"
 
 const folder = HostPath(`/elsewhere/home/jobs/${id(1)}/1`)
 const at = new Date(1000)
@@ -16,7 +16,7 @@ const at = new Date(1000)
 const begun = Effect.gen(function* () {
   const { store } = yield* SandboxStoreSql.makeMemory()
   const host = yield* HostMemory.make()
-  yield* store.create(sandbox(), plan(), { identity: "r", type: "requested", message: "r" })
+  yield* store.create(sandbox(), plan(), requested)
   const take = (seen: number | undefined) =>
     store.takeLease(id(1), { machine: "m", bootId: "b", pid: 1, startTime: 0 }, seen)
   yield* take(undefined)

@@ -6,7 +6,7 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import type { Extension } from "../../src/recipe/Extension.js"
 import type { LogOptions } from "../../src/sandboxes/Sandboxes.js"
-import { id, plan, sandbox } from "../support/inMemory.js"
+import { id, note, plan, requested, sandbox } from "../support/inMemory.js"
 import { manager } from "./manager.js"
 
 const extension: Extension = { id: "ext.test", description: "An extension of a test", modes: {} }
@@ -17,20 +17,11 @@ const logged = (text: string) =>
     const { folder, sandboxes, store } = yield* manager(extension, {})
     const file = `${folder}/1.log`
     writeFileSync(file, text)
-    yield* store.create(sandbox({ id: id(1), logPath: file }), plan(), {
-      identity: "requested",
-      type: "requested",
-      message: "requested"
-    })
+    yield* store.create(sandbox({ id: id(1), logPath: file }), plan(), requested)
     const log = (options?: LogOptions) => Stream.decodeText(sandboxes.log(id(1), options))
     /** Writes a change to the record. */
     const change = (state: "requested" | "failed", logPath: string | null) =>
-      store.transition(
-        id(1),
-        ["requested"],
-        { state, logPath },
-        { identity: `${state}/${logPath}`, type: "note", message: "changed" }
-      )
+      store.transition(id(1), ["requested"], { state, logPath }, note(`${state}/${logPath}`))
     return { change, file, folder, log, read: (options?: LogOptions) => Stream.mkString(log(options)) }
   })
 

@@ -7,7 +7,7 @@ import * as Layer from "effect/Layer"
 import { ArtifactId } from "../../src/domain/Artifact.js"
 import { deliver } from "../../src/hub/client/Delivery.js"
 import { HubError, layerNoop, StateHub } from "../../src/hub/client/StateHub.js"
-import { extensionOf, id, plan, sandbox } from "../support/inMemory.js"
+import { extensionOf, id, plan, requested, sandbox } from "../support/inMemory.js"
 import { manager } from "./manager.js"
 
 const extension = extensionOf(Effect.void)
@@ -25,11 +25,7 @@ const having = (...all: ReadonlyArray<Fields>) =>
     const made = yield* manager(extension, {})
     for (const [index, fields] of all.entries()) {
       const n = index + 1
-      yield* made.store.create(sandbox({ id: id(n), name: `sandbox-${n}`, ...fields }), untold, {
-        identity: "requested",
-        type: "requested",
-        message: "requested"
-      })
+      yield* made.store.create(sandbox({ id: id(n), name: `sandbox-${n}`, ...fields }), untold, requested)
     }
     return made
   })
@@ -105,7 +101,7 @@ describe("reap", () => {
             artifacts: n === 1 ? [artifactAt(`${image}-that-is-gone`)] : [artifactAt(image)]
           }),
           untold,
-          { identity: "requested", type: "requested", message: "requested" }
+          requested
         )
       }
       expect(yield* made.sandboxes.reap({ dryRun: false })).toMatchObject([{ action: "forget" }])
@@ -127,7 +123,7 @@ const heldFor = (days: number, hub?: Layer.Layer<StateHub>) =>
     yield* made.store.create(
       sandbox({ state: "failed", expiresAt }),
       plan({ hub: { workstream: null, task: null, notes: "all", everySeconds: 60 } }),
-      { identity: "requested", type: "requested", message: "requested" }
+      requested
     )
     /** What is reaped, which is what was said before. */
     const reaped = Effect.gen(function* () {

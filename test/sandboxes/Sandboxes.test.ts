@@ -27,7 +27,17 @@ import type { RecipeError, RecipeServices } from "../../src/recipe/Recipe.js"
 import { Steps } from "../../src/recipe/Steps.js"
 import * as Sandboxes from "../../src/sandboxes/Sandboxes.js"
 import { layerHome } from "../../src/settings/Settings.js"
-import { id, passTimeUntil, plan, platform, sandbox, temporaryFolder, world } from "../support/inMemory.js"
+import {
+  id,
+  note,
+  passTimeUntil,
+  plan,
+  platform,
+  requested,
+  sandbox,
+  temporaryFolder,
+  world
+} from "../support/inMemory.js"
 
 const profiles = {
   base: "id: profile.base\nttl: 1 hour\n",
@@ -268,17 +278,12 @@ describe("find", () => {
     Effect.gen(function* () {
       const { sandboxes, store } = yield* begun()
       for (const [n, name, state] of kept) {
-        yield* store.create(sandbox({ id: id(n), name, createdAt: DateTime.unsafeMake(n) }), plan(), {
-          identity: "requested",
-          type: "requested",
-          message: "requested"
-        })
-        yield* store.transition(
-          id(n),
-          ["requested"],
-          { state },
-          { identity: "e", type: "note", message: "e" }
+        yield* store.create(
+          sandbox({ id: id(n), name, createdAt: DateTime.unsafeMake(n) }),
+          plan(),
+          requested
         )
+        yield* store.transition(id(n), ["requested"], { state }, note("e"))
       }
       return (reference: string) => Effect.either(sandboxes.find(reference))
     })

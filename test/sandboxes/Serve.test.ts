@@ -14,10 +14,8 @@ import { Supervisors } from "../../src/provisioning/Supervisors.js"
 import { Sandboxes } from "../../src/sandboxes/Sandboxes.js"
 import { serve } from "../../src/sandboxes/Serve.js"
 import { StoreError } from "../../src/store/SandboxStore.js"
-import { extensionOf, id, plan, sandbox } from "../support/inMemory.js"
+import { extensionOf, id, plan, requested, sandbox } from "../support/inMemory.js"
 import { manager } from "./manager.js"
-
-const requested = { identity: "requested", type: "requested", message: "requested" } as const
 
 /** A state directory that process `pid` can serve; supervisors are started as `start` does it. */
 const served = (start: (id: SandboxId) => Effect.Effect<void, StoreError>) =>

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { failed } from "../../src/domain/events/Event.js"
 import { deliver } from "../../src/hub/client/Delivery.js"
 import type { CreateRequest } from "../../src/sandboxes/Sandboxes.js"
 import { extensionOf } from "../support/inMemory.js"
@@ -84,12 +85,8 @@ describe("what a State Hub is told of a sandbox", () => {
         }
       ])
       // It is the same for each attempt.
-      yield* store.transition(
-        id,
-        ["requested"],
-        { state: "failed" },
-        { identity: "x", type: "failed", message: "" }
-      )
+      const failure = { reason: "internal", message: "", hint: "", logTail: [], runbook: null } as const
+      yield* store.transition(id, ["requested"], { state: "failed" }, failed(1, failure))
       yield* sandboxes.retry(id, { environment: {} })
       const types = (yield* sandboxes.events(id, 0)).map(({ type }) => type)
       expect(types).toEqual(["requested", "planned", "failed", "requested"])

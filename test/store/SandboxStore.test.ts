@@ -2,13 +2,13 @@ import { describe, expect, it } from "@effect/vitest"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { destroyed, planned, requestedAgain } from "../../src/domain/events/Event.js"
 import { HostPath } from "../../src/domain/HostPath.js"
 import { neverDelivered } from "../../src/domain/Outbox.js"
-import type { NewEvent } from "../../src/domain/ProgressEvent.js"
 import { layerHome } from "../../src/settings/Settings.js"
 import { type Commit, SandboxStore, type SandboxStoreShape, type Step } from "../../src/store/SandboxStore.js"
 import * as Sql from "../../src/store/sql/SandboxStoreSql.js"
-import { id, plan, platform, sandbox, temporaryFolder } from "../support/inMemory.js"
+import { id, note, plan, platform, requested, sandbox, temporaryFolder } from "../support/inMemory.js"
 
 const file = Layer.unwrapScoped(
   Effect.map(temporaryFolder, (home) => Layer.provide(Sql.layer, layerHome(home)))
@@ -20,13 +20,6 @@ const stores: ReadonlyArray<readonly [string, Layer.Layer<SandboxStore, unknown>
 ]
 
 const holder = (pid: number) => ({ machine: "m", bootId: "b", pid, startTime: 1 })
-const event = (identity: string, fields: Partial<NewEvent> = {}): NewEvent => ({
-  identity,
-  type: "note",
-  message: identity,
-  ...fields
-})
-const requested = event("requested", { type: "requested" })
 const step = (key: string, value: unknown = key): Step => ({ attempt: 1, key, job: null, result: { value } })
 
 const recorded = (store: SandboxStoreShape, n: number, name: string) =>
@@ -48,7 +41,7 @@ const messages = (store: SandboxStoreShape, n = 1) =>
 
 const everything: Commit = {
   change: { state: "provisioning" },
-  events: [event("written")],
+  events: [note("written")],
   step: step("written"),
   log: { path: "/log", length: 1, offsets: { build: 1 } },
   beat: true
@@ -62,11 +55,7 @@ describe.each(stores)("the store %s", (_, layer) => {
     Effect.gen(function* () {
       const made = sandbox({ inputs: { cpus: 2 }, ttlSeconds: 60 })
       const wanted = plan({ spec: { anything: ["at", "all"] }, secrets: { password: "env:PASSWORD" } })
-      yield* store.create(
-        made,
-        wanted,
-        event("requested", { type: "requested", data: { by: "me" }, time: 5000 })
-      )
+      yield* store.create(made, wanted, { ...requested, time: 5000 })
       expect(yield* store.get(made.id)).toEqual(made)
       expect(yield* store.plan(made.id)).toEqual(wanted)
       expect(yield* store.list).toEqual([made])
@@ -78,7 +67,7 @@ describe.each(stores)("the store %s", (_, layer) => {
           time: DateTime.unsafeMake(5000),
           type: "requested",
           phase: null,
-          data: { by: "me" }
+          data: { profile: "profile.test" }
         }
       ])
     }))
@@ -97,7 +86,9 @@ describe.each(stores)("the store %s", (_, layer) => {
       expect((yield* Effect.flip(store.requestCancel(id(1)))).reason).toBe("other")
       expect((yield* Effect.flip(store.takeLease(id(1), holder(1), undefined))).reason).toBe("other")
       expect((yield* Effect.flip(store.commit({ id: id(1), term: 1 }, everything))).reason).toBe("lease-lost")
-      expect(yield* store.transition(id(1), ["ready"], { state: "destroyed" }, event("e"))).toBe(false)
+      expect(yield* store.transition(id(1), ["ready"], { state: "destroyed" }, destroyed(undefined))).toBe(
+        false
+      )
       yield* store.releaseLease({ id: id(1), term: 1 })
     }))
 
@@ -126,7 +117,7 @@ describe.each(stores)("the store %s", (_, layer) => {
       expect(yield* store.get(id(2))).toBeUndefined()
       expect(yield* store.events(id(2), 0)).toEqual([])
       expect(yield* store.takenNames).toEqual(new Set(["demo"]))
-      expect(yield* store.transition(id(1), ["requested"], { state: "failed" }, event("failed"))).toBe(true)
+      expect(yield* store.transition(id(1), ["requested"], { state: "failed" }, note("failed"))).toBe(true)
       expect(yield* store.takenNames).toEqual(new Set())
       yield* recorded(store, 2, "demo")
       expect((yield* store.list).map(({ state }) => state)).toEqual(["failed", "requested"])
@@ -223,8 +214,8 @@ describe.each(stores)("the store %s", (_, layer) => {
       yield* recorded(store, 2, "other")
       yield* store.takeLease(id(1), holder(1), undefined)
       const lease = { id: id(1), term: 1 }
-      yield* store.commit(lease, { events: [event("a"), event("a", { message: "again" }), event("b")] })
-      yield* store.commit(lease, { events: [event("b"), event("a"), event("requested"), event("c")] })
+      yield* store.commit(lease, { events: [note("a"), { ...note("a"), message: "again" }, note("b")] })
+      yield* store.commit(lease, { events: [note("b"), note("a"), requested, note("c")] })
       expect(yield* messages(store)).toEqual([
         [1, "requested"],
         [2, "a"],
@@ -275,13 +266,11 @@ describe.each(stores)("the store %s", (_, layer) => {
   test("changes a state only from the given one", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
-      const destroyed = event("destroyed", { type: "destroyed" })
-      expect(yield* store.transition(id(1), ["ready", "failed"], { state: "destroyed" }, destroyed)).toBe(
-        false
-      )
+      const event = destroyed(undefined)
+      expect(yield* store.transition(id(1), ["ready", "failed"], { state: "destroyed" }, event)).toBe(false)
       expect((yield* store.get(id(1)))?.state).toBe("requested")
       expect(yield* messages(store)).toHaveLength(1)
-      expect(yield* store.transition(id(1), ["requested"], { state: "destroyed" }, destroyed)).toBe(true)
+      expect(yield* store.transition(id(1), ["requested"], { state: "destroyed" }, event)).toBe(true)
       expect((yield* store.get(id(1)))?.state).toBe("destroyed")
       expect(yield* messages(store)).toEqual([
         [1, "requested"],
@@ -317,16 +306,10 @@ describe.each(stores)("the store %s", (_, layer) => {
 
   test("records all events that it is created with", (store) =>
     Effect.gen(function* () {
-      yield* store.create(
-        sandbox(),
-        plan(),
-        requested,
-        event("planned", { type: "planned" }),
-        event("planned")
-      )
+      yield* store.create(sandbox(), plan(), requested, planned(plan()), planned(plan({ mode: "other" })))
       expect(yield* messages(store)).toEqual([
         [1, "requested"],
-        [2, "planned"]
+        [2, "planned: test on elsewhere"]
       ])
       expect(yield* store.identities(id(1))).toEqual(new Set(["requested", "planned"]))
       expect(yield* store.identities(id(2))).toEqual(new Set())
@@ -420,7 +403,7 @@ describe.each(stores)("the store %s", (_, layer) => {
         ["n4", false]
       ])
       // Who is tried again was requested again, and is the last.
-      yield* store.beginAttempt(id(5), 2, event("2/requested", { type: "requested" }))
+      yield* store.beginAttempt(id(5), 2, requestedAgain(2, null))
       yield* store.takeLease(id(5), holder(5), 1)
       yield* claim(5, 2)
       expect((yield* line).at(-1)).toEqual(["n5", false])

@@ -10,6 +10,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
+import * as Event from "../../src/domain/events/Event.js"
 import { Plan } from "../../src/domain/Plan.js"
 import { Sandbox, SandboxId } from "../../src/domain/Sandbox.js"
 import { Host } from "../../src/hosts/Host.js"
@@ -59,6 +60,12 @@ export const sandbox = (fields: Partial<ConstructorParameters<typeof Sandbox>[0]
     artifacts: [],
     ...fields
   })
+
+/** The first event of a sandbox. */
+export const requested = { ...Event.requested("profile.test"), message: "requested" }
+
+/** A note with this key and text. */
+export const note = (text: string) => Event.note({ attempt: 1, key: text, message: text, phase: null })
 
 export const plan = (fields: Partial<ConstructorParameters<typeof Plan>[0]> = {}): Plan =>
   new Plan({
@@ -190,11 +197,7 @@ export const world = (options: WorldOptions) =>
         Effect.orDie(
           Effect.zipRight(
             secrets.put(id(n), 1, values),
-            store.create(sandbox({ id: id(n), name: `n${n}` }), planned, {
-              identity: "requested",
-              type: "requested",
-              message: "requested"
-            })
+            store.create(sandbox({ id: id(n), name: `n${n}` }), planned, requested)
           )
         ),
       /** Supervises the nth sandbox to its end, in process `pid`. */

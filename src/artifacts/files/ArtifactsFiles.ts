@@ -5,6 +5,7 @@ import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type Artifact, ArtifactId } from "../../domain/Artifact.js"
+import * as Event from "../../domain/events/Event.js"
 import { ProvisionError } from "../../domain/Failure.js"
 import { Host } from "../../hosts/Host.js"
 import { Settings } from "../../settings/Settings.js"
@@ -106,12 +107,7 @@ export const layer = (publisher: Publisher) =>
               { id, term },
               {
                 change: { artifacts: made },
-                events: made.map((artifact) => ({
-                  identity: `${attempt}/artifact/${artifact.name}`,
-                  type: "artifact" as const,
-                  message: `made ${artifact.path}`,
-                  data: { name: artifact.name, sizeBytes: artifact.sizeBytes, sha256: artifact.sha256 }
-                }))
+                events: made.map((artifact) => Event.artifactMade(attempt, artifact))
               }
             )
             return made

@@ -4,6 +4,7 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import { type Artifact, ArtifactId } from "../../domain/Artifact.js"
+import * as Event from "../../domain/events/Event.js"
 import { ProvisionError } from "../../domain/Failure.js"
 import type { HostPath } from "../../domain/HostPath.js"
 import { type CollectedFile, print, type Receipt, receiptName } from "../../domain/Receipt.js"
@@ -98,19 +99,8 @@ export const make = (staging: Staging, { attempt, id, term }: Publisher) =>
           yield* fs.rename(staged, path.join(folder, receiptName))
           if (own)
             yield* record([artifact(folder, { name: receiptName, sizeBytes: Number(size), sha256 }, false)])
-          yield* store.commit(
-            { id, term },
-            {
-              events: [
-                {
-                  identity: `${attempt}/receipt`,
-                  type: "note",
-                  message: `receipt: ${path.join(folder, receiptName)}`,
-                  data: { receipt: path.join(folder, receiptName) }
-                }
-              ]
-            }
-          )
+          const written = Event.receiptWritten(attempt, path.join(folder, receiptName))
+          yield* store.commit({ id, term }, { events: [written] })
         }).pipe(
           Effect.ensuring(staging.leave(folder)),
           Effect.catchTags({ BadArgument: cannotWrite, SystemError: cannotWrite })

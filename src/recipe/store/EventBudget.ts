@@ -4,9 +4,9 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { identityOf, leftOut, type NewEvent } from "../../domain/events/Event.js"
 import { monotonicSeconds } from "../../domain/Monotonic.js"
 import type { PhaseName } from "../../domain/Phase.js"
-import type { NewEvent } from "../../domain/ProgressEvent.js"
 import { Timing, type TimingShape } from "../../settings/Timing.js"
 import { type Commit, type Lease, SandboxStore, type StoreError } from "../../store/SandboxStore.js"
 
@@ -88,13 +88,13 @@ export const makeSayer = (lease: Lease, attempt: number): Effect.Effect<Sayer, S
     const sayAnyway: Sayer["sayAnyway"] = (event, beside) =>
       Effect.zipRight(
         store.commit(lease, { ...beside, events: [event] }),
-        Effect.sync(() => void known.add(event.identity))
+        Effect.sync(() => void known.add(identityOf(event)))
       )
     return {
       sayAnyway,
       say: (event) =>
         Effect.flatMap(monotonicSeconds, (now) =>
-          !known.has(event.identity) &&
+          !known.has(identityOf(event)) &&
           budget.spend(now, event.type === "warning" ? "warning" : "note", event.message)
             ? sayAnyway(event, {})
             : Effect.void
@@ -102,12 +102,13 @@ export const makeSayer = (lease: Lease, attempt: number): Effect.Effect<Sayer, S
       tellLeftOut: ({ all, phase }) =>
         Effect.gen(function* () {
           const now = yield* monotonicSeconds
-          const leftOut = budget.leftOut(now, all)
-          if (leftOut === undefined) return
-          const { count, message, type } = leftOut
-          const identity = `${attempt}/left-out/${lease.term}/${now}`
-          yield* sayAnyway({ identity, type, message, phase, data: { leftOut: count } }, {})
-          budget.told(now, leftOut)
+          const some = budget.leftOut(now, all)
+          if (some === undefined) return
+          yield* sayAnyway(
+            leftOut({ ...some, phase, occurrence: { attempt, term: lease.term, at: now } }),
+            {}
+          )
+          budget.told(now, some)
         })
     }
   })

@@ -10,11 +10,11 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Event from "../../domain/events/Event.js"
 import { ProvisionError } from "../../domain/Failure.js"
 import { monotonicSeconds } from "../../domain/Monotonic.js"
 import { lastLine } from "../../domain/Note.js"
 import { isForward, type PhaseName } from "../../domain/Phase.js"
-import type { NewEvent } from "../../domain/ProgressEvent.js"
 import * as Redactor from "../../domain/Redactor.js"
 import { formatDuration } from "../../domain/Units.js"
 import * as Uptime from "../../hosts/Uptime.js"
@@ -23,7 +23,7 @@ import { Settings } from "../../settings/Settings.js"
 import { Timing } from "../../settings/Timing.js"
 import { SandboxStore, StoreError } from "../../store/SandboxStore.js"
 import { Provision } from "../Provision.js"
-import { Reporter } from "../Reporter.js"
+import { Reporter, type ReporterShape } from "../Reporter.js"
 import { makeSayer } from "./EventBudget.js"
 
 const newline = 0x0a
@@ -123,17 +123,19 @@ export const layer = Layer.scoped(
 
     const { say: sayWithin, sayAnyway, tellLeftOut } = yield* makeSayer({ id, term }, attempt)
     const say =
-      (type: "note" | "warning") =>
-      (key: string, message: string, data?: Readonly<Record<string, unknown>>) =>
+      (make: typeof Event.note | typeof Event.warning): ReporterShape["note"] =>
+      (key, message, details) =>
         Effect.suspend(() =>
-          sayWithin({
-            // Of what a program printed a key may be made, too.
-            identity: `${attempt}/${type}/${redactor.text(key)}`,
-            type,
-            message: redactor.text(message),
-            phase: current,
-            data: data ?? {}
-          })
+          sayWithin(
+            make({
+              attempt,
+              // A recipe may derive its key from output.
+              key: redactor.text(key),
+              message: redactor.text(message),
+              phase: current,
+              details
+            })
+          )
         )
 
     // On a clock that nobody sets: what was said last, and what was printed last.
@@ -177,7 +179,7 @@ export const layer = Layer.scoped(
       const silence = now - printedAt
       if (stallSeconds !== null && !stalled && silence >= stallSeconds) {
         stalled = true
-        yield* say("warning")(
+        yield* say(Event.warning)(
           `stall/${term}/${printedAt}`,
           `nothing was printed for ${formatDuration(silence)}`
         )
@@ -188,13 +190,12 @@ export const layer = Layer.scoped(
         { id, term },
         {
           events: [
-            {
-              identity: `${attempt}/heartbeat/${term}/${now}`,
-              type: "heartbeat",
-              message: `${current ?? "waiting"}: ${formatDuration(now - begunAt)} so far`,
+            Event.heartbeat({
+              occurrence: { attempt, term, at: now },
               phase: current,
-              data: { tail: lastLine(tail) }
-            }
+              elapsedSeconds: now - begunAt,
+              tail: lastLine(tail)
+            })
           ]
         }
       )
@@ -215,14 +216,7 @@ export const layer = Layer.scoped(
           const next = overall ?? phase
           const moves = current === null || isForward(current, next)
           if (moves) enteredAt = saidAt
-          const event: NewEvent = {
-            identity: `${attempt}/phase/${build ?? ""}/${phase}`,
-            type: "phase",
-            message: build === undefined ? phase : `${build}: ${phase}`,
-            phase,
-            time,
-            data: build === undefined ? {} : { build }
-          }
+          const event = Event.phaseEntered({ attempt, phase, build, time })
           // A guest can print the phases of as many builds as it likes.
           if (!moves) return yield* sayWithin(event)
           current = next
@@ -233,8 +227,8 @@ export const layer = Layer.scoped(
             }
           })
         }),
-      note: say("note"),
-      warning: say("warning"),
+      note: say(Event.note),
+      warning: say(Event.warning),
       output: (lines) =>
         writing.withPermits(1)(
           Effect.gen(function* () {

@@ -2,11 +2,11 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { Event } from "../../domain/events/Event.js"
 import { Holder } from "../../domain/Holder.js"
 import { isNotified, looksBack, Note, noteOf } from "../../domain/Note.js"
 import { neverDelivered, type Sender } from "../../domain/Outbox.js"
 import type { Plan } from "../../domain/Plan.js"
-import type { ProgressEvent } from "../../domain/ProgressEvent.js"
 import type { Sandbox, SandboxId } from "../../domain/Sandbox.js"
 import type { OutboxShape } from "../SandboxStore.js"
 import type { Query, Rows } from "./rows.js"
@@ -25,8 +25,8 @@ const DeliveringDocument = Schema.Struct({
  * gives the start and the phases of its attempt, in order.
  */
 export type NoteWriter = (
-  about: { readonly event: ProgressEvent; readonly plan: Plan; readonly sandbox: Sandbox },
-  earlier: Query<ReadonlyArray<ProgressEvent>>
+  about: { readonly event: Event; readonly plan: Plan; readonly sandbox: Sandbox },
+  earlier: Query<ReadonlyArray<Event>>
 ) => Query<void>
 
 export const makeWriter = ({ documents, sql }: Rows): NoteWriter => {

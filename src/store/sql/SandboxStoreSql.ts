@@ -4,6 +4,7 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import { cancelling } from "../../domain/events/Event.js"
 import { mayRetry, resetForRetry } from "../../domain/Sandbox.js"
 import * as Sqlite from "../../internal/Sqlite.js"
 import { Settings } from "../../settings/Settings.js"
@@ -52,12 +53,7 @@ const over = (filename: string): Effect.Effect<SandboxStoreShape, never, SqlClie
           Effect.gen(function* () {
             yield* sql`UPDATE sandboxes SET cancel_requested = 1 WHERE id = ${id}`
             const sandbox = yield* record(id)
-            yield* append(id, {
-              identity: `cancelling/${sandbox?.attempt ?? 0}`,
-              type: "cancelling",
-              message: "asked to cancel",
-              phase: sandbox?.phase?.name ?? null
-            })
+            yield* append(id, cancelling(sandbox?.attempt ?? 0, sandbox?.phase?.name ?? null))
           })
         ),
       cancelRequested: (id) =>

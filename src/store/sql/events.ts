@@ -1,7 +1,7 @@
 /** Events of sandboxes, and the notes that go with them. */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import { type NewEvent, numbered, ProgressEvent } from "../../domain/ProgressEvent.js"
+import { Event, identityOf, type NewEvent, numbered } from "../../domain/events/Event.js"
 import type { SandboxId } from "../../domain/Sandbox.js"
 import type { SandboxStoreShape } from "../SandboxStore.js"
 import type { NoteWriter } from "./OutboxSql.js"
@@ -18,7 +18,7 @@ export const makeEvents = (
   { planOf, record }: Pick<Records, "planOf" | "record">,
   writeNote: NoteWriter
 ): Events => {
-  const { read, write } = documents(ProgressEvent)
+  const { read, write } = documents(Event)
 
   /** The start and the phases, before `seq`, of the attempt that it belongs to. */
   const earlierPhases = (id: SandboxId, seq: number) =>
@@ -39,19 +39,20 @@ export const makeEvents = (
     append: (id, event) =>
       Effect.gen(function* () {
         const now = yield* DateTime.now
+        const identity = identityOf(event)
         const [row] = yield* sql<{
           readonly known: 1 | null
           readonly seq: number
           readonly notes: string | null
         }>`SELECT
-            (SELECT 1 FROM events WHERE sandbox_id = ${id} AND identity = ${event.identity}) AS known,
+            (SELECT 1 FROM events WHERE sandbox_id = ${id} AND identity = ${identity}) AS known,
             (SELECT coalesce(max(seq), 0) + 1 FROM events WHERE sandbox_id = ${id}) AS seq,
             (SELECT plan ->> '$.hub.notes' FROM sandboxes WHERE id = ${id}) AS notes`
         if (row === undefined || row.known !== null) return
         const { notes, seq } = row
         const made = numbered(id, seq, event, now)
         yield* sql`INSERT INTO events (sandbox_id, seq, identity, document)
-          VALUES (${id}, ${seq}, ${event.identity}, ${yield* write(made)})`
+          VALUES (${id}, ${seq}, ${identity}, ${yield* write(made)})`
         // Without a hub, which is usual, nothing more has to be read.
         if ((notes ?? "none") === "none") return
         const sandbox = yield* record(id)

@@ -20,7 +20,7 @@ import type { ProcessIdentity } from "../../../src/store/ProcessIdentity.js"
 import { SandboxStore, type SandboxStoreShape } from "../../../src/store/SandboxStore.js"
 import * as Sql from "../../../src/store/sql/SandboxStoreSql.js"
 import { ProcessIdentityMemory, StateHubMemory } from "../../../src/testing.js"
-import { id, plan, platform, sandbox, temporaryFolder } from "../../support/inMemory.js"
+import { id, note, plan, platform, requested, sandbox, temporaryFolder } from "../../support/inMemory.js"
 
 type Answer = "taken" | HubError | "silent"
 
@@ -60,16 +60,14 @@ const say = (store: SandboxStoreShape, n: number, ...messages: ReadonlyArray<str
   Effect.gen(function* () {
     if ((yield* store.get(id(n))) === undefined) {
       yield* store.create(sandbox({ id: id(n), name: `n${n}` }), plan(), {
-        identity: "requested",
-        type: "requested",
+        ...requested,
         message: `n${n}`
       })
     }
     const seen = yield* store.lease(id(n))
     const lease = yield* store.takeLease(id(n), { machine: "", bootId: "", pid: 1, startTime: 0 }, seen?.term)
     if (lease === undefined) return
-    const events = messages.map((message) => ({ identity: message, type: "note" as const, message }))
-    yield* store.commit(lease, { events })
+    yield* store.commit(lease, { events: messages.map(note) })
   })
 
 const file = Layer.unwrapScoped(
@@ -280,11 +278,7 @@ describe.each(stores)("notes of a store %s", (_, storeLayer) => {
 
   test("are none where the sandbox was created without a hub", ({ as, hub, store }) =>
     Effect.gen(function* () {
-      yield* store.create(sandbox(), plan({ hub: { ...plan().hub, notes: "none" } }), {
-        identity: "requested",
-        type: "requested",
-        message: "requested"
-      })
+      yield* store.create(sandbox(), plan({ hub: { ...plan().hub, notes: "none" } }), requested)
       expect(yield* store.outbox.status).toMatchObject({ waiting: 0 })
       expect(yield* as(deliver())).toBe("none")
       expect(hub.sent).toEqual([])

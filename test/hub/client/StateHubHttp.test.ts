@@ -9,13 +9,13 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import { numbered } from "../../../src/domain/events/Event.js"
 import { noteOf } from "../../../src/domain/Note.js"
-import { numbered } from "../../../src/domain/ProgressEvent.js"
 import { layer } from "../../../src/hub/client/http/StateHubHttp.js"
 import { StateHub } from "../../../src/hub/client/StateHub.js"
 import type { HubSettings } from "../../../src/settings/HubSettings.js"
 import { layerHome } from "../../../src/settings/Settings.js"
-import { id, plan, platform, sandbox } from "../../support/inMemory.js"
+import { id, note, plan, platform, sandbox } from "../../support/inMemory.js"
 import { timeLimit } from "../../support/patience.js"
 
 let server: Server
@@ -48,16 +48,16 @@ beforeEach(() => {
   answer = (response) => response.end()
 })
 
-const note = (seq: number) =>
+const noteOfEvent = (seq: number) =>
   noteOf(
     sandbox(),
     plan({ hub: { workstream: "w", task: null, notes: "all", everySeconds: 0 } }).hub,
-    numbered(id(1), seq, { identity: "x", type: "note", message: `note ${seq}` }, DateTime.unsafeMake(0)),
+    numbered(id(1), seq, note(`note ${seq}`), DateTime.unsafeMake(0)),
     []
   )
 
 const publish = (notes: ReadonlyArray<number>, hub: Partial<HubSettings> = {}) =>
-  Effect.flatMap(StateHub, (stateHub) => stateHub.publish(notes.map(note))).pipe(
+  Effect.flatMap(StateHub, (stateHub) => stateHub.publish(notes.map(noteOfEvent))).pipe(
     Effect.provide(
       layer.pipe(
         Layer.provide(

@@ -463,7 +463,7 @@ describe("progress", () => {
       })
       yield* made.supervise(1)
       for (const event of yield* events(made)) {
-        if (event.data.build !== undefined) at.push([String(event.data.build), event.phase ?? undefined])
+        if (event.type === "phase" && event.data.build !== undefined) at.push([event.data.build, event.phase])
       }
       expect(at).toEqual(events_.map(({ build, phase: name }) => [build, name]))
       expect((yield* made.get(1)).phase?.name).toBe("collect")

@@ -59,7 +59,7 @@ describe("on_error=keep", () => {
       expect(kept(made)).toEqual([`${keptFolder}/demo`])
       // And nothing else: no log, no variables.
       expect([...made.host.files.keys()].filter((file) => file.includes(`/jobs/${id(1)}`))).toEqual([])
-      const failed = (yield* made.store.events(id(1), 0)).find(({ type }) => type === "failed")
+      const failed = (yield* made.store.events(id(1), 0)).find((event) => event.type === "failed")
       expect(failed?.data.hint).toContain(keptFolder)
     }).pipe(Effect.provide(platform))
   )
