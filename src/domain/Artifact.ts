@@ -5,8 +5,8 @@ export const ArtifactId = Schema.String.pipe(Schema.pattern(/^[0-9a-f]{12}$/), S
 export type ArtifactId = typeof ArtifactId.Type
 
 /**
- * A file that a provision made and that is kept. `format` is what the file really is (`qcow2`, `raw`, `vmdk`, …),
- * `path` is absolute on this machine, `sha256` hexadecimal. One artifact of a sandbox is its primary one.
+ * A file that a provision made and published. `format` is the format that the file really has (`qcow2`, `raw`, `vmdk`,
+ * …), `path` is absolute on this machine, `sha256` is in hexadecimal. One artifact of a sandbox is primary.
  * @category model
  */
 export const Artifact = Schema.Struct({

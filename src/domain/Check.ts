@@ -1,8 +1,8 @@
-/** What was looked at on a machine, and what to do where it is not as it has to be. */
+/** Checks of a machine, and what to do if one does not pass. */
 
 /**
- * `warning`: some builds do without it, or are slower; `missing`: needed, and not there or not usable. `hint` is what
- * to do about it, null where it is ok.
+ * The result of a check. `warning`: some builds fail without it, or take longer. `missing`: every build needs it, and it
+ * is not there or not usable. `hint` says what to do about it; it is null if the check passed.
  * @category model
  */
 export interface Check {
@@ -12,7 +12,7 @@ export interface Check {
   readonly hint: string | null
 }
 
-/** How a check ends that is not ok. */
+/** Makes the result of a check that did not pass. */
 export type Otherwise = (name: string, detail: string, hint: string) => Check
 
 export const ok = (name: string, detail: string): Check => ({ name, status: "ok", detail, hint: null })

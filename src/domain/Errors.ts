@@ -5,7 +5,8 @@ export const Location = Schema.Struct({ file: Schema.String, line: Schema.Number
 export type Location = typeof Location.Type
 
 /**
- * What the user gave cannot be used: exit 2. `location` where a document is at fault.
+ * A command line, input, profile, template or configuration is wrong: exit 2. `location` is the place in the document,
+ * if a document is wrong.
  * @category errors
  */
 export class UsageError extends Schema.TaggedError<UsageError>("sandboxer/UsageError")("UsageError", {
@@ -16,7 +17,7 @@ export class UsageError extends Schema.TaggedError<UsageError>("sandboxer/UsageE
 }) {}
 
 /**
- * There is no such thing: exit 3.
+ * Nothing has the given id or name: exit 3.
  * @category errors
  */
 export class NotFound extends Schema.TaggedError<NotFound>("sandboxer/NotFound")("NotFound", {
@@ -26,7 +27,7 @@ export class NotFound extends Schema.TaggedError<NotFound>("sandboxer/NotFound")
 }) {}
 
 /**
- * It exists already, or another one holds it: exit 13.
+ * Something exists already, is locked by another provision, or is in the wrong state: exit 13.
  * @category errors
  */
 export class Conflict extends Schema.TaggedError<Conflict>("sandboxer/Conflict")("Conflict", {

@@ -1,8 +1,8 @@
 import * as Schema from "effect/Schema"
 
 /**
- * Who holds a lease: a process, named so that it cannot be taken for another one, also after its pid was used again
- * or the machine was started anew. `startTime` is in the kernel's clock ticks since boot.
+ * The process that holds a lease. All four fields together identify it: the kernel reuses pids, and machines restart.
+ * `startTime` is in clock ticks since boot, as in /proc.
  * @category model
  */
 export const Holder = Schema.Struct({
@@ -13,11 +13,11 @@ export const Holder = Schema.Struct({
 })
 export type Holder = typeof Holder.Type
 
-/** A lease as it is in the store. `term` is the fence: what an older term writes is refused. */
+/** A lease in the store. `term` is the fence: the store rejects what an older term writes. */
 export interface HeldLease {
   readonly term: number
-  /** Null where the last one gave it back. */
+  /** Null after the last holder released it. */
   readonly holder: Holder | null
-  /** Grows with each heartbeat. */
+  /** Counts the heartbeats of this term. */
   readonly beat: number
 }

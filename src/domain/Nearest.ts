@@ -1,3 +1,4 @@
+/** The Levenshtein distance. */
 const distance = (a: string, b: string): number => {
   let row = Array.from({ length: b.length + 1 }, (_, column) => column)
   for (let i = 1; i <= a.length; i++) {
@@ -11,7 +12,7 @@ const distance = (a: string, b: string): number => {
   return row[b.length] ?? 0
 }
 
-/** The candidate that looks most like what was given, where one looks like it at all. */
+/** The candidate that is most similar to `given`, if one is similar at all. */
 export const nearest = (given: string, candidates: Iterable<string>): string | undefined => {
   const ranked = [...candidates]
     .map((candidate) => ({
@@ -23,12 +24,12 @@ export const nearest = (given: string, candidates: Iterable<string>): string | u
     }))
     .sort((a, b) => a.far - b.far)
   const best = ranked[0]
-  // Of a short word something has to be left: any two letters are two changes from any other two.
+  // Fewer changes than letters: any two letters are two changes away from any other two.
   const farthest = Math.min(given.length - 1, Math.max(2, Math.floor(given.length / 3)))
   return best !== undefined && best.far <= farthest ? best.candidate : undefined
 }
 
-/** A hint: the nearest candidate where there is one, else the fallback. */
+/** A hint that names the most similar candidate, or `fallback` if none is similar. */
 export const didYouMean = (given: string, candidates: Iterable<string>, fallback: string): string => {
   const best = nearest(given, candidates)
   return best === undefined ? fallback : `did you mean ${best}?`

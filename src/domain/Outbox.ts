@@ -1,13 +1,13 @@
 import type { Holder } from "./Holder.js"
 import type { Note } from "./Note.js"
 
-/** A note that waits to be delivered; `position` grows in the order in which notes were written. */
+/** A note that waits for delivery. Positions grow in the order in which notes were written. */
 export interface WaitingNote {
   readonly position: number
   readonly note: Note
 }
 
-/** A note that the hub will never take: it is kept, and never in the way of others. */
+/** A note that the hub rejected: it is kept, and does not block others. */
 export interface RefusedNote {
   readonly note: Note
   /** How often it was sent. */
@@ -15,15 +15,15 @@ export interface RefusedNote {
   readonly reason: string
 }
 
-/** What the last delivery came to, shared by all processes; times in epoch milliseconds. */
+/** The result of the last delivery, shared by all processes. Times are in epoch milliseconds. */
 export interface Delivering {
-  /** Tries in a row that the hub did not take. */
+  /** Consecutive deliveries that failed. */
   readonly failures: number
-  /** Nobody delivers before, but who is told to. */
+  /** No process delivers earlier, unless a user asks for it; null if nothing delays the next delivery. */
   readonly nextTryAt: number | null
-  /** Whether it is a person who has to mend it: an address or a token that is wrong. */
+  /** Whether a person has to fix something first: the address or the token is wrong. */
   readonly paused: boolean
-  /** The hub that it was, where it says which: what is known of one does not count for another. */
+  /** The hub of that delivery, if it has a name: the other fields say nothing about another hub. */
   readonly target: string | null
   readonly answer: string | null
   readonly answeredAt: number | null
@@ -38,21 +38,21 @@ export const neverDelivered: Delivering = {
   answeredAt: null
 }
 
-/** The right to deliver: one process has it at a time. `term` is the fence, as that of a supervisor's lease. */
+/** The right to deliver, which one process has at a time. `term` is its fence, like the term of a supervisor's lease. */
 export interface Sender {
   readonly term: number
-  /** Null where nobody delivers. */
+  /** Null if no process delivers. */
   readonly holder: Holder | null
-  /** When it last wrote what became of notes, in epoch milliseconds. */
+  /** When the holder last recorded a result, in epoch milliseconds. */
   readonly renewedAt: number
   readonly delivering: Delivering
 }
 
-/** What became of notes that were sent. */
+/** The result of sending notes, by their positions. */
 export interface Settlement {
   readonly delivered: ReadonlyArray<number>
   readonly refused: { readonly position: number; readonly reason: string } | undefined
-  /** Those that have to be sent again. */
+  /** Notes that have to be sent again. */
   readonly again: ReadonlyArray<number>
   readonly delivering: Delivering
 }

@@ -1,8 +1,8 @@
 import * as Schema from "effect/Schema"
 
-/** How a machine is reached over SSH; what is null is left to OpenSSH's own configuration. */
+/** How to reach a machine over SSH. OpenSSH's own configuration decides about fields that are null. */
 export const Connection = Schema.Struct({
-  /** A name or address, or an alias of OpenSSH's configuration. */
+  /** A name, an address, or an alias from OpenSSH's configuration. */
   host: Schema.String,
   port: Schema.NullOr(Schema.Int),
   user: Schema.NullOr(Schema.String),
@@ -12,7 +12,7 @@ export const Connection = Schema.Struct({
 export type Connection = typeof Connection.Type
 
 /**
- * Which machine a sandbox is provisioned on: `local`, a host of the configuration, or with `connection` any other one.
+ * The machine that a sandbox is provisioned on: `local`, a host of the configuration, or any other with `connection`.
  * @category model
  */
 export const Placement = Schema.Struct({ host: Schema.String, connection: Schema.optional(Connection) })

@@ -6,21 +6,22 @@ import { NoteLevel } from "./Note.js"
 import { type PhaseName, phases } from "./Phase.js"
 import { DurationSeconds, SizeBytes } from "./Units.js"
 
+/** The id of a profile: "profile." and a name. */
 export const ProfileId = Schema.String.pipe(
   Schema.pattern(/^profile\.[a-z0-9][a-z0-9.-]*$/, {
     message: () => 'Expected "profile." and a name of small letters, digits, dots and dashes'
   })
 )
 
-/** A command that makes something a template builds on; see `Profile.prepare`. */
+/** A command that makes a file which the template needs, like a base image. */
 export const Prepare = Schema.Struct({
-  /** Runs in a folder of its own, into which `inputs` were copied. */
+  /** Runs in a folder of its own, which has copies of `inputs`. */
   command: Schema.NonEmptyArray(Schema.String),
-  /** Files or folders beside the profile's file; with the command they name the folder by their digest. */
+  /** Files or folders, relative to the profile's file. The digest of them and the command names the folder. */
   inputs: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] }),
   /** The file that the command makes, relative to its folder. */
   produces: Schema.String,
-  /** The template's variable that gets the path of that file. */
+  /** The variable of the template that gets the path of that file. */
   variable: Schema.String
 }).annotations({ title: "the keys of prepare" })
 export type Prepare = typeof Prepare.Type
@@ -28,10 +29,10 @@ export type Prepare = typeof Prepare.Type
 const mebibyte = 1024 ** 2
 const aMemory = 'Expected a size of 1 MiB or more like "2 GiB", or a number of MiB'
 
-/** Hardware that the descriptor of an OVA names, and no image tells; it wins over what the template says. */
+/** The hardware in the descriptor of an OVA; it overrides the hardware of the template. */
 export const Hardware = Schema.Struct({
   cpus: Schema.optional(Schema.Int.pipe(Schema.between(1, 1024))),
-  /** In bytes; it may be written as a number of MiB, as in templates. */
+  /** In bytes. A profile may also give a number of MiB, like a template does. */
   memory: Schema.optional(
     Schema.Union(
       SizeBytes,
@@ -45,9 +46,9 @@ export const Hardware = Schema.Struct({
       .annotations({ message: () => ({ message: aMemory, override: true }) })
   ),
   firmware: Schema.optional(Schema.Literal("bios", "efi")),
-  /** Network cards. */
+  /** The number of network cards. */
   nics: Schema.optional(Schema.Int.pipe(Schema.between(0, 10))),
-  /** A name like "debian" or "Ubuntu_64"; what it is an instance of is found by it. */
+  /** A name like "debian" or "Ubuntu_64", from which the OVA gets its operating system type. */
   osType: Schema.optional(Schema.NonEmptyString)
 }).annotations({ title: "the keys of hardware" })
 export type Hardware = typeof Hardware.Type
@@ -57,7 +58,7 @@ const Placement = Schema.Struct({
   requires: Schema.optional(
     Schema.Struct({
       commands: Schema.optional(Schema.Array(Schema.String)),
-      /** Bytes that must be free where the image is built. */
+      /** Bytes that must be free on the disk where the image is built. */
       freeDisk: Schema.optional(SizeBytes)
     }).annotations({ title: "the keys of requires" })
   )
@@ -66,19 +67,19 @@ const Placement = Schema.Struct({
 const HubKeys = Schema.Struct({
   workstream: Schema.optional(Schema.String),
   task: Schema.optional(Schema.String),
-  /** What it is told of: phases and how it ends, everything, or what goes wrong alone. */
+  /** Which events become notes. */
   notes: Schema.optional(NoteLevel),
-  /** Heartbeats are told once in this time at most. */
+  /** The shortest time between two heartbeat notes. */
   every: Schema.optional(DurationSeconds)
 }).annotations({ title: "the keys of hub" })
 
-/** When a provision that failed is tried again. */
+/** When a provision that failed is retried. */
 export const Retry = Schema.Struct({
-  /** How many times more. */
+  /** How often, after the first attempt. */
   times: Schema.Int.pipe(Schema.between(1, 100)),
-  /** For these reasons alone; without it, for those that may be gone the next time. */
+  /** For which reasons; by default those that may be temporary. */
   on: Schema.optional(Schema.Array(FailureReason).annotations({ title: "a list of failure reasons" })),
-  /** How long before the first time more; twice as long before each further one. */
+  /** The pause before the first retry; it doubles with each further one. */
   backoff: Schema.optional(DurationSeconds)
 }).annotations({ title: "the keys of retry" })
 
@@ -92,8 +93,8 @@ const Timeouts = Schema.partial(
 ).annotations({ title: "durations by phase" })
 
 /**
- * A profile as it is written: a YAML document whose keys may be left to the profile that it extends. Durations are
- * texts like "12 hours" and become seconds, sizes become bytes.
+ * A profile as a user writes it: a YAML document. All keys but `id` may come from the profile that it extends. Durations
+ * like "12 hours" become seconds, sizes become bytes.
  * @category model
  */
 export class ProfileDocument extends Schema.Class<ProfileDocument>("sandboxer/ProfileDocument")({
@@ -107,7 +108,7 @@ export class ProfileDocument extends Schema.Class<ProfileDocument>("sandboxer/Pr
   heartbeat: Schema.optional(DurationSeconds),
   stall: Schema.optional(DurationSeconds),
   on_stall: Schema.optional(Schema.Literal("warn", "cancel")),
-  /** How long each phase may take. */
+  /** The longest time that each phase may take. */
   timeouts: Schema.optional(Timeouts),
   retry: Schema.optional(Retry),
   placement: Schema.optional(Placement),
@@ -119,28 +120,31 @@ export class ProfileDocument extends Schema.Class<ProfileDocument>("sandboxer/Pr
   hub: Schema.optional(HubKeys)
 }) {}
 
-/** A profile with what it extends merged in, and where it was found: `file` is a local path. */
+/** A profile with everything that it extends merged in. `file` is the local path where it was found. */
 export interface Profile {
   readonly document: ProfileDocument
   readonly file: string
   /** The folder of its file. */
   readonly folder: string
-  /** The folder of the file that a key was written in, its own or one that it extends: paths there are relative to it. */
+  /**
+   * The folder of the file that sets a key: its own, or that of a profile that it extends. Paths in the value are relative
+   * to this folder.
+   */
   readonly folderOf: (keys: ReadonlyArray<string>) => string
-  /** Which profiles say something of a key, itself and those that it extends, and where: the most specific one first. */
+  /** The profiles that set a key, and where: itself and those that it extends, the most specific one first. */
   readonly saidBy: (
     keys: ReadonlyArray<string>
   ) => ReadonlyArray<{ readonly id: string; readonly location: Location }>
-  /** "shipped", or the folder of profiles that it was found in. */
+  /** "shipped", or the folder of profiles where it was found. */
   readonly origin: string
-  /** Files of profiles with the same id that it stands in for. */
+  /** Files of profiles with the same id that it takes precedence over. */
   readonly shadows: ReadonlyArray<string>
 }
 
 const isPlain = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** Merges documents key by key, the more specific one last; lists and scalars are replaced whole. */
+/** Merges two documents key by key. `specific` wins; a list or a scalar of it replaces the whole value. */
 export const merge = (
   base: Readonly<Record<string, unknown>>,
   specific: Readonly<Record<string, unknown>>

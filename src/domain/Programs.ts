@@ -1,6 +1,6 @@
 /** Programs that machines need, and where they come from. */
 
-/** Debian's packages of those that are not called as their program is. */
+/** The Debian package of each program. */
 const packages: Readonly<Record<string, string>> = {
   flock: "util-linux",
   setsid: "util-linux",
@@ -19,7 +19,7 @@ const packages: Readonly<Record<string, string>> = {
 const packageOf = (program: string): string | undefined =>
   Object.hasOwn(packages, program) ? packages[program] : undefined
 
-/** How to install programs where they are missing: what we know of, else how to find out. */
+/** How to install missing programs: the command, or how to find the package of a program that is not in the list. */
 export const installHint = (programs: ReadonlyArray<string>, where = "there"): string => {
   const known = [...new Set(programs.flatMap((one) => packageOf(one) ?? []))]
   const others = programs.filter((one) => packageOf(one) === undefined)
@@ -35,5 +35,5 @@ export const installHint = (programs: ReadonlyArray<string>, where = "there"): s
 export const notOnPath = (programs: ReadonlyArray<string>, host: string): string =>
   `${programs.join(", ")} ${programs.length === 1 ? "is" : "are"} not on the PATH of ${host}`
 
-/** A program of sh: prints those of its arguments that are not on the PATH, a line each. */
+/** A shell script that prints those of its arguments that are not on the PATH, one a line. */
 export const lookFor = 'for one; do command -v -- "$one" >/dev/null 2>&1 || printf "%s\\n" "$one"; done'

@@ -2,8 +2,8 @@ import * as Schema from "effect/Schema"
 import { SandboxId } from "./Sandbox.js"
 
 /**
- * What a folder under version control was at: `commit`, and where something was changed since, the digest of the
- * difference and of the names of files that git does not know.
+ * The state of a Git working tree: its commit, and if it has changes, the digest of `git diff` and of the names of
+ * untracked files.
  */
 export const Revision = Schema.Struct({
   commit: Schema.String,
@@ -12,7 +12,7 @@ export const Revision = Schema.Struct({
 })
 export type Revision = typeof Revision.Type
 
-/** A file that was brought back, by its name relative to the folder. */
+/** A file that was brought back from the host. `name` is relative to the results folder. */
 export const CollectedFile = Schema.Struct({
   name: Schema.String,
   sizeBytes: Schema.Number,
@@ -20,19 +20,19 @@ export const CollectedFile = Schema.Struct({
 })
 export type CollectedFile = typeof CollectedFile.Type
 
-/** A tool's first line about its version; null where it is not there. */
+/** The first line that a tool prints about its version; null if the tool is not installed. */
 export const ToolVersion = Schema.Struct({ name: Schema.String, version: Schema.NullOr(Schema.String) })
 export type ToolVersion = typeof ToolVersion.Type
 
 /**
- * What a command on a build machine was given and what came of it: `receipt.json` beside its results. Of environment
- * variables it has the names alone. Times are RFC 3339 in UTC; `exitCode` is null where the command left none.
+ * The inputs and the result of a command on a build machine: `receipt.json` next to its results. Of environment variables
+ * it has the names only. Times are RFC 3339 in UTC. `exitCode` is null if the command left none.
  * @category model
  */
 export class Receipt extends Schema.Class<Receipt>("sandboxer/Receipt")({
   sandboxId: SandboxId,
   attempt: Schema.Int,
-  /** A local path; null where no project was brought along. `revision` is null where it is under no version control. */
+  /** Null if no project was sent. `path` is local; `revision` is null without version control. */
   project: Schema.NullOr(Schema.Struct({ path: Schema.String, revision: Schema.NullOr(Revision) })),
   host: Schema.Struct({
     host: Schema.String,
@@ -50,13 +50,13 @@ export class Receipt extends Schema.Class<Receipt>("sandboxer/Receipt")({
   files: Schema.Array(CollectedFile)
 }) {}
 
-/** What the file is called. */
+/** The name of the file. */
 export const receiptName = "receipt.json"
 
-/** The file's text: keys always stand in the same order. */
+/** The text of the file. The order of keys is fixed. */
 export const print = (receipt: Receipt): string =>
   `${JSON.stringify({ apiVersion: "sandboxer/v1", kind: "Receipt", ...Schema.encodeSync(Receipt)(receipt) }, null, 2)}\n`
 
-/** Whether a file's text is a receipt's: it may be replaced. */
+/** Whether a text is that of a receipt, which a later receipt may replace. */
 export const isReceipt = (text: string): boolean =>
   /^\{\s*"apiVersion": "sandboxer\/v1",\s*"kind": "Receipt",/.test(text)

@@ -1,9 +1,10 @@
+/** Removes secrets from text, also from a stream of pieces that cut secrets anywhere. */
 import * as Encoding from "effect/Encoding"
 
-/** What stands in a text where a secret stood. */
+/** Replaces a secret. */
 export const mask = "[redacted]"
 
-/** Shorter texts are not looked for: replacing every "a" would tell more than it hides. */
+/** Shorter secrets are not redacted: to replace every "a" would reveal more than it hides. */
 const shortest = 4
 
 /** How a program escapes what it prints. */
@@ -12,9 +13,10 @@ export interface Escaping {
   readonly decode: (text: string) => string
 }
 
+/** The forms in which a program may print a secret. */
 const variants = (secret: string, escaping: Escaping): ReadonlyArray<string> =>
-  // A secret of several lines is printed a line at a time, with whatever the printer puts between them. What looks like
-  // an escape in a secret is decoded with the rest of the output.
+  // Programs print a secret of several lines line by line, with prefixes. What looks like an escape within a secret is
+  // decoded with the rest of the output.
   [
     secret,
     secret.trim(),
@@ -33,28 +35,28 @@ const variants = (secret: string, escaping: Escaping): ReadonlyArray<string> =>
     ])
 
 /**
- * Masks secrets in texts, also where they are escaped (JSON, URL, base64, and the escaping that it was made with). Where
- * secrets overlap, one mask stands for all of them.
+ * Replaces secrets with a mask, also in escaped form (JSON, URL, base64, and the escaping that it was made with). Secrets
+ * that overlap get one mask together.
  * @category redaction
  */
 export interface Redactor {
-  /** A whole text, in which no secret is cut in two. */
+  /** Redacts a complete text. */
   readonly text: (text: string) => string
   /**
-   * A stream of texts, whose secrets may be cut anywhere: `push` gives what is safe to show and keeps the rest,
-   * `flush` gives the rest.
+   * Redacts a stream of pieces. `push` returns what is safe to show and keeps what may be the beginning of a secret;
+   * `flush` returns the rest.
    */
   readonly stream: () => { readonly push: (text: string) => string; readonly flush: () => string }
 }
 
-/** What was read so far ends with the characters that lead here: the longest such beginning of a needle. */
+/** A state of the automaton: the longest beginning of a needle that the text read so far ends with. */
 interface Node {
   readonly next: Map<number, Node>
-  /** The next longest beginning of a needle that it ends with, too; only the root has none. */
+  /** The state of the next shorter beginning that the text also ends with; undefined for the root alone. */
   fallback: Node | undefined
-  /** The length of the longest needle that ends here, 0 where none does. */
+  /** The length of the longest needle that ends here, or 0. */
   found: number
-  /** How many of the last characters a needle could begin with that has not ended yet. */
+  /** How many of the last characters may belong to a needle that has not ended yet. */
   open: number
 }
 
@@ -70,7 +72,7 @@ const step = (from: Node, character: number): Node => {
   }
 }
 
-/** All needles as one automaton (Aho and Corasick's): a text is read once, however many there are. */
+/** The Aho-Corasick automaton of all needles: it reads a text once, however many needles there are. */
 const automaton = (needles: Iterable<string>): Node => {
   const root = makeNode(0)
   for (const needle of needles) {
@@ -83,7 +85,7 @@ const automaton = (needles: Iterable<string>): Node => {
     }
     node.found = needle.length
   }
-  // The nearest to the root first; those behind them are added while they are gone through.
+  // Breadth first: a fallback is always nearer to the root, so it is complete when it is needed.
   const nodes = [root]
   for (const node of nodes) {
     for (const [character, next] of node.next) {
@@ -96,13 +98,13 @@ const automaton = (needles: Iterable<string>): Node => {
   return root
 }
 
-/** A piece of a text that is masked: from `from`, up to `to`. */
+/** A range of characters to mask; `to` is exclusive. */
 interface Span {
   readonly from: number
   readonly to: number
 }
 
-/** Adds the span that ends last, and joins those that it overlaps. */
+/** Adds a span that ends after all others, and merges those that it overlaps. */
 const add = (spans: Array<Span>, span: Span): void => {
   let { from } = span
   for (let last = spans.at(-1); last !== undefined && last.to > from; last = spans.at(-1)) {
@@ -121,7 +123,7 @@ export const make = (secrets: Iterable<string>, escaping: Escaping): Redactor =>
   const root = automaton([...secrets].flatMap((secret) => variants(secret, escaping)))
   const stream = () => {
     let node = root
-    // What was read and not shown, since it could be the beginning of a secret; spans are places in it.
+    // Text that was read and not returned yet, as it may be the beginning of a secret. Spans are positions in it.
     let kept = ""
     let spans: Array<Span> = []
     const show = (end: number): string => {
@@ -129,7 +131,7 @@ export const make = (secrets: Iterable<string>, escaping: Escaping): Redactor =>
       let at = 0
       for (const { from, to } of spans) {
         if (from >= end) break
-        // One that began before has its mask already.
+        // The mask of a span that began in an earlier piece was returned with that piece.
         if (from >= 0) shown += kept.slice(at, from) + mask
         at = Math.min(to, end)
       }

@@ -4,11 +4,11 @@ import { Artifact } from "./Artifact.js"
 import { Failure } from "./Failure.js"
 import { PhaseName } from "./Phase.js"
 
-/** A sandbox's id: 12 hexadecimal digits, random, so that a few are a unique prefix. */
+/** The id of a sandbox: 12 random hexadecimal digits. A unique prefix is enough to name one. */
 export const SandboxId = Schema.String.pipe(Schema.pattern(/^[0-9a-f]{12}$/), Schema.brand("SandboxId"))
 export type SandboxId = typeof SandboxId.Type
 
-/** A sandbox's name: the `vm_name`'s alphabet. */
+/** The name of a sandbox; it allows the characters that `vm_name` allows. */
 export const SandboxName = Schema.String.pipe(Schema.pattern(/^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/))
 
 /** @category model */
@@ -28,14 +28,14 @@ export const livingStates: ReadonlyArray<SandboxState> = ["requested", "provisio
 
 export const isLiving = (state: SandboxState): boolean => livingStates.includes(state)
 
-/** Whether the provision has ended, well or not: nothing of it runs any more. */
+/** Whether the provision has ended, with or without success: nothing of it is running. */
 export const hasEnded = (state: SandboxState): boolean => state !== "requested" && state !== "provisioning"
 
-/** Whether an attempt at its provision has ended; a sandbox that was forgotten is none. It stays so. */
+/** Whether an attempt has ended, which it then stays. `undefined` is a sandbox that was forgotten. */
 export const attemptHasEnded = (sandbox: Sandbox | undefined, attempt: number): boolean =>
   sandbox === undefined || sandbox.attempt > attempt || hasEnded(sandbox.state)
 
-/** Where one gets at a sandbox that is ready (attach mode). */
+/** Where to reach the machine of a ready sandbox (attach mode). */
 export const Endpoint = Schema.Struct({
   host: Schema.String,
   port: Schema.Number,
@@ -52,7 +52,7 @@ export const CurrentPhase = Schema.Struct({
 })
 export type CurrentPhase = typeof CurrentPhase.Type
 
-/** A field that has no value until something gives it one: a record that is made anew need not name it. */
+/** A field that is null in a new record, unless the constructor gets a value. */
 const nullAtFirst = <A, I>(schema: Schema.Schema<A, I>) =>
   Schema.NullOr(schema).pipe(
     Schema.propertySignature,
@@ -60,8 +60,8 @@ const nullAtFirst = <A, I>(schema: Schema.Schema<A, I>) =>
   )
 
 /**
- * One provisioned thing: its record. This is also the JSON document that the command line prints, behind
- * `apiVersion` and `kind`. Times are RFC 3339 in UTC.
+ * The record of a sandbox. Encoded, and after `apiVersion` and `kind`, it is also the JSON document that commands print.
+ * Times are RFC 3339 in UTC.
  * @category model
  */
 export class Sandbox extends Schema.Class<Sandbox>("sandboxer/Sandbox")({
@@ -72,7 +72,7 @@ export class Sandbox extends Schema.Class<Sandbox>("sandboxer/Sandbox")({
   mode: Schema.String,
   state: SandboxState,
   placement: Schema.Struct({ host: Schema.String }),
-  /** Resolved inputs; of a secret one only the source it was read from. */
+  /** The resolved inputs; of a secret input, its source. */
   inputs: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
   createdAt: Schema.DateTimeUtc,
   readyAt: nullAtFirst(Schema.DateTimeUtc),
@@ -84,26 +84,26 @@ export class Sandbox extends Schema.Class<Sandbox>("sandboxer/Sandbox")({
   artifacts: Schema.Array(Artifact),
   endpoint: nullAtFirst(Endpoint),
   failure: nullAtFirst(Failure),
-  /** The redacted log, on this machine; null until something was printed. */
+  /** The path of the redacted log on this machine; null until a supervisor opens it. */
   logPath: nullAtFirst(Schema.String)
 }) {}
 
-/** Fields of a sandbox that change while it lives. */
+/** The fields of a sandbox that can change. */
 export type SandboxChange = Partial<Omit<Sandbox, "id" | "profile" | "extension" | "createdAt">>
 
-/** The record with some fields changed. */
+/** The record with some fields replaced. */
 export const change = (sandbox: Sandbox, fields: SandboxChange): Sandbox =>
   new Sandbox({ ...sandbox, ...fields })
 
-/** When what is ready, or the record of what ended otherwise, expires: null without a TTL. */
+/** When a ready sandbox, or the record of one that ended, expires; null without a TTL. */
 export const expiry = (since: DateTime.Utc, ttlSeconds: number | null): DateTime.Utc | null =>
   ttlSeconds === null ? null : DateTime.add(since, { seconds: ttlSeconds })
 
-/** Whether a sandbox can be provisioned once more, as the attempt behind its last. */
+/** Whether a sandbox can be provisioned again, with this number of its next attempt. */
 export const mayRetry = (sandbox: Sandbox, attempt: number): boolean =>
   (sandbox.state === "failed" || sandbox.state === "cancelled") && attempt === sandbox.attempt + 1
 
-/** What changes as a new attempt begins. */
+/** The changes to a record when another attempt starts. */
 export const resetForRetry = (attempt: number): SandboxChange => ({
   state: "requested",
   attempt,

@@ -43,7 +43,7 @@ const aDuration = `a duration like "90 seconds", "30 minutes" or "1h30m"`
 const aSize = `a size like "20 GiB", "512M" or "1.5 GB"`
 
 /**
- * A duration in seconds: "90 s", "30 seconds", "1h30m", "12 hours"; a bare number is not one.
+ * Parses a duration into seconds: "90 s", "30 seconds", "1h30m", "12 hours". A number needs a unit.
  * @category parsing
  */
 export const parseDuration = (text: string): Either.Either<number, string> => {
@@ -59,7 +59,7 @@ export const parseDuration = (text: string): Either.Either<number, string> => {
 }
 
 /**
- * A size in bytes: "20 GiB", "512M" (binary), "1.5 GB" (decimal), "4096" (bytes).
+ * Parses a size into bytes: "20 GiB", "512M" (binary), "1.5 GB" (decimal), "4096" (bytes).
  * @category parsing
  */
 export const parseSize = (text: string): Either.Either<number, string> => {
@@ -90,7 +90,7 @@ export const DurationSeconds = fromText(parseDuration, aDuration, (value) => `${
 /** @category schemas */
 export const SizeBytes = fromText(parseSize, aSize, String)
 
-/** "1 h 02 min", "3 min 20 s", "12 s", "0.4 s". */
+/** A duration of so many seconds for people: "1 h 02 min", "3 min 20 s", "12 s", "0.4 s". */
 export const formatDuration = (total: number): string => {
   if (total < 1) return `${total.toFixed(1)} s`
   const whole = Math.round(total)
@@ -99,7 +99,7 @@ export const formatDuration = (total: number): string => {
   return m > 0 ? `${m} min ${String(s).padStart(2, "0")} s` : `${s} s`
 }
 
-/** "20.0 GiB", "512 B". */
+/** A size in bytes for people: "20.0 GiB", "512 B". */
 export const formatSize = (size: number): string => {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"]
   const power = size < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(size) / 10))

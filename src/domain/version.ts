@@ -1,2 +1,2 @@
-/** The version of this package; `scripts/build.js` makes sure that it is package.json's. */
+/** The version of this package. `scripts/build.js` checks that package.json has the same. */
 export const version = "0.1.0"
