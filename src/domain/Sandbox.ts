@@ -28,8 +28,11 @@ export const livingStates: ReadonlyArray<SandboxState> = ["requested", "provisio
 
 export const isLiving = (state: SandboxState): boolean => livingStates.includes(state)
 
+/** States in which the provision has not ended. */
+export const runningStates: ReadonlyArray<SandboxState> = ["requested", "provisioning"]
+
 /** Whether the provision has ended, with or without success: nothing of it is running. */
-export const hasEnded = (state: SandboxState): boolean => state !== "requested" && state !== "provisioning"
+export const hasEnded = (state: SandboxState): boolean => !runningStates.includes(state)
 
 /** Whether an attempt has ended, which it then stays. `undefined` is a sandbox that was forgotten. */
 export const attemptHasEnded = (sandbox: Sandbox | undefined, attempt: number): boolean =>

@@ -23,7 +23,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { describeError, errorKind } from "../domain/ErrorKind.js"
 import { DatabaseError, databaseError } from "./DatabaseError.js"
-import { type Migrations, migrate } from "./SqliteMigrations.js"
+import { type Additions, add, type Migrations, migrate } from "./SqliteMigrations.js"
 
 /**
  * Creates the file for its owner alone; SQLite gives its -wal and -shm the same mode. Never opens a file that
@@ -240,6 +240,7 @@ export interface DatabaseOptions {
   /** `:memory:` is a database of its own, which ends with its scope. */
   readonly filename: string
   readonly migrations: Migrations
+  readonly additions?: Additions
   /** Creates the file's folder where it is missing. */
   readonly makeFolder?: boolean
   /** What a database in memory begins with: see `SqliteClient.image`. */
@@ -252,7 +253,10 @@ export interface SqliteClient extends SqlClient.SqlClient {
 }
 
 /** Opens the database, and brings it up to date. */
-const opened = ({ filename, image, makeFolder = false, migrations }: DatabaseOptions, turn: Turn) =>
+const opened = (
+  { additions = [], filename, image, makeFolder = false, migrations }: DatabaseOptions,
+  turn: Turn
+) =>
   Effect.gen(function* () {
     if (makeFolder) yield* ensureFolder(dirname(filename))
     const database = yield* Effect.try(() => {
@@ -267,7 +271,8 @@ const opened = ({ filename, image, makeFolder = false, migrations }: DatabaseOpt
       // As better-sqlite3 is built, a commit to a WAL is not synced: it would not survive a power cut.
       yield* sql`PRAGMA synchronous = FULL`
       yield* sql`PRAGMA foreign_keys = ON`
-      yield* Effect.provideService(migrate(filename, migrations), SqlClient.SqlClient, sql)
+      const upToDate = Effect.zipRight(migrate(filename, migrations), add(filename, additions))
+      yield* Effect.provideService(upToDate, SqlClient.SqlClient, sql)
       return { close: () => database.close(), connection }
     }).pipe(Effect.onError(() => Effect.sync(() => database.close())))
   }).pipe(

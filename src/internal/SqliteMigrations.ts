@@ -8,6 +8,35 @@ import { DatabaseError, databaseError } from "./DatabaseError.js"
 /** What brings a database up to date, by `<id>_<name>`; each runs once, in the order of their ids. */
 export type Migrations = Record<string, Effect.Effect<void, unknown, SqlClient.SqlClient>>
 
+/**
+ * Statements that add what a program which does not know them is not hindered by: indexes, generated columns, columns
+ * with a default. They are counted apart from the migrations, in `user_version`, so that the version before still opens
+ * the database. A later program appends to them and changes none.
+ */
+export type Additions = ReadonlyArray<string>
+
+const addedTo = (sql: SqlClient.SqlClient) =>
+  Effect.map(sql<{ readonly user_version: number }>`PRAGMA user_version`, ([row]) => row?.user_version ?? 0)
+
+/** Runs the additions that the database does not have, all or none. */
+export const add = (
+  filename: string,
+  additions: Additions
+): Effect.Effect<void, DatabaseError, SqlClient.SqlClient> =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    if ((yield* addedTo(sql)) >= additions.length) return
+    yield* sql.withTransaction(
+      Effect.gen(function* () {
+        // Another process may have been quicker.
+        const added = yield* addedTo(sql)
+        if (added >= additions.length) return
+        yield* Effect.forEach(additions.slice(added), (text) => sql.unsafe(text), { discard: true })
+        yield* sql.unsafe(`PRAGMA user_version = ${additions.length}`)
+      })
+    )
+  }).pipe(Effect.mapError(databaseError(filename)))
+
 /** The id of the last migration that was applied; 0 where none was. */
 const appliedTo = Effect.fn(function* (sql: SqlClient.SqlClient) {
   const tables = yield* sql`SELECT 1 FROM sqlite_schema WHERE name = 'effect_sql_migrations'`

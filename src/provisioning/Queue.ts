@@ -15,7 +15,7 @@ import { Reporter } from "../recipe/Reporter.js"
 import { Settings } from "../settings/Settings.js"
 import { Timing } from "../settings/Timing.js"
 import type { ProcessIdentity } from "../store/ProcessIdentity.js"
-import { type Claimant, isNext, type Lease, SandboxStore, type StoreError } from "../store/SandboxStore.js"
+import { type Claimant, type Lease, SandboxStore, type StoreError } from "../store/SandboxStore.js"
 import { makeMonitor } from "./SupervisorMonitor.js"
 import type { Supervisors } from "./Supervisors.js"
 
@@ -87,28 +87,25 @@ export const enter = (
         yield* store.claim(lease, key, capacity)
         let position = 0
         while (true) {
-          const line = yield* store.claimants(key)
-          const place = line.findIndex(({ id }) => id === lease.id)
-          if (line[place]?.holds) return
-          if (isNext(lease.id, capacity, line)) {
+          const place = yield* store.place(lease.id, key, capacity)
+          if (place?.holds === true) return
+          if (place === undefined || place.isNext) {
             yield* store.claim(lease, key, capacity)
             continue
           }
-          const ahead = line.slice(0, place)
-          const holders = ahead.slice(0, capacity)
           if (!waited) {
             waited = true
             yield* reporter.phase("queue")
           }
-          if (ahead.length !== position) {
-            position = ahead.length
-            yield* store.commit(lease, { events: [Event.queued({ attempt, resource, ahead })] })
+          if (place.ahead !== position) {
+            position = place.ahead
+            yield* store.commit(lease, { events: [Event.queued({ attempt, resource, place })] })
           }
           if ((yield* seconds) - begunAt >= plan.lockTimeoutSeconds) {
-            return yield* tookTooLong(resource, holders, plan.lockTimeoutSeconds)
+            return yield* tookTooLong(resource, place.first, plan.lockTimeoutSeconds)
           }
           yield* Effect.forEach(
-            holders,
+            place.first,
             ({ id }) => {
               const watch = watches.get(id) ?? watchOf(id)
               watches.set(id, watch)

@@ -53,11 +53,8 @@ const recordFree = (
   name: string
 ): Effect.Effect<Sandbox, StoreError | Conflict, SandboxStore> =>
   Effect.gen(function* () {
-    const taken = yield* (yield* SandboxStore).takenNames
-    const numbered = (number: number) => (number === 1 ? name : `${name}-${number}`)
-    let number = 1
-    while (taken.has(numbered(number))) number++
-    return yield* record(plan, id, numbered(number))
+    const store = yield* SandboxStore
+    return yield* record(plan, id, yield* store.freeName(name))
   }).pipe(
     // Another command took the name in the meantime.
     Effect.catchTag("Conflict", () => recordFree(plan, id, name))

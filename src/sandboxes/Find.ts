@@ -1,9 +1,15 @@
 /** Finding the record of a sandbox. */
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { NotFound, UsageError } from "../domain/Errors.js"
 import { didYouMean } from "../domain/Nearest.js"
-import { isLiving, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
+import { type Sandbox, SandboxId } from "../domain/Sandbox.js"
 import { SandboxStore, type StoreError } from "../store/SandboxStore.js"
+
+const isId = Schema.is(SandboxId)
+
+/** So many of the newest sandboxes are looked at for a name that resembles a wrong one. */
+const suggested = 1000
 
 const showAll = "`sandboxer list --all` shows all"
 
@@ -22,24 +28,21 @@ export const find = (
 ): Effect.Effect<Sandbox, StoreError | NotFound | UsageError, SandboxStore> =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
-    const all = (yield* store.list).toReversed()
-    const [byName] = [...all.filter(({ state }) => isLiving(state)), ...all].filter(
-      ({ name }) => name === reference
-    )
-    const exact = all.find(({ id }) => id === reference)
-    const byPrefix = reference === "" ? [] : all.filter(({ id }) => id.startsWith(reference))
-    if (exact === undefined && byName === undefined && byPrefix.length > 1) {
+    const exact = isId(reference) ? yield* store.get(reference) : undefined
+    const found = exact ?? (yield* store.named(reference))
+    if (found !== undefined) return found
+    const ids = reference === "" ? [] : yield* store.idsWith(reference)
+    if (ids.length > 1) {
       return yield* new UsageError({
         reason: "usage",
-        message: `${reference} is the beginning of ${byPrefix.length} ids`,
-        hint: `give more of it: ${byPrefix.map(({ id }) => id).join(", ")}`
+        message: `${reference} is the beginning of ${ids.length} ids`,
+        hint: `give more of it: ${ids.join(", ")}`
       })
     }
-    const found = exact ?? byName ?? byPrefix[0]
-    if (found !== undefined) return found
+    if (ids[0] !== undefined) return yield* get(ids[0])
     return yield* new NotFound({
       reason: "sandbox",
       message: `no sandbox ${reference}`,
-      hint: didYouMean(reference, new Set(all.map(({ name }) => name)), showAll)
+      hint: didYouMean(reference, yield* store.names(suggested), showAll)
     })
   })

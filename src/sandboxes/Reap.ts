@@ -91,15 +91,14 @@ export const reap = ({ dryRun }: { readonly dryRun: boolean }) =>
       })
 
     const reaped: Array<Reaped> = []
-    const untold = yield* store.outbox.unsent
-    for (const sandbox of yield* store.list) {
+    for (const sandbox of yield* store.list({ due: now })) {
       const { state } = sandbox
       // One that is being destroyed was left in the midst of it, or its machine was gone.
       if (!hasEnded(state) || !(state === "destroying" || isOver(sandbox))) continue
       const action = state === "ready" || state === "destroying" ? "destroy" : "forget"
       const held = yield* holds(sandbox, now)
-      if (action === "forget" && ((held && untold.has(sandbox.id)) || (yield* hasArtifacts(sandbox))))
-        continue
+      const stays = (held && (yield* store.outbox.isUnsent(sandbox.id))) || (yield* hasArtifacts(sandbox))
+      if (action === "forget" && stays) continue
       if (dryRun) {
         reaped.push({ sandbox, action, problem: null })
         continue

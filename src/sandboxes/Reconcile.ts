@@ -156,7 +156,7 @@ export const examine: Effect.Effect<
   const store = yield* SandboxStore
   const { home } = yield* Settings
   if (!(yield* Effect.orElseSucceed(fs.exists(path.join(home, "sandboxer.db")), () => false))) return []
-  const machines = yield* machinesOf(yield* store.list)
+  const machines = yield* machinesOf(yield* store.list())
   const looked = yield* Effect.forEach(
     machines,
     ({ isNeeded, placement }) =>
@@ -168,7 +168,7 @@ export const examine: Effect.Effect<
     seen._tag === "Left" && isNeeded ? [telling("host", seen.left.message)] : []
   )
   // Read after the folders were: what was created in between is known.
-  const records = knownOf(yield* store.list)
+  const records = knownOf(yield* store.list())
   const found = yield* Effect.all([
     supervision(records),
     Effect.map(

@@ -18,7 +18,7 @@ export const removeOrphanedSecrets = ({ dryRun }: { readonly dryRun: boolean }) 
     const path = yield* Path.Path
     const store = yield* SandboxStore
     const { home } = yield* Settings
-    const found = yield* secrets(path.join(home, "jobs"), Effect.map(store.list, knownOf))
+    const found = yield* secrets(path.join(home, "jobs"), Effect.map(store.list(), knownOf))
     return yield* Effect.forEach(found, ({ mend, what: folder }) =>
       Effect.match(dryRun ? Effect.void : mend, {
         onSuccess: (): OrphanedSecrets => ({ folder, problem: null }),

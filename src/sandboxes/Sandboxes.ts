@@ -14,7 +14,7 @@ import type { Supervisors } from "../provisioning/Supervisors.js"
 import type { Extensions, PlanServices } from "../recipe/Extension.js"
 import type { Secrets } from "../secrets/Secrets.js"
 import type { ProcessIdentity } from "../store/ProcessIdentity.js"
-import { SandboxStore, type StoreError } from "../store/SandboxStore.js"
+import { type SandboxQuery, SandboxStore, type StoreError } from "../store/SandboxStore.js"
 import { cancel } from "./Cancel.js"
 import { create } from "./Create.js"
 import { type DestroyOptions, destroy } from "./Destroy.js"
@@ -28,6 +28,7 @@ import { renew } from "./Renew.js"
 import type { CreateRequest, RetryRequest } from "./Request.js"
 import { retry } from "./Retry.js"
 
+export type { SandboxField, SandboxQuery } from "../store/SandboxStore.js"
 export type { DestroyOptions } from "./Destroy.js"
 export type { LogOptions } from "./Log.js"
 export type { AskSecret, CreateRequest, RetryRequest } from "./Request.js"
@@ -42,8 +43,8 @@ export interface SandboxesShape {
   readonly create: (
     request: CreateRequest
   ) => Effect.Effect<Sandbox, UsageError | NotFound | Conflict | StoreError>
-  /** All sandboxes, the oldest first. */
-  readonly list: Effect.Effect<ReadonlyArray<Sandbox>, StoreError>
+  /** The sandboxes of a query, all where there is none; the oldest first. */
+  readonly list: (query?: SandboxQuery) => Effect.Effect<ReadonlyArray<Sandbox>, StoreError>
   /**
    * The sandbox with this id, unique prefix of an id, or name. A name stands for the living sandbox that has it, else for
    * the newest of those that had it.

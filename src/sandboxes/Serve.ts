@@ -9,7 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { Conflict } from "../domain/Errors.js"
-import { hasEnded, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
+import { runningStates, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
 import { deliverForever } from "../hub/client/Delivery.js"
 import type { StateHub } from "../hub/client/StateHub.js"
 import { makeMonitor } from "../provisioning/SupervisorMonitor.js"
@@ -76,7 +76,7 @@ const makeTending = (say: Say) =>
     }
 
     return Effect.gen(function* () {
-      const provisions = (yield* sandboxes.list).filter(({ state }) => !hasEnded(state))
+      const provisions = yield* sandboxes.list({ states: runningStates })
       const living = new Set(provisions.map(({ id }) => id))
       for (const id of watches.keys()) {
         if (living.has(id)) continue
@@ -136,7 +136,7 @@ export const serve = (
     const sandboxes = yield* Sandboxes
     const { home } = yield* Settings
     // It is made or refused by the store.
-    yield* sandboxes.list
+    yield* sandboxes.list({ states: runningStates })
     yield* ServeLock.take
     yield* say(`serving ${home}`)
     const troubles = makeTroubles(say)

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { Conflict } from "../domain/Errors.js"
 import * as Event from "../domain/events/Event.js"
-import { hasEnded, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
+import { runningStates, type Sandbox, type SandboxId } from "../domain/Sandbox.js"
 import { Host, HostError, Hosts } from "../hosts/Host.js"
 import { Extensions } from "../recipe/Extension.js"
 import { SandboxStore, type StoreError } from "../store/SandboxStore.js"
@@ -13,8 +13,8 @@ export const refuseInUse = (id: SandboxId): Effect.Effect<void, StoreError | Con
     const store = yield* SandboxStore
     const keys = ((yield* store.plan(id))?.locks ?? []).map(({ key }) => key)
     if (keys.length === 0) return
-    const running = (yield* store.list).filter((one) => one.id !== id && !hasEnded(one.state))
-    for (const { id: other, name } of running) {
+    for (const { id: other, name } of yield* store.list({ states: runningStates })) {
+      if (other === id) continue
       const lock = (yield* store.plan(other))?.locks.find(({ key }) => keys.includes(key))
       if (lock === undefined) continue
       return yield* new Conflict({

@@ -1,5 +1,6 @@
 /** What is kept of sandboxes: records, the journal of their recipes, events, and who supervises them. */
 import * as Context from "effect/Context"
+import type * as DateTime from "effect/DateTime"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Conflict } from "../domain/Errors.js"
@@ -54,17 +55,35 @@ export interface LogPosition {
   readonly earlier?: ReadonlyArray<string> | undefined
 }
 
-/** A sandbox that has claimed something, or waits for it. */
+/** A sandbox in the line for a resource. */
 export interface Claimant {
   readonly id: SandboxId
   readonly name: string
-  readonly holds: boolean
 }
 
-/** Whether it is a claimant's turn to hold what so many may hold at once; `line` is as `claimants` gives it. */
-export const isNext = (id: SandboxId, capacity: number, line: ReadonlyArray<Claimant>): boolean => {
-  const held = line.filter(({ holds }) => holds).length
-  return held < capacity && line[held]?.id === id
+/** Where a sandbox stands in the line for a resource: those who hold it come first, then those who wait. */
+export interface Place {
+  readonly holds: boolean
+  /** Whether it is its turn: fewer than the capacity hold the resource, and nobody waits before it. */
+  readonly isNext: boolean
+  /** How many are before it. */
+  readonly ahead: number
+  /** The first of those before it, as many as the capacity. */
+  readonly first: ReadonlyArray<Claimant>
+}
+
+/** Fields by which sandboxes can be filtered. */
+export type SandboxField = "id" | "name" | "profile" | "extension" | "mode" | "state" | "host"
+
+/** Which sandboxes are meant: those of which everything holds that is given. */
+export interface SandboxQuery {
+  /** Those that hold their name: requested, provisioning, ready or destroying. */
+  readonly living?: boolean
+  readonly states?: ReadonlyArray<Sandbox["state"]>
+  readonly where?: ReadonlyArray<readonly [field: SandboxField, value: string]>
+  readonly withArtifacts?: boolean
+  /** Those that are being destroyed, and those whose provision has ended and that expired by this time. */
+  readonly due?: DateTime.Utc
 }
 
 /** What is written in one transaction; events speak of the state that is written with them. */
@@ -87,10 +106,18 @@ export interface SandboxStoreShape {
   ) => Effect.Effect<void, StoreError | Conflict>
   readonly get: (id: SandboxId) => Effect.Effect<Sandbox | undefined, StoreError>
   readonly plan: (id: SandboxId) => Effect.Effect<Plan | undefined, StoreError>
-  /** All sandboxes, the oldest first. */
-  readonly list: Effect.Effect<ReadonlyArray<Sandbox>, StoreError>
-  /** Names that a new sandbox cannot have. */
-  readonly takenNames: Effect.Effect<ReadonlySet<string>, StoreError>
+  /** The sandboxes of a query, all where there is none; the oldest first. Only those are decoded. */
+  readonly list: (query?: SandboxQuery) => Effect.Effect<ReadonlyArray<Sandbox>, StoreError>
+  /** The number of records. */
+  readonly count: Effect.Effect<number, StoreError>
+  /** The living sandbox with this name, else the newest of those that had it. */
+  readonly named: (name: string) => Effect.Effect<Sandbox | undefined, StoreError>
+  /** The ids with this prefix, the newest first. */
+  readonly idsWith: (prefix: string) => Effect.Effect<ReadonlyArray<SandboxId>, StoreError>
+  /** Names of the newest sandboxes, of this many at most; the newest first. */
+  readonly names: (newest: number) => Effect.Effect<ReadonlySet<string>, StoreError>
+  /** The first of NAME, NAME-2, NAME-3, … that no living sandbox has. */
+  readonly freeName: (name: string) => Effect.Effect<string, StoreError>
 
   /** A sandbox's events behind `after` (0: all), in order. */
   readonly events: (id: SandboxId, after: number) => Effect.Effect<ReadonlyArray<Event>, StoreError>
@@ -154,8 +181,12 @@ export interface SandboxStoreShape {
    * fewer than `capacity` hold it. The end of its provision gives it up.
    */
   readonly claim: (lease: Lease, resource: string, capacity: number) => Effect.Effect<void, StoreError>
-  /** Who holds a resource, then who waits for it, in the order in which they were requested. */
-  readonly claimants: (resource: string) => Effect.Effect<ReadonlyArray<Claimant>, StoreError>
+  /** A sandbox's place in the line for a resource; `undefined` where it has none. */
+  readonly place: (
+    id: SandboxId,
+    resource: string,
+    capacity: number
+  ) => Effect.Effect<Place | undefined, StoreError>
   readonly steps: (id: SandboxId, attempt: number) => Effect.Effect<ReadonlyArray<Step>, StoreError>
   readonly log: (id: SandboxId) => Effect.Effect<LogPosition | undefined, StoreError>
 
@@ -169,17 +200,17 @@ export interface OutboxShape {
   readonly status: Effect.Effect<OutboxStatus, StoreError>
   /** The first of those that wait, in the order in which they were written. */
   readonly waiting: (most: number) => Effect.Effect<ReadonlyArray<WaitingNote>, StoreError>
-  /** Sandboxes of which a note waits. */
-  readonly unsent: Effect.Effect<ReadonlySet<SandboxId>, StoreError>
-  /** Those that were put aside, the oldest first. */
+  /** Whether a note of a sandbox waits. */
+  readonly isUnsent: (id: SandboxId) => Effect.Effect<boolean, StoreError>
+  /** The notes that the hub rejected, the oldest first. */
   readonly refused: Effect.Effect<ReadonlyArray<RefusedNote>, StoreError>
   /** Takes the right to deliver over from the term that was seen; `undefined` where someone else was quicker. */
   readonly take: (holder: Holder, seen: number) => Effect.Effect<number | undefined, StoreError>
-  /** Writes what became of notes; false, and nothing is written, where another one took over. */
+  /** Writes what became of notes. False, and nothing is written, where another sender took over. */
   readonly settle: (term: number, settlement: Settlement) => Effect.Effect<boolean, StoreError>
   /** Gives the right to deliver back, if it is still held. */
   readonly release: (term: number) => Effect.Effect<void, StoreError>
-  /** Has notes that were put aside wait again, all where no ids are given; says how many did. */
+  /** Lets rejected notes wait again: those with these ids, or all where none are given. Gives their number. */
   readonly retry: (ids: ReadonlyArray<string>) => Effect.Effect<number, StoreError>
 }
 

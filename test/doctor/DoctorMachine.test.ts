@@ -91,7 +91,7 @@ const kvm = (run: Scene["run"] & {}) =>
 /** Opens and closes the store, as a command does. */
 const useStore = Effect.suspend(() =>
   Effect.provide(
-    Effect.flatMap(SandboxStore, ({ list }) => list),
+    Effect.flatMap(SandboxStore, ({ list }) => list()),
     Store.layer.pipe(Layer.provide(Layer.merge(layerHome(home), platform)))
   )
 )

@@ -11,6 +11,7 @@ import { UptimeMemory } from "../../src/testing.js"
 import {
   extensionOf,
   id,
+  lineOf,
   passTimeUntil,
   plan,
   platform,
@@ -51,7 +52,7 @@ const busy = (options: Partial<WorldOptions> = {}) =>
         Effect.repeat(TestClock.adjust("100 millis"), {
           until: () => Effect.map(made.host.running, ({ length }) => length === count)
         }),
-      claimants: Effect.map(made.store.claimants("name/demo"), (all) => all.map((one) => one.id))
+      claimants: Effect.map(lineOf(made.store, "name/demo"), (all) => all.map((one) => one.id))
     }
   })
 

@@ -60,7 +60,7 @@ describe("reap", () => {
         [id(7), "destroy"]
       ]
       expect(planned.map(({ action, sandbox: of }) => [of.id, action])).toEqual(wanted)
-      const states = Effect.map(sandboxes.list, (all) => all.map(({ id: of, state }) => [of, state]))
+      const states = Effect.map(sandboxes.list(), (all) => all.map(({ id: of, state }) => [of, state]))
       expect(yield* states).toHaveLength(7)
       expect((yield* states)[0]).toEqual([id(1), "ready"])
 
@@ -105,7 +105,7 @@ describe("reap", () => {
         )
       }
       expect(yield* made.sandboxes.reap({ dryRun: false })).toMatchObject([{ action: "forget" }])
-      expect((yield* made.sandboxes.list).map((one) => one.id)).toEqual([id(2)])
+      expect((yield* made.sandboxes.list()).map((one) => one.id)).toEqual([id(2)])
       expect(existsSync(`${made.home}/logs/${id(1)}.1.log`)).toBe(false)
       expect(existsSync(`${made.home}/kept/${id(1)}`)).toBe(false)
       expect(existsSync(`${made.home}/logs/${id(2)}.1.log`)).toBe(true)
@@ -140,10 +140,10 @@ describe("what a hub is still to be told of", () => {
     Effect.gen(function* () {
       const made = yield* heldFor(29)
       expect(yield* made.reaped).toEqual([])
-      expect(yield* made.sandboxes.list).toHaveLength(1)
+      expect(yield* made.sandboxes.list()).toHaveLength(1)
       yield* Effect.provide(deliver(), made.services(1))
       expect(yield* made.reaped).toEqual(["forget"])
-      expect(yield* made.sandboxes.list).toEqual([])
+      expect(yield* made.sandboxes.list()).toEqual([])
     })
   )
 

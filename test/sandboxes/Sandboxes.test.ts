@@ -122,7 +122,7 @@ const publish = Effect.gen(function* () {
 })
 
 const names = (made: Effect.Effect.Success<ReturnType<typeof begun>>) =>
-  Effect.map(made.sandboxes.list, (all) => all.map(({ name }) => name))
+  Effect.map(made.sandboxes.list(), (all) => all.map(({ name }) => name))
 
 describe("plan", () => {
   it.scopedLive("says what would be done, and writes nothing", () =>

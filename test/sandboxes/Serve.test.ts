@@ -106,12 +106,13 @@ describe("serve", () => {
     Effect.gen(function* () {
       const made = yield* served(nobody)
       let looks = 0
-      const list = Effect.suspend(() => {
-        const reason = ++looks < 4 ? "busy" : "damaged"
-        return looks === 1
-          ? made.sandboxes.list
-          : new StoreError({ reason, message: `it is ${reason}`, hint: "wait" })
-      })
+      const list: typeof made.sandboxes.list = (query) =>
+        Effect.suspend(() => {
+          const reason = ++looks < 4 ? "busy" : "damaged"
+          return looks === 1
+            ? made.sandboxes.list(query)
+            : new StoreError({ reason, message: `it is ${reason}`, hint: "wait" })
+        })
       const fiber = yield* Effect.fork(made.serve(1, { ...made.sandboxes, list }))
       yield* passTimeUntil(Effect.map(Fiber.poll(fiber), Option.isSome))
       expect(yield* Effect.flip(Fiber.join(fiber))).toMatchObject({ reason: "damaged" })

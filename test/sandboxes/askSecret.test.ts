@@ -89,7 +89,7 @@ describe("a required secret that was not given", () => {
         message: "input first is missing",
         hint: "give it: -i first=env:NAME or -i first=@FILE (The first)"
       })
-      expect(yield* sandboxes.list).toEqual([])
+      expect(yield* sandboxes.list()).toEqual([])
     })
   )
 
@@ -116,7 +116,7 @@ describe("a required secret that was not given", () => {
       const nothing = new UsageError({ reason: "input", message: "nothing was typed", hint: "type it" })
       const created = sandboxes.create({ ...request({ user: "me" }), askSecret: () => nothing })
       expect((yield* Effect.flip(created)).message).toBe("nothing was typed")
-      expect(yield* sandboxes.list).toEqual([])
+      expect(yield* sandboxes.list()).toEqual([])
     })
   )
 })

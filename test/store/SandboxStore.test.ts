@@ -8,7 +8,7 @@ import { neverDelivered } from "../../src/domain/Outbox.js"
 import { layerHome } from "../../src/settings/Settings.js"
 import { type Commit, SandboxStore, type SandboxStoreShape, type Step } from "../../src/store/SandboxStore.js"
 import * as Sql from "../../src/store/sql/SandboxStoreSql.js"
-import { id, note, plan, platform, requested, sandbox, temporaryFolder } from "../support/inMemory.js"
+import { id, lineOf, note, plan, platform, requested, sandbox, temporaryFolder } from "../support/inMemory.js"
 
 const file = Layer.unwrapScoped(
   Effect.map(temporaryFolder, (home) => Layer.provide(Sql.layer, layerHome(home)))
@@ -58,7 +58,7 @@ describe.each(stores)("the store %s", (_, layer) => {
       yield* store.create(made, wanted, { ...requested, time: 5000 })
       expect(yield* store.get(made.id)).toEqual(made)
       expect(yield* store.plan(made.id)).toEqual(wanted)
-      expect(yield* store.list).toEqual([made])
+      expect(yield* store.list()).toEqual([made])
       expect(yield* store.events(made.id, 0)).toMatchObject([
         {
           id: `${made.id}-1`,
@@ -105,7 +105,7 @@ describe.each(stores)("the store %s", (_, layer) => {
           requested
         )
       }
-      expect((yield* store.list).map(({ name }) => name)).toEqual(["n2", "n1", "n3"])
+      expect((yield* store.list()).map(({ name }) => name)).toEqual(["n2", "n1", "n3"])
     }))
 
   test("gives a name to one living sandbox", (store) =>
@@ -116,11 +116,11 @@ describe.each(stores)("the store %s", (_, layer) => {
       expect(error.message).toContain(id(1))
       expect(yield* store.get(id(2))).toBeUndefined()
       expect(yield* store.events(id(2), 0)).toEqual([])
-      expect(yield* store.takenNames).toEqual(new Set(["demo"]))
+      expect(yield* store.freeName("demo")).toBe("demo-2")
       expect(yield* store.transition(id(1), ["requested"], { state: "failed" }, note("failed"))).toBe(true)
-      expect(yield* store.takenNames).toEqual(new Set())
+      expect(yield* store.freeName("demo")).toBe("demo")
       yield* recorded(store, 2, "demo")
-      expect((yield* store.list).map(({ state }) => state)).toEqual(["failed", "requested"])
+      expect((yield* store.list()).map(({ state }) => state)).toEqual(["failed", "requested"])
     }))
 
   test("accepts an id once", (store) =>
@@ -319,7 +319,7 @@ describe.each(stores)("the store %s", (_, layer) => {
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
       yield* recorded(store, 2, "other")
-      expect(yield* store.outbox.unsent).toEqual(new Set([id(1), id(2)]))
+      expect(yield* Effect.forEach([id(1), id(2)], store.outbox.isUnsent)).toEqual([true, true])
       const asked: Array<readonly [string, boolean]> = []
       const forget = (may: boolean) =>
         store.forget(id(1), ({ name }, waits) => {
@@ -337,7 +337,7 @@ describe.each(stores)("the store %s", (_, layer) => {
       expect(yield* store.get(id(1))).toBeUndefined()
       expect(yield* messages(store)).toEqual([])
       // The other one is told of all the same.
-      expect(yield* store.outbox.unsent).toEqual(new Set([id(2)]))
+      expect(yield* Effect.forEach([id(1), id(2)], store.outbox.isUnsent)).toEqual([false, true])
       const [first, ...more] = yield* store.outbox.waiting(10)
       expect([first?.note.sandbox_id, more]).toEqual([id(2), []])
       const term = (yield* store.outbox.take(holder(1), 0)) ?? 0
@@ -375,7 +375,9 @@ describe.each(stores)("the store %s", (_, layer) => {
   test("gives a resource to as many as it has room for, then to the earliest request", (store) =>
     Effect.gen(function* () {
       const claim = (n: number, term = 1) => store.claim({ id: id(n), term }, "slot", 2)
-      const line = Effect.map(store.claimants("slot"), (all) => all.map(({ holds, name }) => [name, holds]))
+      const line = Effect.map(lineOf(store, "slot"), (all) =>
+        all.map(({ holds, id: one }) => [`n${Number(one)}`, holds])
+      )
       for (const n of [1, 2, 3, 4, 5]) {
         yield* recorded(store, n, `n${n}`)
         yield* store.takeLease(id(n), holder(n), undefined)

@@ -10,6 +10,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
+import { expect } from "vitest"
 import * as Event from "../../src/domain/events/Event.js"
 import { Plan } from "../../src/domain/Plan.js"
 import { Sandbox, SandboxId } from "../../src/domain/Sandbox.js"
@@ -24,7 +25,7 @@ import { type Extension, layerExtensions, type Provisioned } from "../../src/rec
 import type { RecipeError, RecipeServices } from "../../src/recipe/Recipe.js"
 import { Secrets, type SecretValues } from "../../src/secrets/Secrets.js"
 import { layerHome, type SettingsShape } from "../../src/settings/Settings.js"
-import { SandboxStore } from "../../src/store/SandboxStore.js"
+import { SandboxStore, type SandboxStoreShape } from "../../src/store/SandboxStore.js"
 import {
   HostMemory,
   PackerScripted,
@@ -222,6 +223,20 @@ export const world = (options: WorldOptions) =>
   })
 
 export type World = Effect.Effect.Success<ReturnType<typeof world>>
+
+/** The line for a resource, as the last of the first nine sandboxes in it sees it: the ids, and who of them holds it. */
+export const lineOf = (store: SandboxStoreShape, resource: string) =>
+  Effect.gen(function* () {
+    const all = yield* Effect.forEach([1, 2, 3, 4, 5, 6, 7, 8, 9].map(id), (one) =>
+      Effect.map(store.place(one, resource, 9), (place) => ({ id: one, ...place }))
+    )
+    const holding = all.filter(({ holds }) => holds === true).map((one) => one.id)
+    const waiting = all.filter(({ holds }) => holds === false)
+    const last = waiting.toSorted((a, b) => (a.ahead ?? 0) - (b.ahead ?? 0)).at(-1)
+    const line = last === undefined ? holding : [...(last.first ?? []).map((one) => one.id), last.id]
+    expect(line).toHaveLength(holding.length + waiting.length)
+    return line.map((one) => ({ id: one, holds: holding.includes(one) }))
+  })
 
 /** Lets time pass until a fiber has ended. */
 export const passTimeUntil = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>

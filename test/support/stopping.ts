@@ -6,7 +6,24 @@ import * as Stream from "effect/Stream"
 /** What only looks, by the service's calls: before these nobody has to be stopped. */
 const reads = new Set([
   // SandboxStore
-  ...["get", "plan", "list", "events", "allEvents", "cancelRequested", "lease", "claimants", "steps", "log"],
+  ...[
+    "get",
+    "plan",
+    "list",
+    "events",
+    "allEvents",
+    "cancelRequested",
+    "lease",
+    "place",
+    "named",
+    "idsWith",
+    "names",
+    "freeName",
+    "count",
+    "isUnsent",
+    "steps",
+    "log"
+  ],
   // FileSystem
   ...[
     "access",

@@ -43,7 +43,7 @@ export const reference = Args.text({ name: "ID" }).pipe(
 /** All artifacts, those of the oldest sandbox first. */
 export const all = Effect.gen(function* () {
   const manager = yield* Sandboxes
-  const sandboxes = yield* manager.list
+  const sandboxes = yield* manager.list({ withArtifacts: true })
   return sandboxes.flatMap(
     (sandbox): ReadonlyArray<MadeArtifact> => sandbox.artifacts.map((artifact) => ({ artifact, sandbox }))
   )

@@ -73,10 +73,10 @@ export const database = <R>(
       return [ok(name, `${file} (created when it is needed)`)]
     }
     const { ofHub, sandboxes } = yield* Effect.provide(
-      Effect.flatMap(SandboxStore, (opened) => Effect.all({ ofHub: hub(opened), sandboxes: opened.list })),
+      Effect.flatMap(SandboxStore, (opened) => Effect.all({ ofHub: hub(opened), sandboxes: opened.count })),
       store
     )
-    return [ok(name, `${file} (version ${yield* inspect(file)}, sandboxes: ${sandboxes.length})`), ...ofHub]
+    return [ok(name, `${file} (version ${yield* inspect(file)}, sandboxes: ${sandboxes})`), ...ofHub]
   }).pipe(
     (check) =>
       Effect.flatMap(Timing, ({ doctor }) =>

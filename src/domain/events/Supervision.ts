@@ -57,13 +57,13 @@ export const namesOf = (sandboxes: ReadonlyArray<typeof Waiting.Type>): string =
 export const queued = (options: {
   readonly attempt: number
   readonly resource: { readonly key: string; readonly what: string; readonly capacity: number }
-  /** The sandboxes before it in the queue, with those that have the resource first. */
-  readonly ahead: ReadonlyArray<typeof Waiting.Type>
+  /** How many sandboxes are before it in the queue, and the first of them: as many as the capacity. */
+  readonly place: { readonly ahead: number; readonly first: ReadonlyArray<typeof Waiting.Type> }
 }): NewQueued => {
-  const { ahead, attempt } = options
+  const { attempt, place } = options
   const { capacity, key, what } = options.resource
-  const holders = ahead.slice(0, capacity).map(({ id, name }) => ({ id, name }))
-  const position = ahead.length + 1
+  const holders = place.first.map(({ id, name }) => ({ id, name }))
+  const position = place.ahead + 1
   return {
     type: "queued",
     phase: "queue",

@@ -7,7 +7,7 @@ import { Holder } from "../../domain/Holder.js"
 import { isNotified, looksBack, Note, noteOf } from "../../domain/Note.js"
 import { neverDelivered, type Sender } from "../../domain/Outbox.js"
 import type { Plan } from "../../domain/Plan.js"
-import type { Sandbox, SandboxId } from "../../domain/Sandbox.js"
+import type { Sandbox } from "../../domain/Sandbox.js"
 import type { OutboxShape } from "../SandboxStore.js"
 import type { Query, Rows } from "./rows.js"
 
@@ -98,14 +98,13 @@ export const make = ({ documents, run, sql, transaction }: Rows): OutboxShape =>
           )
         )
       ),
-    unsent: run(
-      Effect.map(
-        sql<{
-          readonly sandbox_id: SandboxId
-        }>`SELECT DISTINCT sandbox_id FROM outbox WHERE state = 'waiting'`,
-        (rows) => new Set(rows.map(({ sandbox_id }) => sandbox_id))
-      )
-    ),
+    isUnsent: (id) =>
+      run(
+        Effect.map(
+          sql`SELECT 1 FROM outbox WHERE sandbox_id = ${id} AND state = 'waiting' LIMIT 1`,
+          (rows) => rows.length > 0
+        )
+      ),
     refused: run(
       Effect.flatMap(
         sql<{ readonly document: string; readonly attempts: number; readonly reason: string | null }>`

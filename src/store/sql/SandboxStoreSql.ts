@@ -13,7 +13,7 @@ import { makeClaims } from "./claims.js"
 import { makeEvents } from "./events.js"
 import { makeJournal } from "./journal.js"
 import { makeLeases } from "./leases.js"
-import { migrations } from "./migrations.js"
+import { additions, migrations } from "./migrations.js"
 import * as Outbox from "./OutboxSql.js"
 import { makeRecords } from "./records.js"
 import { makeRows } from "./rows.js"
@@ -24,6 +24,7 @@ const over = (filename: string): Effect.Effect<SandboxStoreShape, never, SqlClie
     const rows = yield* makeRows(filename)
     const { run, sql, transaction } = rows
     const { insert, livingAs, planOf, record, update, ...records } = makeRecords(rows)
+    const outbox = Outbox.make(rows)
     const { append, ...events } = makeEvents(rows, { planOf, record }, Outbox.makeWriter(rows))
     const { fenced, heartbeat, ...leases } = makeLeases(rows)
     const { writeLog, writeStep, ...journal } = makeJournal(rows)
@@ -34,7 +35,7 @@ const over = (filename: string): Effect.Effect<SandboxStoreShape, never, SqlClie
       ...leases,
       ...journal,
       ...makeClaims(rows, fenced),
-      outbox: Outbox.make(rows),
+      outbox,
       create: (sandbox, plan, ...first) =>
         Effect.gen(function* () {
           const taken = yield* transaction(
@@ -107,9 +108,7 @@ const over = (filename: string): Effect.Effect<SandboxStoreShape, never, SqlClie
         transaction(
           Effect.gen(function* () {
             const sandbox = yield* record(id)
-            const waiting = yield* sql`
-              SELECT 1 FROM outbox WHERE sandbox_id = ${id} AND state = 'waiting' LIMIT 1`
-            if (sandbox === undefined || !when(sandbox, waiting.length > 0)) return false
+            if (sandbox === undefined || !when(sandbox, yield* outbox.isUnsent(id))) return false
             for (const table of ["outbox", "claims", "events", "leases", "logs", "steps"]) {
               yield* sql`DELETE FROM ${sql(table)} WHERE sandbox_id = ${id}`
             }
@@ -133,7 +132,12 @@ export interface MemoryStore {
 export const makeMemory = (image?: Uint8Array): Effect.Effect<MemoryStore, never, Scope.Scope> =>
   Effect.gen(function* () {
     const filename = ":memory:"
-    const sql = yield* Sqlite.make({ filename, migrations, ...(image === undefined ? {} : { image }) })
+    const sql = yield* Sqlite.make({
+      additions,
+      filename,
+      migrations,
+      ...(image === undefined ? {} : { image })
+    })
     const store = yield* Effect.provideService(over(filename), SqlClient.SqlClient, sql)
     return { store, image: sql.image }
   })
@@ -158,7 +162,7 @@ export const layer: Layer.Layer<SandboxStore, never, Settings | Path.Path> = Lay
     const path = yield* Path.Path
     const { home } = yield* Settings
     const filename = path.join(home, "sandboxer.db")
-    const sql = yield* Sqlite.make({ filename, migrations, makeFolder: true })
+    const sql = yield* Sqlite.make({ additions, filename, migrations, makeFolder: true })
     return yield* Effect.provideService(over(filename), SqlClient.SqlClient, sql)
   })
 )

@@ -1,7 +1,7 @@
 /** The tables of the store. */
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
-import type { Migrations } from "../../internal/SqliteMigrations.js"
+import type { Additions, Migrations } from "../../internal/SqliteMigrations.js"
 
 const statements = (...texts: ReadonlyArray<string>) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) =>
@@ -83,3 +83,38 @@ export const migrations: Migrations = {
   // A program older than this column counts every claim as held.
   "5_held_claims": statements("ALTER TABLE claims ADD COLUMN held INTEGER NOT NULL DEFAULT 1")
 }
+
+/** Where a sandbox stands in every line: the position of its latest request. */
+const requestedPosition = (sandboxId: string) =>
+  `(SELECT coalesce(max(position), 0) FROM events
+    WHERE events.sandbox_id = ${sandboxId} AND document ->> 'type' = 'requested')`
+
+const field = (name: string, path: string) =>
+  `ALTER TABLE sandboxes ADD COLUMN ${name} TEXT AS (CASE WHEN json_valid(document) THEN document ->> '${path}' END)`
+
+/**
+ * What queries need so that they need not read every document. The values come from what every version writes, so rows
+ * of an older supervisor that still runs are found, too.
+ */
+export const additions: Additions = [
+  field("state", "$.state"),
+  field("profile", "$.profile"),
+  field("extension", "$.extension"),
+  field("mode", "$.mode"),
+  field("host", "$.placement.host"),
+  field("expires_at", "$.expiresAt"),
+  field("first_artifact", "$.artifacts[0].id"),
+  // Listing the living, all, or those that a filter leaves: the filters are evaluated in the index.
+  "CREATE INDEX sandboxes_living ON sandboxes (created_at) WHERE living = 1",
+  `CREATE INDEX sandboxes_created ON sandboxes
+    (created_at, state, profile, extension, mode, host, first_artifact)`,
+  "CREATE INDEX sandboxes_name ON sandboxes (name, created_at)",
+  "CREATE INDEX sandboxes_state ON sandboxes (state, expires_at)",
+  // An older supervisor's INSERT leaves the column out: the trigger gives it its value for every version.
+  "ALTER TABLE claims ADD COLUMN requested INTEGER NOT NULL DEFAULT 0",
+  `UPDATE claims SET requested = ${requestedPosition("claims.sandbox_id")}`,
+  `CREATE TRIGGER claims_requested AFTER INSERT ON claims BEGIN
+    UPDATE claims SET requested = ${requestedPosition("NEW.sandbox_id")} WHERE ticket = NEW.ticket;
+  END`,
+  "CREATE INDEX claims_line ON claims (resource, held, requested)"
+]

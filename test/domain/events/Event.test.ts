@@ -27,7 +27,7 @@ const made: ReadonlyArray<Event.NewEvent> = [
   Event.queued({
     attempt: 1,
     resource: { key: "name/demo", what: "the name demo", capacity: 1 },
-    ahead: [{ id: "000000000001", name: "n1" }]
+    place: { ahead: 1, first: [{ id: "000000000001", name: "n1" }] }
   }),
   Event.provisioning(1),
   Event.takenOver(1, 2, null),
