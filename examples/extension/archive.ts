@@ -73,7 +73,7 @@ const provision = (
         return yield* new Failure.ProvisionError({
           reason: "build-failed",
           message: `tar ended with exit code ${exitCode}`,
-          hint: "see the log: its last lines say why",
+          hint: "see the last lines of the log",
           logTail: yield* reporter.tail
         })
       })

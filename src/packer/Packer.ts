@@ -1,4 +1,4 @@
-/** HashiCorp Packer, from 1.6.6 to today's, on a Host. */
+/** HashiCorp Packer on a Host, from version 1.6.6 to the current one. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
@@ -21,7 +21,7 @@ export interface Template {
   readonly folder: HostPath
 }
 
-/** Which of a template's builds, with which variables; later files win over earlier ones. */
+/** The builds to run, and their variables; later files override earlier ones. */
 export interface Selection {
   readonly variableFiles: ReadonlyArray<HostPath>
   readonly only: ReadonlyArray<string>
@@ -29,20 +29,17 @@ export interface Selection {
 }
 
 export interface BuildRequest extends Template, Selection {
-  /** Whether files that are in the way are replaced. */
+  /** Whether existing output is replaced. */
   readonly force: boolean
-  /**
-   * What becomes of a build that fails: Packer ends its machine and deletes its files; or it leaves all as it is, and
-   * what runs ends with the Job.
-   */
+  /** What Packer does when a build fails: end its machine and delete its files, or leave both (the Job then ends the machine). */
   readonly onError: "cleanup" | "abort"
-  /** The template's builds, by name: what a guest prints is told from Packer's own words by them. */
+  /** Names of the template's builds: they are the prefixes that tell a guest's output from Packer's own. */
   readonly builds: ReadonlyArray<string>
 }
 
 /**
- * One line of a build's output (or a piece, see `JobLine`) and what it says; `overall` is the phase of the build
- * that is least far, once there is one.
+ * One line of a build's output (or a piece of one, see `JobLine`), and the events in it. `end` is the offset of its end in
+ * the Job's output; `overall` is the phase of the build that has come least far, once each has one.
  */
 export interface BuildRecord {
   readonly end: number
@@ -52,25 +49,26 @@ export interface BuildRecord {
 }
 
 export interface PackerShape {
-  /** The version on the host; fails where there is no Packer, or what is there does not answer as one. */
+  /** The version on the host. Fails if Packer is missing, or another program has its name. */
   readonly version: Effect.Effect<Version, ProvisionError | HostError>
-  /** Installs the plugins that the template asks for; does nothing on a version that has no `init`. */
+  /** Installs the plugins that the template asks for; does nothing for a version without `init`. */
   readonly init: (version: Version, template: Template) => Effect.Effect<void, ProvisionError | HostError>
-  /** Which variables and builds a template declares. */
+  /** The variables and builds that a template declares. */
   readonly inspect: (template: Template) => Effect.Effect<Inspection, ProvisionError | HostError>
+  /** Fails with the reason for which Packer refuses the template. */
   readonly validate: (template: Template & Selection) => Effect.Effect<void, ProvisionError | HostError>
   /**
-   * Runs a build as a Job, or follows the one that runs. Ends when Packer has ended well and nothing of it runs any
-   * more; fails with the reason that Packer's output gives otherwise.
+   * Runs a build as a Job, or follows the one that runs. Ends when Packer has succeeded and all of its processes have
+   * ended; otherwise fails with the reason that Packer's output gives.
    */
   readonly build: (
     job: JobRef,
     request: BuildRequest
   ) => Stream.Stream<BuildRecord, ProvisionError | HostError>
-  /** The last words of a build's QEMU, from Packer's own log; they are printed nowhere. */
-  readonly machineSaid: (job: JobRef) => Effect.Effect<string | undefined>
-  /** The port that a build waits for, where that is what it does. */
-  readonly portWaitedFor: (job: JobRef) => Effect.Effect<string | undefined>
+  /** The last message of a build's QEMU, which is in Packer's own log alone. */
+  readonly qemuMessage: (job: JobRef) => Effect.Effect<string | undefined>
+  /** The port that a build waits for, if it waits for one. */
+  readonly awaitedPort: (job: JobRef) => Effect.Effect<string | undefined>
 }
 
 /** @category services */

@@ -147,12 +147,16 @@ describe("examine", () => {
   it.effect("says what to do about a missing Packer, and does not check its plugins", () =>
     Effect.gen(function* () {
       const checks = yield* examine(
-        new ProvisionError({ reason: "packer-missing", message: "there is no packer", hint: "install it" })
+        new ProvisionError({
+          reason: "packer-missing",
+          message: "packer is not installed",
+          hint: "install it"
+        })
       )
       expect(named(checks, "packer")).toEqual({
         name: "packer",
         status: "missing",
-        detail: "there is no packer",
+        detail: "packer is not installed",
         hint: "install it"
       })
       expect(named(checks, "plugins")).toBeUndefined()

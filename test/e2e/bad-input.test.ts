@@ -83,7 +83,7 @@ describe("a build that exits with 0", () => {
     expect(exitCode, stderr).toBe(10)
     expect(sandbox).toMatchObject({
       artifacts: [],
-      failure: { reason: "no-artifact", message: "packer ended well, but made no file" }
+      failure: { reason: "no-artifact", message: "packer exited with 0, but made no file" }
     })
     expect(stderr).toMatch(/\nhint: .+\nsee: .+\n$/)
     expectNothingLeft(sandbox.id)

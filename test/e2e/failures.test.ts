@@ -93,7 +93,7 @@ describe("real Packer: a build fails as", () => {
     expect(await failureOf("port", { host_port_min: port, host_port_max: port })).toMatchObject({
       exitCode: 13,
       reason: "port-taken",
-      message: `Packer waits for port ${port}, which another program has`
+      message: `Packer waits for port ${port}, which another program uses`
     })
     server.close()
   })
@@ -217,7 +217,7 @@ it("real Packer: a disk that was full for a moment silences Packer for ever, and
     expect(ended.exitCode, ended.stderr).toBe(10)
     expect(sandboxOf(ended).failure).toMatchObject({
       reason: "disk-full",
-      message: expect.stringContaining("what Packer printed breaks off within a line")
+      message: expect.stringContaining("Packer's output breaks off within a line")
     })
     expect(small.jobProcesses()).toEqual([])
   } finally {

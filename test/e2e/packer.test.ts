@@ -102,7 +102,7 @@ build {
   it.each(kinds)("in $kind lists the build names if only matches none", async ({ kind, order, prefix }) => {
     const { exitCode, stderr } = await build(threeOf(kind), ["only=lateish"])
     expect(exitCode).toBe(2)
-    expect(stderr).toContain("None of the template's builds is to be run")
+    expect(stderr).toContain("There is no build to run")
     const called = order.map((name) => `${prefix}${name}`).join(", ")
     expect(stderr).toContain(`hint: Check only and except; the template's builds are ${called}.`)
   })
@@ -193,7 +193,7 @@ build {
     expect(made(over)).toEqual([["vm.txt", '["one","two"] {"of":"it"} 8 true']])
     expect(text).toMatchObject({ exitCode: 2 })
     expect(text.stderr).toContain("list of string required")
-    expect(text.stderr).toContain("hint: Write it as a list or a map in an inputs file: --inputs-file FILE")
+    expect(text.stderr).toContain("hint: Give it as a list or a map in an inputs file (--inputs-file FILE)")
   })
 })
 

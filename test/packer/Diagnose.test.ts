@@ -6,12 +6,12 @@ import { exitCode, lines, names, prefixed, ui, type Version, versions } from "./
 const template = "box.pkr.hcl"
 const provisioner = {
   reason: "provisioner-failed",
-  hint: "The log says what the provisioner printed before it failed."
+  hint: "See the provisioner's output in the log."
 } as const
 const exists: Diagnosis = {
   reason: "output-exists",
-  message: "The output directory output-tiny exists",
-  hint: "Move it away, or build with force."
+  message: "The output directory output-tiny already exists",
+  hint: "Move it away, or replace it: -i force=true."
 }
 
 /** Of both versions, or of each. What is missing here did not fail. */
@@ -32,12 +32,12 @@ const expected: Readonly<Record<string, Partial<Diagnosis> | Readonly<Record<Ver
     "hcl2-only-unmatched": {
       "1.6.6": {
         reason: "template-invalid",
-        message: "None of the template's builds is to be run",
+        message: "There is no build to run",
         hint: "Check only and except, and that the template has builds."
       },
       "1.16.0": {
         reason: "template-invalid",
-        message: "None of the template's builds is to be run",
+        message: "There is no build to run",
         hint: "Check only and except; the template's builds are demo.null.n, demo.file.f."
       }
     },
@@ -75,7 +75,7 @@ const expected: Readonly<Record<string, Partial<Diagnosis> | Readonly<Record<Ver
       "1.6.6": {
         reason: "template-invalid",
         message: "The template has a required_plugins block, which this Packer does not know",
-        hint: "Use Packer 1.7.0 or newer, or keep the block in a file that older ones are not given."
+        hint: "Use Packer 1.7.0 or newer, or move the block to a file that older versions do not read."
       },
       "1.16.0": {
         reason: "plugin-missing",
@@ -85,15 +85,15 @@ const expected: Readonly<Record<string, Partial<Diagnosis> | Readonly<Record<Ver
     },
     "plugin-unknown-builder": {
       reason: "plugin-missing",
-      message: "The Packer plugin that brings the builder qemu is not installed",
+      message: "The Packer plugin that provides the builder qemu is not installed",
       hint: "Run: packer plugins install github.com/hashicorp/qemu"
     },
     "plugin-unknown-source": {
       reason: "plugin-missing",
-      message: "The Packer plugin that brings the source qemu is not installed",
+      message: "The Packer plugin that provides the source qemu is not installed",
       hint: "Run: packer plugins install github.com/hashicorp/qemu"
     },
-    "qemu-cancelled": { reason: "build-failed", message: "Packer was told to stop (terminated)" },
+    "qemu-cancelled": { reason: "build-failed", message: "Packer was stopped (terminated)" },
     "qemu-output-exists": exists,
     "qemu-output-exists-validate": exists,
     "qemu-provisioner-fails": {
@@ -102,7 +102,7 @@ const expected: Readonly<Record<string, Partial<Diagnosis> | Readonly<Record<Ver
     },
     "qemu-ssh-refused": {
       reason: "connect-timeout",
-      message: "qemu: The guest did not answer by SSH in time"
+      message: "qemu: The guest did not answer over SSH in time"
     }
   }
 
@@ -203,7 +203,7 @@ describe("diagnose", () => {
     [
       "the output directory of virtualbox",
       failed("v", "Output directory exists: output-v\n\nUse the force flag to delete it prior to building."),
-      { reason: "output-exists", message: "v: The output directory output-v exists" }
+      { reason: "output-exists", message: "v: The output directory output-v already exists" }
     ],
     [
       "a required variable of a JSON template",
@@ -273,7 +273,7 @@ describe("diagnose", () => {
           "Error: Unknown source type nope\n\n  on n.pkr.hcl line 1:\n  (source code not available)\n\nknown builders: [proxmox-iso googlecompute\nnull]\n\n"
         )
       ],
-      { reason: "plugin-missing", message: "Packer knows no source nope" }
+      { reason: "plugin-missing", message: "Packer does not know the source nope" }
     ],
     [
       "a builder that 1.6.6 does not know, in JSON",
@@ -283,7 +283,7 @@ describe("diagnose", () => {
           "Error: Failed to initialize build \"nope\"\n\nerror initializing builder 'nope': Unknown builder nope\n\n"
         )
       ],
-      { reason: "plugin-missing", message: "Packer knows no builder nope" }
+      { reason: "plugin-missing", message: "Packer does not know the builder nope" }
     ],
     [
       "a builder's name that is misspelt",
@@ -293,7 +293,11 @@ describe("diagnose", () => {
           'Error: Unknown source type qemuu\n\n  on n.pkr.hcl line 1:\n  (source code not available)\n\nDid you mean to use "qemu"?\n\n'
         )
       ],
-      { reason: "template-invalid", message: "Packer knows no source qemuu", hint: "Did you mean qemu?" }
+      {
+        reason: "template-invalid",
+        message: "Packer does not know the source qemuu",
+        hint: "Did you mean qemu?"
+      }
     ],
     [
       "a plugin whose advice is wrapped elsewhere",
@@ -356,7 +360,7 @@ describe("diagnose", () => {
       {
         reason: "packer-crashed",
         message: "Packer crashed: panic: runtime error: index out of range",
-        hint: "See what it says of the panic, and the crash.log in /t."
+        hint: "See the panic in the log, and the crash.log in /t."
       }
     ],
     [
@@ -368,7 +372,7 @@ describe("diagnose", () => {
       ),
       {
         reason: "port-taken",
-        message: "qemu: Port 8933 is taken, and the template allows no other that is free"
+        message: "qemu: Port 8933 is in use, and the template allows no other free port"
       }
     ],
     [
@@ -382,7 +386,7 @@ describe("diagnose", () => {
         "qemu",
         "Error uploading script: SCP failed to start. This usually means that SCP is not\\nproperly installed on the remote system."
       ),
-      { reason: "no-scp", message: "qemu: The guest takes no files: it has no scp, or none that works" }
+      { reason: "no-scp", message: "qemu: The guest accepts no files: scp is missing or does not work" }
     ],
     [
       "a guest without sftp",

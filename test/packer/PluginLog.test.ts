@@ -45,7 +45,7 @@ describe.each(Object.entries(writers))("the log of Packer %s", (_, write) => {
   it("says that the guest refused Packer, where only its time was up", () => {
     expect(why(timedOut(), denied)).toMatchObject({
       reason: "connect-refused",
-      message: expect.stringMatching(/^qemu: The guest answered, and did not let Packer in: .*unable to auth/)
+      message: expect.stringMatching(/^qemu: The guest answered, but refused the login: .*unable to auth/)
     })
     expect(why(timedOut(), "[DEBUG] SSH handshake err: ssh: handshake failed: EOF")).toMatchObject({
       reason: "connect-timeout"
@@ -56,11 +56,9 @@ describe.each(Object.entries(writers))("the log of Packer %s", (_, write) => {
     const busy =
       "Retryable error: port 8933 cannot be opened: listen tcp 127.0.0.1:8933: bind: address already in use"
     const texts = (...said: ReadonlyArray<string>) => PluginLog.read(said.map(write).join("\n"))
-    expect(PluginLog.portWaitedFor(texts(busy))).toBe("8933")
-    expect(PluginLog.portWaitedFor(texts("Retryable error: Port 5901 is file locked"))).toBe("5901")
-    expect(
-      PluginLog.portWaitedFor(texts(busy, "Found available port: 8934 on IP: 127.0.0.1"))
-    ).toBeUndefined()
+    expect(PluginLog.awaitedPort(texts(busy))).toBe("8933")
+    expect(PluginLog.awaitedPort(texts("Retryable error: Port 5901 is file locked"))).toBe("5901")
+    expect(PluginLog.awaitedPort(texts(busy, "Found available port: 8934 on IP: 127.0.0.1"))).toBeUndefined()
   })
 
   it("takes nothing from what a guest prints, which is in it as Packer's records", () => {
@@ -74,7 +72,7 @@ describe.each(Object.entries(writers))("the log of Packer %s", (_, write) => {
   ])("says that a boot command ran into nothing, where one was typed: %s", (text) => {
     expect(why(timedOut(), "Connected to VNC desktop: QEMU (vm)", text)).toMatchObject({
       reason: "boot-failed",
-      message: "qemu: The guest never answered by SSH after the boot command"
+      message: "qemu: The guest did not answer over SSH after the boot command"
     })
     // Builders say that they type it where it is empty, too.
     const said = "1,,ui,say,==> qemu: Typing the boot command over VNC..."

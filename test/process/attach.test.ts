@@ -314,7 +314,7 @@ describe.concurrent("a workdir that the user names", () => {
       `workdir=${join(lab.folder, "theirs")}`
     )
     expect(exitCode).toBe(13)
-    expect(stderr).toMatch(/files in it that are not ours, and would be deleted\nhint: .*touch /)
+    expect(stderr).toMatch(/files of others, which would be deleted\nhint: .*touch /)
     expect(lab.files(join(lab.folder, "theirs"))).toEqual(["/file"])
     // To run a command there deletes nothing.
     const made = await attached(lab, ...running("ls"), "-i", "workdir=theirs")

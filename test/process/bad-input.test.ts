@@ -128,7 +128,7 @@ describe.concurrent("an unusable Packer", () => {
     expect(sandbox.failure).toMatchObject({
       reason: "packer-crashed",
       message: "Packer crashed: panic: no use for [redacted]",
-      hint: `Packer's crash.log is kept, redacted, in ${kept}.`,
+      hint: `A redacted copy of Packer's crash.log is ${kept}.`,
       runbook: "runbooks/failures/packer-crashed.md"
     })
     expect(stderr).not.toContain(secret)
@@ -182,7 +182,7 @@ describe.concurrent("an artifact", () => {
       failure: {
         reason: "no-artifact",
         message: expect.stringMatching(
-          /\/demo, but that is a link out of its folder, to .+\/elsewhere\/shadow$/
+          /\/demo, which is a link out of its folder, to .+\/elsewhere\/shadow$/
         ),
         hint: expect.stringContaining("is not published")
       }

@@ -133,9 +133,9 @@ describe("doctor", () => {
       })
     )
     expect(Object.fromEntries(outcomes)).toMatchObject({
-      garbage: "what is called packer does not say a version as Packer does",
+      garbage: "the program packer does not print a version as HashiCorp's Packer does",
       old: "packer 1.5.6 is too old",
-      killed: "what is called packer does not say a version as Packer does",
+      killed: "the program packer does not print a version as HashiCorp's Packer does",
       hanging: "packer did not end within 20 s"
     })
   })

@@ -250,7 +250,7 @@ describe("an OVA", () => {
     Effect.gen(function* () {
       const { warnings } = yield* collected({ qemu: [built("demo", "qcow2")] }, { hardware: [] })
       expect(warnings).toEqual([
-        "demo.ova says 1 CPU, 1024 MiB, BIOS, 1 network card: neither the profile's `hardware` nor the template tells"
+        "demo.ova has the default hardware 1 CPU, 1024 MiB, BIOS, 1 network card: neither the profile's `hardware` nor the template sets it"
       ])
     })
   )
@@ -275,7 +275,7 @@ describe("an OVA", () => {
       writeFileSync(join(folder, "demo.nvram"), Buffer.alloc(1024))
       const { images, notes } = yield* collected({ virtualbox: [name, "demo.nvram"] }, { hardware: [] })
       expect(images).toEqual([{ file: join(folder, name), name: "demo.ova", format: "ova", primary: true }])
-      expect(notes).toEqual(["not kept, as it is no part of demo.ova: demo.nvram"])
+      expect(notes).toEqual(["not part of demo.ova, so not kept: demo.nvram"])
     })
   )
 
@@ -284,7 +284,7 @@ describe("an OVA", () => {
       writeFileSync(join(folder, "efivars.fd"), Buffer.alloc(540_672))
       const { images, notes } = yield* collected({ qemu: ["efivars.fd", built("demo", "raw")] })
       unpacked(images[0]!.file, [join(folder, "source")])
-      expect(notes).toEqual(["not kept, as it is no part of demo.ova: efivars.fd"])
+      expect(notes).toEqual(["not part of demo.ova, so not kept: efivars.fd"])
     })
   )
 
@@ -347,7 +347,7 @@ describe("a disk with a backing file", () => {
       const { images, warnings } = yield* collected({ qemu: [overlay().disk] }, { format: "as-built" })
       expect(images).toMatchObject([{ name: "demo.qcow2" }])
       expect(warnings).toEqual([
-        "demo.qcow2 needs base.qcow2 beside it: with format qcow2 or ova it is whole"
+        "demo.qcow2 needs its backing file base.qcow2; format qcow2 or ova makes an image that does not"
       ])
     })
   )

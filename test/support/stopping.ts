@@ -39,7 +39,7 @@ const reads = new Set([
   // Host
   ...["jobStatus", "jobProcesses", "livingJobs", "followJob", "info", "sha256", "freeBytes", "identity"],
   // Packer
-  ...["version", "machineSaid", "portWaitedFor"]
+  ...["version", "qemuMessage", "awaitedPort"]
 ])
 
 /** A file that is open: what is read of it needs no stop. */

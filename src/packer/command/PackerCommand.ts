@@ -1,4 +1,4 @@
-/** Packer's own program. */
+/** The adapter of Packer that runs the `packer` command on a Host. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -14,14 +14,14 @@ import * as PluginLog from "../wire/PluginLog.js"
 import * as Version from "../wire/Version.js"
 import * as Wire from "../wire/Wire.js"
 
-/** Lines kept to tell why a build failed: Packer says that last. */
+/** Lines kept for the diagnosis of a failure, which Packer prints last; and characters of each. */
 const linesKept = 1000
 const charactersKept = 4000
 
-/** Bytes of Packer's own log that are looked at for why a build failed. */
+/** Bytes of the end of Packer's own log that are read for a diagnosis. */
 const logKept = 1000 * 1024
 
-/** A path below which plugins can make sockets, whose names have at most 107 bytes. */
+/** The length of a folder in which plugins can make sockets, whose paths have at most 107 bytes. */
 const longestTmpdir = 75
 
 const selectionArguments = ({ except, only, variableFiles }: Selection): ReadonlyArray<string> => [
@@ -35,11 +35,11 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
   Packer,
   Effect.gen(function* () {
     const host = yield* Host
-    // Asked for its version Packer would make the cache's folder, and those above it.
+    // For `packer version`, which with a cache directory would make that folder.
     const quiet = { CHECKPOINT_DISABLE: "1" }
     const environment = {
       ...quiet,
-      // Not in the template's folder, which may be read-only, and shared, so that an ISO is fetched once.
+      // Not in the template's folder, which may be read-only; and shared, so that an ISO is fetched once.
       PACKER_CACHE_DIR: join(host.home, "cache", "packer")
     }
 
@@ -47,7 +47,7 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
       error.reason === "program-missing"
         ? new ProvisionError({
             reason: "packer-missing",
-            message: `there is no packer on ${host.name}`,
+            message: `packer is not installed on ${host.name}`,
             hint: "install it: `sudo apt-get install packer` (Debian 12), or from https://developer.hashicorp.com/packer/install"
           })
         : error.reason === "no-answer"
@@ -86,20 +86,17 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
       builds: ReadonlyArray<string> = [],
       plugins: ReadonlyArray<string> = []
     ) => {
-      const found = diagnose(output, exitCode, {
-        template: template.path,
-        folder: template.folder,
-        builds,
-        plugins
-      })
-      return new ProvisionError({
-        reason: found?.reason ?? "build-failed",
-        message: found?.message ?? `packer ended with exit code ${exitCode}`,
-        hint: found?.hint ?? "see the log"
-      })
+      const { folder, path } = template
+      return new ProvisionError(
+        diagnose(output, exitCode, { template: path, folder, builds, plugins }) ?? {
+          reason: "build-failed",
+          message: `packer ended with exit code ${exitCode}`,
+          hint: "see the log"
+        }
+      )
     }
 
-    // Anything that validate, init and inspect refuse is the template's fault, unless Packer says what else it is.
+    // What validate, init and inspect refuse is the template, unless Packer's output gives another reason.
     const refused = ({ exitCode, stderr, stdout }: CommandResult, template: Template) => {
       const found = failure([...stdout.split("\n"), ...stderr.split("\n")], exitCode, template)
       return found.reason === "build-failed"
@@ -113,7 +110,7 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
       )
 
     const logOf = (job: JobRef) => join(job.folder, "packer.log")
-    /** What plugins last wrote to Packer's own log; nothing where there is none. */
+    /** The last texts of plugins in Packer's own log; none if there is no log. */
     const plugins = (job: JobRef, bytes: number) =>
       host.run({ program: "tail", args: ["-c", String(bytes), logOf(job)] }).pipe(
         Effect.map(({ stdout }) => PluginLog.read(stdout)),
@@ -121,8 +118,8 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
       )
 
     return {
-      machineSaid: (job) => Effect.map(plugins(job, logKept), PluginLog.qemuSaid),
-      portWaitedFor: (job) => Effect.map(plugins(job, 4096), PluginLog.portWaitedFor),
+      qemuMessage: (job) => Effect.map(plugins(job, logKept), PluginLog.qemuMessage),
+      awaitedPort: (job) => Effect.map(plugins(job, 4096), PluginLog.awaitedPort),
       version: Effect.gen(function* () {
         const { exitCode, stdout } = yield* run(["version", "-machine-readable"], {
           timeoutSeconds: 20,
@@ -135,9 +132,9 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
           reason: "packer-unusable",
           message:
             version === undefined || exitCode !== 0
-              ? "what is called packer does not say a version as Packer does"
+              ? "the program packer does not print a version as HashiCorp's Packer does"
               : `packer ${Version.format(version)} is too old`,
-          hint: `run \`packer version\` by hand; it takes HashiCorp's Packer ${Version.format(Version.minimum)} or later`
+          hint: `run \`packer version\` by hand; HashiCorp's Packer ${Version.format(Version.minimum)} or later is required`
         })
       }),
       init: (version, template) =>
@@ -188,12 +185,10 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
               })
             )
             const ended = Effect.flatMap(conclude(host, job, "leader"), (exitCode) => {
-              const failed = exitCode !== 0 || diagnose(last, 0) !== undefined
-              return failed
-                ? Effect.flatMap(plugins(job, logKept), (said) =>
-                    failure(last, exitCode, request, request.builds, said)
-                  )
-                : Effect.void
+              if (exitCode === 0 && diagnose(last, 0) === undefined) return Effect.void
+              return Effect.flatMap(plugins(job, logKept), (texts) =>
+                failure(last, exitCode, request, request.builds, texts)
+              )
             })
             return Stream.concat(records, Stream.execute(ended))
           })

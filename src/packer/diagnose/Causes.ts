@@ -1,6 +1,6 @@
 /**
- * Packer's wordings for what goes wrong, from 1.6.6 on, and what to do about each. Texts are wrapped at 80 columns,
- * so blanks within may be line feeds.
+ * The texts of Packer, from 1.6.6 on, for what can go wrong, and what to do about each. Packer wraps texts at 80 columns,
+ * so a space in one may be a line feed.
  */
 import type { FailureReason } from "../../domain/Failure.js"
 
@@ -26,16 +26,16 @@ export type Reason = Extract<
   | "build-failed"
 >
 
-/** What a message or hint may draw on: the match (`input` is the text), and what else is known. */
+/** What a message or hint is made from: the match (`input` is the whole text), and the context. */
 export interface Found {
   readonly match: RegExpExecArray
   /** The template's path as the user knows it. */
   readonly template: string
   /** Packer's working directory. */
   readonly folder: string
-  /** The names of its builds, as far as they are known. */
+  /** The names of the template's builds, as far as they are known. */
   readonly builds: ReadonlyArray<string>
-  /** All that Packer said. */
+  /** All of Packer's own texts. */
   readonly said: string
 }
 
@@ -56,26 +56,26 @@ export const gist = (text: string): string => {
   return points.length > 0 ? points.join("; ") : oneLine(text.trim().split(/\n\s*\n/)[0] ?? "")
 }
 
-/** The plugin that most likely brings a component: its type up to the first hyphen, as Packer's own advice has it. */
+/** The plugin that most likely provides a component: its type up to the first hyphen, as in Packer's own advice. */
 const pluginOf = (type: string | undefined): string => `github.com/hashicorp/${type?.split("-")[0]}`
 
-export const diskHint =
-  "Free some space there; `df -h` says how full it is, and profiles can ask for it: freeDisk."
+export const diskHint = "Free some space there (see `df -h`); a profile can require free space: freeDisk."
 export const portTaken = (port: string | undefined): string =>
   port === undefined
-    ? "No port is free of those that the template allows"
-    : `Port ${port} is taken, and the template allows no other that is free`
+    ? "All ports that the template allows are in use"
+    : `Port ${port} is in use, and the template allows no other free port`
 export const portHint =
-  "Give the template a range of ports (host_port_min and host_port_max, vnc_port_min), or end what has it: `ss -ltnp`."
-export const provisionerHint = "The log says what the provisioner printed before it failed."
-const correctType = "Correct its name in the template, or install the plugin that brings it."
+  "Give the template a range of ports (host_port_min and host_port_max, vnc_port_min), or end the program that uses it: `ss -ltnp`."
+export const loginHint = "Compare the user, password and key in the template with those of the guest."
+export const provisionerHint = "See the provisioner's output in the log."
+const correctType = "Correct its name in the template, or install the plugin that provides it."
 const chooseBuilds = "Check only and except, and that the template has builds."
 
-/** Why Packer ended well and built nothing: 1.6 does so where `only` and `except` leave no build. */
+/** Packer exits with 0 and builds nothing: 1.6 does so if `only` and `except` leave no build. */
 export const noBuilds: Cause = {
   reason: "template-invalid",
   pattern: /Error: No builds to run/,
-  message: () => "None of the template's builds is to be run",
+  message: () => "There is no build to run",
   hint: ({ builds, said }) => {
     const names = /Possible build names: \[([^\]]*)\]/.exec(said)?.[1]?.split(/\s+/) ?? builds
     return names.length === 0
@@ -84,17 +84,13 @@ export const noBuilds: Cause = {
   }
 }
 
-/**
- * Tried in this order, each on all of Packer's errors. Those of the template and of plugins come before any build, so
- * a build's own error is never one.
- */
+/** Tried in this order, each with all of Packer's errors. */
 export const causes: ReadonlyArray<Cause> = [
   {
     reason: "build-failed",
     pattern: /Cancelling build after receiving (.+)|Build was cancelled\.|Cleanly cancelled builds/,
-    message: ({ match: [, signal] }) =>
-      `Packer was told to stop${signal === undefined ? "" : ` (${signal})`}`,
-    hint: () => "Run it again; of a build that was stopped nothing is kept."
+    message: ({ match: [, signal] }) => `Packer was stopped${signal === undefined ? "" : ` (${signal})`}`,
+    hint: () => "Run it again. Nothing is kept of a build that was stopped."
   },
   {
     reason: "plugin-missing",
@@ -115,20 +111,20 @@ export const causes: ReadonlyArray<Cause> = [
     reason: "template-invalid",
     pattern:
       /Unknown (source|provisioner|post-processor|data source) type "?([\w-]+)"?[\s\S]*?Did\s+you\s+mean\s+to\s+use\s+"(.+?)"/,
-    message: ({ match: [, component, type] }) => `Packer knows no ${component} ${type}`,
+    message: ({ match: [, component, type] }) => `Packer does not know the ${component} ${type}`,
     hint: ({ match: [, , , similar] }) => `Did you mean ${similar}?`
   },
   {
-    // Up to 1.9, which have their builders built in.
+    // Up to 1.9, whose builders are built in.
     reason: "plugin-missing",
     pattern: /Unknown (source|provisioner|post-processor) type "?([\w-]+)"?[\s\S]*?known\s+\S+:\s+\[/,
-    message: ({ match: [, component, type] }) => `Packer knows no ${component} ${type}`,
+    message: ({ match: [, component, type] }) => `Packer does not know the ${component} ${type}`,
     hint: () => correctType
   },
   {
     reason: "plugin-missing",
     pattern: /error initializing (\S+) '(.+?)': Unknown /,
-    message: ({ match: [, component, type] }) => `Packer knows no ${component} ${type}`,
+    message: ({ match: [, component, type] }) => `Packer does not know the ${component} ${type}`,
     hint: () => correctType
   },
   {
@@ -136,17 +132,17 @@ export const causes: ReadonlyArray<Cause> = [
     pattern:
       /The\s+(builder|source|provisioner|post-processor|data\s*source)\s+(\S+)\s+is\s+unknown\s+by\s+Packer/,
     message: ({ match: [, component, type] }) =>
-      `The Packer plugin that brings the ${component} ${type} is not installed`,
+      `The Packer plugin that provides the ${component} ${type} is not installed`,
     hint: ({ match: [, , type] }) => `Run: packer plugins install ${pluginOf(type)}`
   },
   {
     reason: "output-exists",
     pattern: /Output directory (?:'(.+?)' already exists|exists: (\S+))/,
-    message: ({ match: [, quoted, bare] }) => `The output directory ${quoted ?? bare} exists`,
-    hint: () => "Move it away, or build with force."
+    message: ({ match: [, quoted, bare] }) => `The output directory ${quoted ?? bare} already exists`,
+    hint: () => "Move it away, or replace it: -i force=true."
   },
   {
-    // What runs in the guest fills the guest's disk: of its scripts and uploads this is not said.
+    // Not for scripts and uploads, which fill the guest's disk.
     reason: "disk-full",
     pattern:
       /^(?![\s\S]*(?:scp:|sftp|upload))[\s\S]*(?:no space left on device|disk quota exceeded|VERR_DISK_FULL)/i,
@@ -175,9 +171,9 @@ export const causes: ReadonlyArray<Cause> = [
   {
     reason: "connect-timeout",
     pattern: /Timeout waiting for (SSH|WinRM)\./,
-    message: ({ match: [, protocol] }) => `The guest did not answer by ${protocol} in time`,
+    message: ({ match: [, protocol] }) => `The guest did not answer over ${protocol} in time`,
     hint: ({ match: [, protocol] }) =>
-      `See on the guest's console whether it boots and starts ${protocol}; if it is only slow, raise ${protocol?.toLowerCase()}_timeout.`
+      `Check on the guest's console whether it boots and starts ${protocol}; if it is only slow, raise ${protocol?.toLowerCase()}_timeout.`
   },
   {
     reason: "connect-refused",
@@ -185,13 +181,12 @@ export const causes: ReadonlyArray<Cause> = [
       /authentication error when trying to connect|ssh: handshake failed|Error waiting for (?:SSH|WinRM): /,
     message: ({ match: { input } }) =>
       `The guest refused the connection: ${oneLine(/original error: ([\s\S]+)/.exec(input)?.[1] ?? input)}`,
-    hint: () =>
-      "Check the user, password and key in the template against those that the guest is installed with."
+    hint: () => loginHint
   },
   {
     reason: "no-scp",
     pattern: /SCP failed to start|sftpSession error|subsystem request failed/,
-    message: () => "The guest takes no files: it has no scp, or none that works",
+    message: () => "The guest accepts no files: scp is missing or does not work",
     hint: () =>
       'Install scp in the guest (openssh-client), or have Packer use sftp: ssh_file_transfer_method = "sftp".'
   },
@@ -200,19 +195,19 @@ export const causes: ReadonlyArray<Cause> = [
     pattern: /Timeout while waiting for machine to shut ?down/i,
     message: () => "The guest did not shut down in time",
     hint: () =>
-      "See whether shutdown_command waits for a password; if it is only slow, raise shutdown_timeout."
+      "Check whether shutdown_command waits for a password; if the guest is only slow, raise shutdown_timeout."
   },
   {
     reason: "kvm-unusable",
     pattern: /(VERR_(?:VMX|SVM|VM)_\w+|(?:VT-x|AMD-V) is (?:disabled|not available|being used)[^\n]*)/,
     message: ({ match: [, why] }) => `VirtualBox cannot use the processor's virtualisation: ${why}`,
-    hint: () => "Enable it in the firmware, and see that no other hypervisor (KVM) has it."
+    hint: () => "Enable it in the firmware, and stop other hypervisors (KVM) that use it."
   },
   {
     reason: "build-failed",
     pattern: /Post-processor failed: ([\s\S]+)/,
     message: ({ match: [, why] }) => `A post-processor failed: ${gist(why ?? "")}`,
-    hint: () => "The log says what it printed before it failed."
+    hint: () => "See its output in the log."
   },
   {
     reason: "provisioner-failed",
@@ -238,19 +233,19 @@ export const causes: ReadonlyArray<Cause> = [
     reason: "template-invalid",
     pattern: /Blocks of type "required_plugins" are not expected here/,
     message: () => "The template has a required_plugins block, which this Packer does not know",
-    hint: () => "Use Packer 1.7.0 or newer, or keep the block in a file that older ones are not given."
+    hint: () => "Use Packer 1.7.0 or newer, or move the block to a file that older versions do not read."
   },
   {
     reason: "template-invalid",
     pattern: /^(?:"(.+)": (?:stat|open)|open) (.+?): (.+)/m,
     message: ({ match: [, template, file, why] }) => `${template ?? file}: ${why}`,
-    hint: () => "Check that it is there and can be read."
+    hint: () => "Check that it exists and can be read."
   },
   {
     reason: "template-invalid",
     pattern: /Error parsing JSON: (.+)\nAt line (\d+), column (\d+)/,
     message: ({ match: [, why, line, column], template }) => `${template}:${line}:${column}: ${why}`,
-    hint: () => "Correct the template; the name of one in HCL2 ends in .pkr.hcl."
+    hint: () => "Correct the template; the name of an HCL2 template ends in .pkr.hcl."
   },
   {
     reason: "template-invalid",
@@ -260,7 +255,7 @@ export const causes: ReadonlyArray<Cause> = [
   },
   {
     reason: "template-invalid",
-    // What, where it stands with the lines there, and the details.
+    // A summary, where it is with the lines there, and details.
     pattern:
       /(?<![^\n])Error: (.*)\n(?:\n {2}on (.*?) ?line (\d+).*\n(?: .*\n)*)?([\s\S]*?)(?=\n\n(?:Error|Warning): |$)/,
     message: ({ match: [, what = "", file = "", line, details = ""], template }) => {
@@ -269,19 +264,19 @@ export const causes: ReadonlyArray<Cause> = [
     },
     hint: ({ match: [, , , , details = ""] }) =>
       /type\s+constraint:\s+(?:list|set|map|object|tuple)\b/.test(details)
-        ? "Write it as a list or a map in an inputs file: --inputs-file FILE; what -i gives is a text."
-        : "Correct the template, or the variables that it is given."
+        ? "Give it as a list or a map in an inputs file (--inputs-file FILE); -i gives a string."
+        : "Correct the template, or the values of its variables."
   },
   {
     reason: "packer-crashed",
     pattern: /^panic: .*|PACKER CRASH/m,
     message: ({ match: [text] }) => `Packer crashed: ${text}`,
-    hint: ({ folder }) => `See what it says of the panic, and the crash.log in ${folder}.`
+    hint: ({ folder }) => `See the panic in the log, and the crash.log in ${folder}.`
   },
   {
     reason: "build-failed",
     pattern: /^flag provided but not defined: .+|^Usage: packer .+/m,
-    message: ({ match: [text] }) => `This Packer does not take the command it was given (${text})`,
+    message: ({ match: [text] }) => `This Packer does not accept its command line (${text})`,
     hint: () => "Use a newer Packer."
   }
 ]

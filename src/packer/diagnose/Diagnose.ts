@@ -7,13 +7,14 @@ import {
   diskHint,
   type Found,
   gist,
+  loginHint,
   noBuilds,
   portHint,
   provisionerHint,
   type Reason
 } from "./Causes.js"
 
-/** Why Packer failed. Both texts are of one line; Packer's words in `message` are not redacted. */
+/** Why Packer failed. Both texts are a single line; `message` quotes Packer without redaction. */
 export interface Diagnosis {
   readonly reason: Reason
   readonly message: string
@@ -22,9 +23,9 @@ export interface Diagnosis {
 }
 
 /**
- * Why `packer` ended with `exitCode`, from the lines that it printed, machine-readable or not; `undefined` where it
- * did what it was told. `template` is its path as the user knows it, `folder` Packer's working
- * directory, and `builds` are the names of its builds; `plugins` is what these wrote to Packer's own log.
+ * Finds out why `packer` ended with `exitCode`, from the lines that it printed, machine-readable or not; `undefined` if
+ * it did what it was asked for. `template` is the template's path as the user knows it, `folder` Packer's working
+ * directory, `builds` are the names of the template's builds, and `plugins` the texts of plugins in Packer's own log.
  *
  * Only Packer's own words count: its error records, and texts without a build's prefix, which a guest's always have.
  */
@@ -44,16 +45,28 @@ export const diagnose = (
     template: options?.template ?? "TEMPLATE",
     folder: options?.folder ?? "its working directory",
     builds: options?.builds ?? [],
-    said: allOf(words)
+    said: words.map(({ text }) => text).join("\n")
   }
-  if (exitCode === 0) return nothingRun(known)
-  const found = fromCauses(words, known) ?? provisionerOf(records, words) ?? unknown(words, exitCode)
+  if (exitCode === 0) return nothingBuilt(known)
+  const finding = fromCauses(words, known) ?? fromProvisioner(records, words) ?? unknown(words, exitCode)
   const build = words.find((said) => said.build !== undefined)?.build
-  return toldMore(found, sayingsOf(records, build, known.builds), options?.plugins ?? [])
+  const { build: failed, ...refined } = refine(
+    finding,
+    linesOf(records, build, known.builds),
+    options?.plugins ?? []
+  )
+  return failed === undefined ? refined : { ...refined, message: `${failed}: ${refined.message}` }
 }
 
-/** What a build says with its prefix; a guest's lines are among it. */
-const sayingsOf = (
+/** A diagnosis, and the build whose error it is; a build's name is put before the message last. */
+interface Finding extends Diagnosis {
+  readonly build: string | undefined
+}
+
+type Known = Omit<Found, "match">
+
+/** The lines that carry a build's prefix: the guest's output is among them. */
+const linesOf = (
   records: ReadonlyArray<Wire.WireRecord>,
   build: string | undefined,
   builds: ReadonlyArray<string>
@@ -67,67 +80,57 @@ const sayingsOf = (
 const provisioner =
   /^(?:Provisioning with |Running local )((?:shell script|powershell script|[A-Z]\w+|\w+).*?)(?:\.\.\.)?$/
 
-/** What the build said before it failed, and what its plugin wrote to the log, tell some failures apart. */
-const toldMore = (
-  found: Diagnosis,
-  sayings: ReadonlyArray<string>,
-  plugins: ReadonlyArray<string>
-): Diagnosis => {
-  const qemu = PluginLog.qemuSaid(plugins)
-  const refusal = PluginLog.refusal(plugins)
-  if (found.reason === "connect-timeout" && refusal !== undefined) {
+/** Makes a finding more precise by the output of the build, and by what plugins wrote to Packer's own log. */
+const refine = (finding: Finding, lines: ReadonlyArray<string>, plugins: ReadonlyArray<string>): Finding => {
+  const { message, reason } = finding
+  const qemu = PluginLog.qemuMessage(plugins)
+  const refusal = PluginLog.loginRefusal(plugins)
+  if (reason === "connect-timeout" && refusal !== undefined) {
     return {
+      ...finding,
       reason: "connect-refused",
-      message: `${found.message.replace(/The guest did not.*$/, "")}The guest answered, and did not let Packer in: ${refusal}`,
-      hint: "Check the user, password and key in the template against those that the guest is installed with."
+      message: `The guest answered, but refused the login: ${refusal}`,
+      hint: loginHint
     }
   }
-  if (found.reason === "connect-timeout" && PluginLog.typed(plugins)) {
+  if (reason === "connect-timeout" && PluginLog.hasTyped(plugins)) {
     return {
+      ...finding,
       reason: "boot-failed",
-      message: found.message.replace(
-        /did not answer by (\w+) in time$/,
-        "never answered by $1 after the boot command"
-      ),
-      hint: "See on its console where the boot command went: boot_wait may be too short, or the boot loader another one."
+      message: `${message.replace(/ in time$/, "")} after the boot command`,
+      hint: "Check the guest's console: boot_wait may be too short, or the boot command may be for another boot loader."
     }
   }
-  if (found.reason === "provisioner-failed") {
-    const name = sayings.flatMap((line) => provisioner.exec(line)?.[1] ?? []).at(-1)
+  if (reason === "provisioner-failed") {
+    const name = lines.flatMap((line) => provisioner.exec(line)?.[1] ?? []).at(-1)
     return name === undefined
-      ? found
-      : { ...found, message: `${found.message} (${name.replace(/\S*\/packer-shell\d+$/, "inline")})` }
+      ? finding
+      : { ...finding, message: `${message} (${name.replace(/\S*\/packer-shell\d+$/, "inline")})` }
   }
-  if (found.reason === "build-failed" && /Build was halted\.$/.test(found.message) && qemu !== undefined) {
-    const reason = PluginLog.reasonOfQemu(qemu) ?? "build-failed"
-    return {
-      reason,
-      message: found.message.replace(/Build was halted\.$/, `QEMU did not start: ${qemu}`),
-      hint: hintOfQemu[reason]
-    }
+  if (reason === "build-failed" && message === "Build was halted." && qemu !== undefined) {
+    const cause = PluginLog.reasonOfQemu(qemu) ?? "build-failed"
+    return { ...finding, reason: cause, message: `QEMU did not start: ${qemu}`, hint: hintOfQemu[cause] }
   }
-  return found
+  return finding
 }
 
 const hintOfQemu = {
   "kvm-unusable":
-    '`sandboxer doctor` says what KVM lacks here; without it: accelerator = "tcg" in the template.',
-  "out-of-memory": "Lower the machine's memory in the template, or free some here.",
+    '`sandboxer doctor` shows what is wrong with KVM; to do without it, set accelerator = "tcg" in the template.',
+  "out-of-memory": "Lower the machine's memory in the template, or free some on the host.",
   "disk-full": diskHint,
   "port-taken": portHint,
-  "build-failed": "Check what the template gives QEMU: qemuargs, machine_type, cpu_model."
+  "build-failed": "Check what the template sets for QEMU: qemuargs, machine_type, cpu_model."
 } as const
 
-type Known = Omit<Found, "match">
-
-/** Something that Packer said; `build` where it is that build's error. */
+/** A text of Packer's own; `build` if it is the error of that build. */
 interface Words {
   readonly text: string
   readonly error: boolean
   readonly build?: string
 }
 
-// Packer's own texts that look so begin with a line feed.
+// Packer's own texts that look like this begin with a line feed.
 const buildPrefix = /^(?:==>| {3}) /
 
 const wordsOf = (records: ReadonlyArray<Wire.WireRecord>): ReadonlyArray<Words> => {
@@ -149,72 +152,63 @@ const wordsOf = (records: ReadonlyArray<Wire.WireRecord>): ReadonlyArray<Words> 
   return plain.trim() === "" ? said : [...said, { text: plain, error: true }]
 }
 
-const allOf = (words: ReadonlyArray<Words>): string => words.map(({ text }) => text).join("\n")
-
-const inBuild = (build: string | undefined, message: string): string =>
-  build === undefined ? message : `${build}: ${message}`
-
-const fromCauses = (words: ReadonlyArray<Words>, known: Known): Diagnosis | undefined => {
+const fromCauses = (words: ReadonlyArray<Words>, known: Known): Finding | undefined => {
   const errors = words.filter(({ error }) => error)
   for (const cause of causes) {
-    for (const { text, build } of beforeBuilds.includes(cause.reason) ? errors.filter(ofNoBuild) : errors) {
+    for (const { build, text } of beforeBuilds.includes(cause.reason) ? errors.filter(ofNoBuild) : errors) {
       const match = cause.pattern.exec(text)
-      if (match !== null) {
-        return diagnosis(cause, { ...known, match }, build)
-      }
+      if (match !== null) return { ...diagnosisOf(cause, { ...known, match }), build }
     }
   }
   return undefined
 }
 
+/** Reasons that Packer gives before it starts any build, so that they are never in a build's own error. */
 const beforeBuilds: ReadonlyArray<Reason> = ["plugin-missing", "template-invalid"]
 
 const ofNoBuild = ({ build }: Words): boolean => build === undefined
 
-const diagnosis = (cause: Cause, found: Found, build?: string): Diagnosis => ({
+const diagnosisOf = (cause: Cause, found: Found): Diagnosis => ({
   reason: cause.reason,
-  message: inBuild(build, cause.message(found)),
+  message: cause.message(found),
   hint: cause.hint(found)
 })
 
-/** A provisioner that fails in words of its own: what Packer says before it cleans up or aborts tells that. */
-const provisionerOf = (
+/** A provisioner that fails with a text of its own is recognised by what Packer says before it cleans up or aborts. */
+const fromProvisioner = (
   records: ReadonlyArray<Wire.WireRecord>,
   words: ReadonlyArray<Words>
-): Diagnosis | undefined => {
+): Finding | undefined => {
   const failed = words.find(({ build }) => build !== undefined)
-  const sayings = [
+  const starts = [
     `==> ${failed?.build}: Provisioning step had errors: `,
     `==> ${failed?.build}: Step "StepProvision" failed, aborting`
   ]
   return failed !== undefined &&
-    records.some((record) => record._tag === "Ui" && sayings.some((saying) => record.text.startsWith(saying)))
-    ? {
-        reason: "provisioner-failed",
-        message: inBuild(failed.build, gist(failed.text)),
-        hint: provisionerHint
-      }
+    records.some((record) => record._tag === "Ui" && starts.some((start) => record.text.startsWith(start)))
+    ? { reason: "provisioner-failed", message: gist(failed.text), hint: provisionerHint, build: failed.build }
     : undefined
 }
 
-const unknown = (words: ReadonlyArray<Words>, exitCode: number): Diagnosis => {
+const unknown = (words: ReadonlyArray<Words>, exitCode: number): Finding => {
   const errors = words.filter(({ error, text }) => error && text.trim() !== "")
   const last = errors.find(({ build }) => build !== undefined) ?? errors.at(-1)
   return {
     reason: "build-failed",
     message:
       last !== undefined
-        ? inBuild(last.build, gist(last.text))
+        ? gist(last.text)
         : exitCode > 128
           ? `Packer was killed by signal ${exitCode - 128}`
           : `Packer ended with exit code ${exitCode}`,
-    hint: "The end of the log says what led to it."
+    hint: "See the end of the log.",
+    build: last?.build
   }
 }
 
-const nothingRun = (known: Known): Diagnosis | undefined => {
+const nothingBuilt = (known: Known): Diagnosis | undefined => {
   const match = /^==> Builds finished but no artifacts were created\./m.exec(known.said)
   return match === null || /^Build '.+' finished after /m.test(known.said)
     ? undefined
-    : diagnosis(noBuilds, { ...known, match })
+    : diagnosisOf(noBuilds, { ...known, match })
 }

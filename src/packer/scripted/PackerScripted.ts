@@ -1,4 +1,4 @@
-/** A Packer that is not Packer: it says and makes what a script has, and starts no process. */
+/** An adapter of Packer for tests: it prints and makes what a script says, and starts no process. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -17,35 +17,35 @@ import {
 } from "../Packer.js"
 import { type DecoderState, initial, overallPhase } from "../wire/BuildEvents.js"
 
-/** What Packer is asked for; `Said` and `Ends` are places in a build, which one that hangs or dies may not get past. */
+/** A call of Packer. `Said` and `Ends` are points in a build, at which a script can make it hang or fail. */
 export type Asked =
   | { readonly _tag: "Version" }
   | { readonly _tag: "Init"; readonly template: Template }
   | { readonly _tag: "Inspect"; readonly template: Template }
   | { readonly _tag: "Validate"; readonly request: Template & Selection }
-  /** A build begins: not told of one that began before and is followed. */
+  /** A build starts; not called for one that is followed. */
   | { readonly _tag: "Build"; readonly request: BuildRequest }
   | { readonly _tag: "Said"; readonly event: PackerEvent }
   | { readonly _tag: "Ends" }
 
 export interface Script {
-  /** 1.16.0 where it is left out. */
+  /** 1.16.0 by default. */
   readonly version?: Version
-  /** The template's variables and builds; by default none, and those that the events name. */
+  /** The template's variables, by default none; and its builds, by default those in the events. */
   readonly variables?: ReadonlyArray<string>
   readonly builds?: ReadonlyArray<string>
-  /** What a build says, the same each time that it is followed. */
+  /** Events of a build, the same each time that it is followed. */
   readonly events: ReadonlyArray<PackerEvent>
-  /** What a build makes: contents by path, relative to the template's folder as Packer names them. */
+  /** Files that a build makes: contents by path, relative to the template's folder like Packer's. */
   readonly files: Readonly<Record<string, string>>
-  /** Whatever Packer is asked for waits for this, and fails as it does. */
+  /** Runs before each call, which fails if this does. */
   readonly when?: (asked: Asked) => Effect.Effect<void, ProvisionError | HostError>
 }
 
 const release: Version = { major: 1, minor: 16, patch: 0 }
 const time = Date.UTC(2026, 0, 1)
 
-/** The script of a template whose builds go well; their files by the builds' names. */
+/** The script of a template whose builds succeed; the files that they make, by the build's name. */
 export const building = (made: Readonly<Record<string, Readonly<Record<string, string>>>>): Script => {
   const builds = Object.keys(made)
   const phases = ["create", "boot", "connect", "provision", "shutdown", "export"] as const
@@ -90,7 +90,7 @@ const after = (state: DecoderState, event: PackerEvent): DecoderState => {
   return { ...state, seen: [...state.seen.filter((one) => one !== before), now] }
 }
 
-/** Each event is a line of its own, of one byte. */
+/** Each event is a line of one byte. */
 const records = (events: ReadonlyArray<PackerEvent>, builds: ReadonlyArray<string>) => {
   let state = initial(builds)
   return events.map((event, index): BuildRecord => {
@@ -110,7 +110,7 @@ export const layer = (script: Script): Layer.Layer<Packer, never, Host> =>
         variables: variables.map((name) => ({ name, hasDefault: true })),
         builds: builds.map((name) => ({ name, type: name }))
       }
-      // As Packer would, it finds files on its host alone.
+      // Like Packer, it finds files on its host only.
       const find = (template: Template, variableFiles: Selection["variableFiles"] = []) =>
         Effect.forEach([template.folder, template.path, ...variableFiles], host.realPath, { discard: true })
       const make = (request: BuildRequest) =>
@@ -123,8 +123,8 @@ export const layer = (script: Script): Layer.Layer<Packer, never, Host> =>
           { discard: true }
         )
       return {
-        machineSaid: () => Effect.succeed(undefined),
-        portWaitedFor: () => Effect.succeed(undefined),
+        qemuMessage: () => Effect.succeed(undefined),
+        awaitedPort: () => Effect.succeed(undefined),
         version: Effect.as(when({ _tag: "Version" }), version),
         init: (_, template) => Effect.zipRight(find(template), when({ _tag: "Init", template })),
         inspect: (template) =>
@@ -134,7 +134,7 @@ export const layer = (script: Script): Layer.Layer<Packer, never, Host> =>
         build: (job, request) => {
           const begin = Effect.gen(function* () {
             yield* find(request, request.variableFiles)
-            // As a real one, it does not begin where its folder is gone.
+            // A Job does not start if its folder is gone.
             yield* host.list(job.folder)
             yield* make(request)
             const claim = join(job.folder, "claim")

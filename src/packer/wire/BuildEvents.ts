@@ -1,10 +1,9 @@
 /**
- * What a build's output says, read record by record. Pure, and its state is plain data, so that a follower can keep
- * it with the place it has read up to.
+ * Reads the events of a build from its output, record by record. Pure; the state is plain data.
  *
- * A guest can print anything, and from Packer 1.13 on its output looks just like Packer's own. But each of its lines
- * carries its build's prefix: the end of a build, a warning and the cancelling are believed only where a text has
- * none, and artifacts and errors have records of their own. A phase may be a guest's, so phases only move forward.
+ * A guest can print anything, and from Packer 1.13 on its output looks like Packer's own. But each of its lines carries
+ * the prefix of its build: the end of a build, a warning and a cancellation are only taken from texts without a prefix, and
+ * artifacts and errors have their own records. A guest can imitate a phase, so phases only move forward.
  */
 import * as Schema from "effect/Schema"
 import { isForward, order, PhaseName } from "../../domain/Phase.js"
@@ -16,15 +15,15 @@ const optionalString = Schema.optionalWith(Schema.String, { exact: true })
 /**
  * In all of them `time` is Packer's own, in epoch milliseconds, to the second.
  *
- * - `Phase`: a build has come to a phase that lies ahead of where it was.
- * - `Line`: a line for the log, its build's prefix taken off; not redacted. One that Packer did not stamp has the
- *   time of the record before it.
- * - `BuildFinished`, `BuildErrored`: the end of one build. Not that of Packer, which may still do others.
- * - `Artifact`: files that a build made, as Packer names them (relative to its working directory), less those that
- *   an earlier artifact of the build had. A build whose artifacts have no file at all gives one without files.
- * - `ErrorSummary`: what Packer says at its end of each build that failed.
- * - `Warning`: of Packer, before it builds.
- * - `Cancelled`: once, when Packer says that it was told to stop.
+ * - `Phase`: a build has entered a later phase than the one it was in.
+ * - `Line`: a line for the log, without its build's prefix and not redacted. A line that is no record has the time of the
+ *   record before it.
+ * - `BuildFinished`, `BuildErrored`: the end of a build. Packer may still run others.
+ * - `Artifact`: files that a build made, as Packer names them (relative to its working directory), without those of an
+ *   earlier artifact of the build. A build whose artifacts have no file at all gives one without files.
+ * - `ErrorSummary`: the error of a failed build, as Packer repeats it at its end.
+ * - `Warning`: from Packer, before it builds.
+ * - `Cancelled`: once, when Packer says that it was asked to stop.
  *
  * @category model
  */
@@ -59,10 +58,10 @@ const BuildState = Schema.Struct({
   build: Schema.String,
   phase: Schema.optionalWith(PhaseName, { exact: true }),
   ended: Schema.Boolean,
-  /** How many artifacts were told of, and the files of all of them. */
+  /** How many artifacts there were so far, and the files of all of them. */
   artifacts: Schema.Number,
   files: Schema.Array(Schema.String),
-  /** The artifact that is being read. */
+  /** The artifact whose fields are being read. */
   open: Schema.optionalWith(
     Schema.Struct({ builderId: Schema.String, none: Schema.Boolean, files: Schema.Array(Schema.String) }),
     { exact: true }
@@ -71,7 +70,7 @@ const BuildState = Schema.Struct({
 type BuildState = typeof BuildState.Type
 
 /**
- * Where the decoder is. `builds` are the names it was given, `seen` the builds that have said something.
+ * The decoder's state. `builds` are the names that it was given, `seen` the builds that have printed something.
  * @category model
  */
 export const DecoderState = Schema.Struct({
@@ -85,8 +84,8 @@ export type DecoderState = typeof DecoderState.Type
 type Step = readonly [DecoderState, ReadonlyArray<PackerEvent>]
 
 /**
- * `builds` are the names that `inspect` gives, those that are left out of the run too; none where they are not known.
- * `startedAt` (epoch milliseconds) is the time of lines that come before any record.
+ * The state before the first record. `builds` are the names from `inspect`, also of builds that do not run; none if they
+ * are unknown. `startedAt` (epoch milliseconds) is the time of lines before the first record.
  */
 export const initial = (builds: ReadonlyArray<string>, startedAt = 0): DecoderState => ({
   builds,
@@ -95,7 +94,7 @@ export const initial = (builds: ReadonlyArray<string>, startedAt = 0): DecoderSt
   seen: []
 })
 
-/** Takes one record; gives the state after it and what it tells. */
+/** Reads one record; returns the state after it, and its events. */
 export const step = (state: DecoderState, record: WireRecord): Step => {
   if (record._tag === "Text") {
     return [state, [{ _tag: "Line", time: state.time, stream: "say", text: record.text }]]
@@ -114,8 +113,7 @@ export const step = (state: DecoderState, record: WireRecord): Step => {
 }
 
 /**
- * The phase of the build that is least far, of those that have begun and not ended; `undefined` where there is none,
- * or where one of them has come to no phase yet.
+ * The phase of the build that has come least far, of those that run; `undefined` if none runs, or one has no phase yet.
  */
 export const overallPhase = (state: DecoderState): PhaseName | undefined => {
   const running = state.seen.filter((build) => !build.ended)
@@ -144,11 +142,11 @@ const uiStep = (state: DecoderState, record: Ui): Step => {
     : [withBuild(state, before), said]
 }
 
-// A phase is always said: up to 1.12 that shuts a guest's output out, which is `message` there, or `error`.
+// Phases are of the kind `say`: up to 1.12 that excludes a guest's output, which is `message` or `error`.
 const phaseIn = (record: Ui, postProcessor: string | undefined, line: string): PhaseName | undefined =>
   record.kind !== "say" ? undefined : postProcessor === undefined ? phaseOf(line) : "post-process"
 
-/** A text with no build's prefix: Packer's own. Only the whole of it counts, as a guest can put line feeds in. */
+/** Reads Packer's own text, which has no build's prefix. Patterns match all of it, as a guest can insert line feeds. */
 const ownStep = (state: DecoderState, { kind, text, time }: Ui): Step => {
   const finished = kind === "say" ? /^Build '(.+?)' finished after (.+)\.$/.exec(text) : null
   if (finished?.[1] !== undefined) {
@@ -192,7 +190,7 @@ const artifactStep = (state: DecoderState, { build, field, time, value }: Artifa
       return [withBuild(state, { ...before, open: { ...open, none: true } }), []]
     case "end": {
       const { open: _, ...closed } = before
-      // Post-processors that pass an artifact on have Packer print it again.
+      // Packer prints an artifact again for a post-processor that passes it on.
       const known = new Set(before.files)
       const files = [...new Set(open.files)].filter((file) => !known.has(file))
       if (open.none || (files.length === 0 && before.artifacts > 0)) {
@@ -234,7 +232,7 @@ const unitSeconds: ReadonlyArray<readonly [string, number]> = [
   ["microsecond", 1e-6]
 ]
 
-/** Seconds of a duration as Packer prints it, `1 minute 3 seconds`. */
+/** Parses a duration as Packer prints it, `1 minute 3 seconds`, to seconds. */
 const secondsOf = (duration: string): number | undefined => {
   const parts = [...duration.matchAll(/(\d+) ([a-z]+?)s?(?: |$)/g)].map(
     ([, amount, unit]) => Number(amount) * (unitSeconds.find(([name]) => name === unit)?.[1] ?? Number.NaN)

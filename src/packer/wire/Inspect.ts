@@ -1,13 +1,13 @@
 import * as Wire from "./Wire.js"
 
-/** A variable that a template declares. Its default is not kept, as Packer prints those of sensitive ones too. */
+/** A variable that a template declares. Its default is dropped, as Packer prints those of sensitive variables too. */
 export interface TemplateVariable {
   readonly name: string
-  /** Whether it has a value when none is given. */
+  /** Whether it has a default. */
   readonly hasDefault: boolean
 }
 
-/** A build that a template declares, by the name that Packer's output has for it. */
+/** A build that a template declares, with its name in Packer's output. */
 export interface TemplateBuild {
   readonly name: string
   readonly type: string
@@ -15,16 +15,16 @@ export interface TemplateBuild {
 
 export interface Inspection {
   readonly variables: ReadonlyArray<TemplateVariable>
-  /** In Packer's order; each name once. */
+  /** In Packer's order, each name once. */
   readonly builds: ReadonlyArray<TemplateBuild>
 }
 
 /**
- * Reads what `packer inspect` of a JSON or HCL2 template printed, with `-machine-readable` or (HCL2 only) without.
+ * Parses the output of `packer inspect` for a JSON or HCL2 template, with `-machine-readable` or (HCL2 only) without.
  *
- * What Packer does not tell: on 1.6.6 an HCL2 source that the build block renames has its own name here, and the
- * new one in the build's output; names in JSON templates may be templates still (`{{user …}}`); a variable that the
- * environment or a var file sets seems to have a default.
+ * Limits of Packer's output: in 1.6.6, an HCL2 source that the build block renames has its old name here, and the new one
+ * in the build's output; names in JSON templates may contain template functions (`{{user …}}`); a variable that the
+ * environment or a variable file sets seems to have a default.
  */
 export const parse = (output: string): Inspection => {
   const records = output.split("\n").map((line) => Wire.parse(line))
@@ -34,16 +34,16 @@ export const parse = (output: string): Inspection => {
   const builds = records.flatMap((record) =>
     record._tag === "TemplateBuilder" ? [{ name: record.name, type: record.type }] : []
   )
-  // Only a JSON template has such records.
+  // Only JSON templates have such records.
   return variables.length > 0 || builds.length > 0
     ? { variables, builds: unique(builds) }
     : parseHcl2(records)
 }
 
 /**
- * A variable's value, or where the builds begin. Values are quoted strings of Go, and are passed over as a whole: a
- * default may hold what looks like another variable or section. Decoding turned their `\n` into line feeds, but a
- * backslash before a quote is still there.
+ * The value of a variable, or the start of the builds. A value is a quoted string of Go and is matched as a whole, since
+ * it may contain what looks like another variable or section. Decoding has turned `\n` into line feeds, but left the
+ * backslash before a quote.
  */
 const valueOrBuilds = /^(?:(var|local)\.([^\s:]+): "([^"\\]*(?:\\[\s\S][^"\\]*)*)"$|> builds:$)/gm
 
@@ -64,7 +64,7 @@ const parseHcl2 = (records: ReadonlyArray<Wire.WireRecord>): Inspection => {
   return { variables, builds: [] }
 }
 
-// A description is printed as it is, so what follows the sources has to be there too.
+// A description is printed verbatim and may look like a list of sources, so the line after the list is matched too.
 const buildBlock =
   /^ {2}> (.+):\n(?:\n {2}> Description: [\s\S]*?\n)?\n {4}sources:\n((?:\n {6}\S.*\n)+)\n {4}provisioners:$/gm
 

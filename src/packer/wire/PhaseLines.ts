@@ -1,9 +1,8 @@
 import type { PhaseName } from "../../domain/Phase.js"
 
 /**
- * The lines with which a build enters a phase, after the build's name was taken off, in the wordings of all versions
- * from 1.6.6 on, of the qemu and the virtualbox builders. They are Packer's own, and anchored at the line's start; a
- * guest can print them too.
+ * The lines with which a build enters a phase, without the build's prefix: the texts of the qemu and virtualbox builders in
+ * all versions from 1.6.6 on. A guest can print such lines too.
  */
 const table: ReadonlyArray<readonly [PhaseName, ReadonlyArray<RegExp>]> = [
   [
@@ -51,7 +50,7 @@ const table: ReadonlyArray<readonly [PhaseName, ReadonlyArray<RegExp>]> = [
     "shutdown",
     [
       /^(?:Gracefully halting|Halting the) virtual machine\.\.\./,
-      // The builder's own spelling.
+      // One version of the builder misspells it.
       /^Shutt?ing down the virtual machine via ACPI power button\.\.\./,
       /^Automatic shutdown disabled\. /
     ]
@@ -64,28 +63,28 @@ const table: ReadonlyArray<readonly [PhaseName, ReadonlyArray<RegExp>]> = [
     ]
   ],
   ["post-process", [/^Running post-processor: /]],
-  // Last, as `… => …` would take what is uploaded for what is fetched.
+  // Last, as `… => …` also matches uploads.
   ["fetch", [/^Retrieving /, /^Trying /, /^\S.* => \S/]]
 ]
 
-/** The phase that a line of a build, taken off its prefix, opens; `undefined` where it opens none. */
+/** The phase that a build enters with this line, which has no prefix; `undefined` if it enters none. */
 export const phaseOf = (text: string): PhaseName | undefined =>
   table.find(([, patterns]) => patterns.some((pattern) => pattern.test(text)))?.[0]
 
-/** The lines of a ui text, and whose they are. */
+/** The lines of a ui text, and the build that they belong to. */
 interface BuildText {
   readonly build?: string
-  /** The type of the post-processor that speaks. */
+  /** The type of the post-processor that printed them. */
   readonly postProcessor?: string
   readonly lines: ReadonlyArray<string>
 }
 
 /**
- * Takes `==> build: ` or `    build: ` off each line of a ui text, also `==> build (post-processor): `.
+ * Removes the prefix `==> build: `, `    build: ` or `==> build (post-processor): ` from each line of a ui text.
  *
- * Given names, only those are taken for a build, and what `inspect` cannot name: an HCL2 source that the build
- * block renames (`demo.null.other` beside `demo.null.n`), and any name where a JSON template computes one. Only the
- * text's start counts. A line without the prefix (a guest's backslash and `n`, decoded) stays as it is.
+ * If `builds` has names, only these are builds, and names that `inspect` cannot know: an HCL2 source that the build block
+ * renames (`demo.null.other` next to `demo.null.n`), and any name if a JSON template computes one. The first line decides.
+ * A later line without the prefix (a guest's backslash and `n`, decoded) stays as it is.
  */
 export const splitBuild = (text: string, builds: ReadonlyArray<string>): BuildText => {
   const lines = text.split("\n")
@@ -94,7 +93,7 @@ export const splitBuild = (text: string, builds: ReadonlyArray<string>): BuildTe
   if (prefix === undefined) {
     return { lines }
   }
-  // Packer trims the blanks at the end of a text, also that of the prefix of an empty line.
+  // Packer trims the spaces at the end of a text, also the one after the prefix of an empty line.
   const bare = prefix.text
   return {
     build: prefix.build,
@@ -108,7 +107,7 @@ export const splitBuild = (text: string, builds: ReadonlyArray<string>): BuildTe
 interface Prefix {
   readonly build: string
   readonly postProcessor?: string
-  /** Up to and with the colon. */
+  /** Up to and including the colon. */
   readonly text: string
 }
 

@@ -1,7 +1,7 @@
 /**
- * What plugins write to Packer's own log (PACKER_LOG_PATH) and Packer does not print: what QEMU said, what became of
- * attempts to connect, which port cannot be had. Only lines of plugins are read: what a guest prints is in this log
- * too, as Packer's records.
+ * Reads what plugins write to Packer's own log (PACKER_LOG_PATH) and Packer does not print: messages of QEMU, results of
+ * attempts to connect, and ports that cannot be used. Other lines are skipped: they repeat Packer's records, and with
+ * them a guest's output.
  */
 const line =
   /^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d (?!\d+,)\S* ?plugin: (?:\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d )?(.*)$/gm
@@ -20,23 +20,23 @@ const last = <A>(texts: ReadonlyArray<string>, find: (text: string) => A | undef
 
 const group = (pattern: RegExp) => (text: string) => pattern.exec(text)?.[1]
 
-/** The last words of QEMU, whose name is taken off. */
-export const qemuSaid = (texts: ReadonlyArray<string>): string | undefined =>
+/** The last message of QEMU, without its name. */
+export const qemuMessage = (texts: ReadonlyArray<string>): string | undefined =>
   last(texts, group(/^Qemu std(?:err|out): (?:qemu\S*: )?(?!warning: )(.*\S)/))
 
-/** Why the guest's SSH server did not let us in, where that is so. */
-export const refusal = (texts: ReadonlyArray<string>): string | undefined =>
+/** Why the guest's SSH server refused the login, if it did. */
+export const loginRefusal = (texts: ReadonlyArray<string>): string | undefined =>
   last(texts, group(/SSH handshake err: (.*unable to authenticate.*|.*no common algorithm.*)/))
 
-/** Whether a key was typed: builders say that they type the boot command also where it is empty. */
-export const typed = (texts: ReadonlyArray<string>): boolean =>
+/** Whether a key was typed. Builders also print that they type a boot command if it is empty. */
+export const hasTyped = (texts: ReadonlyArray<string>): boolean =>
   texts.some((text) => /^(?:Sending char|Special code) '/.test(text))
 
-/** The port that Packer waits for, where that is the last that a plugin said. */
-export const portWaitedFor = (texts: ReadonlyArray<string>): string | undefined =>
+/** The port that Packer waits for, if the last text of a plugin says so. */
+export const awaitedPort = (texts: ReadonlyArray<string>): string | undefined =>
   group(/^Retryable error: (?:port (?=\d+ cannot)|Port (?=\d+ is file locked))(\d+) /)(texts.at(-1) ?? "")
 
-/** QEMU's words for what has a reason of its own. */
+/** QEMU's messages that have a failure reason of their own. */
 const wordings = [
   [
     "kvm-unusable",
@@ -50,6 +50,6 @@ const wordings = [
   ]
 ] as const
 
-/** The reason that QEMU's own words give, where they give one. */
-export const reasonOfQemu = (said: string): (typeof wordings)[number][0] | undefined =>
-  wordings.find(([, pattern]) => pattern.test(said))?.[0]
+/** The failure reason of a message of QEMU, if it has one. */
+export const reasonOfQemu = (message: string): (typeof wordings)[number][0] | undefined =>
+  wordings.find(([, pattern]) => pattern.test(message))?.[0]

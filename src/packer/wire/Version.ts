@@ -12,8 +12,8 @@ export const Version = Schema.Struct({
 export type Version = typeof Version.Type
 
 /**
- * The version in what `packer version -machine-readable`, `packer version` or `packer --version` printed, or in a bare
- * `1.6.6`; `undefined` where there is none: another program can bear the name `packer`.
+ * Reads the version from the output of `packer version -machine-readable`, `packer version` or `packer --version`, or
+ * from a bare `1.6.6`; `undefined` if there is none, as another program may have the name `packer`.
  */
 export const parse = (output: string): Version | undefined => {
   const records = output.split(/\r?\n/).map((line) => Wire.parse(line))
@@ -44,11 +44,11 @@ const parseLine = (line: string): Version | undefined => {
       }
 }
 
-/** `1.16.0`, `1.16.0-dev`. */
+/** Formats a version, as `1.16.0` or `1.16.0-dev`. */
 export const format = ({ major, minor, patch, prerelease }: Version): string =>
   `${major}.${minor}.${patch}${prerelease === undefined ? "" : `-${prerelease}`}`
 
-/** Older first; a prerelease is older than its release. */
+/** Orders versions from old to new; a prerelease is older than its release. */
 export const compare: Order.Order<Version> = Order.combineAll([
   Order.mapInput(Order.number, (version) => version.major),
   Order.mapInput(Order.number, (version) => version.minor),
@@ -65,14 +65,14 @@ const from =
   (version: Version): boolean =>
     compare(version, { major, minor, patch }) >= 0
 
-/** `packer init` and `required_plugins` blocks; both are errors before. */
+/** Whether it has `packer init` and `required_plugins` blocks, which are errors in older versions. */
 export const hasInit = from(1, 7, 0)
 
-/** Builders come with Packer: none of them is a plugin that has to be installed. */
+/** Whether builders are part of Packer, so that no plugin has to be installed. */
 export const pluginsBundled = (version: Version): boolean => !from(1, 10, 0)(version)
 
-/** A guest's output comes as `ui,message`, not as `ui,say` like Packer's own lines. */
+/** Whether a guest's output has the kind `message`, unlike Packer's own lines, which have the kind `say`. */
 export const hasUiMessage = (version: Version): boolean => !from(1, 13, 0)(version)
 
-/** Values of sensitive variables are `<sensitive>` in machine-readable output, not in clear. */
+/** Whether machine-readable output has `<sensitive>` for the values of sensitive variables. */
 export const redactsSensitive = from(1, 15, 1)

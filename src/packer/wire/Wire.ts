@@ -1,24 +1,24 @@
 /**
  * Packer's machine-readable output: one record a line, `unixSeconds,target,type,data…`.
  *
- * In data (not in the target) a comma is written `%!(PACKER_COMMA)`, a CR `\r` and a LF `\n`, while a backslash is
- * not escaped. So decoding is lossy: what a program printed as backslash and `n` comes out as a line feed, and a
- * path may too. Nobody can tell the two apart.
+ * In data (not in the target) a comma is written `%!(PACKER_COMMA)`, a CR `\r` and a LF `\n`, but a backslash is not
+ * escaped. So decoding is ambiguous: a backslash and an `n` that a program printed, or that a path contains, become a
+ * line feed.
  */
 
-/** What Packer meant a line to be. From 1.13 on there is no `message`, and a guest's stderr is `error`. */
+/** The kind of a text. From 1.13 on there is no `message`, and a guest's stderr is `error`. */
 type UiKind = "say" | "message" | "error"
 
-/** The fields of an artifact; `nil` stands for an artifact that is none, `end` closes it. */
+/** The fields of an artifact; `nil` means that there is no artifact, `end` closes it. */
 type ArtifactFieldName = "builder-id" | "id" | "string" | "files-count" | "file" | "nil" | "end"
 
-/** A line that is no record: of a program that writes past Packer, a panic, a usage text. */
+/** A line that is no record: from a program that writes directly to the output, a panic, or a usage text. */
 interface Text {
   readonly _tag: "Text"
   readonly text: string
 }
 
-/** `time` is epoch milliseconds in every record, to the second. The build, if any, is in the text (see Phases). */
+/** `time` is in epoch milliseconds in every record, to the second. The build, if any, is in the text (see PhaseLines). */
 interface Ui {
   readonly _tag: "Ui"
   readonly time: number
@@ -79,7 +79,7 @@ interface TemplateBuilder {
   readonly type: string
 }
 
-/** A record of a type that is not known here, or whose data is not as it should be. */
+/** A record of an unknown type, or with invalid data. */
 interface Other {
   readonly _tag: "Other"
   readonly time: number
@@ -101,9 +101,9 @@ export type WireRecord =
   | Other
 
 /**
- * Reads one line, given without its line end. Never throws: what is not a record is a `Text`.
+ * Parses a line, which is given without its line end. A line that is not a record is a `Text`.
  *
- * A target is not escaped, so that of a build whose name has a comma is only found where `builds` knows the name.
+ * A target is not escaped, so a target with a comma is only found if `builds` has this name.
  */
 export const parse = (line: string, options?: { readonly builds?: ReadonlyArray<string> }): WireRecord => {
   const stamp = /^(\d{1,12}),/.exec(line)
@@ -220,7 +220,7 @@ const typed = (
     }
     case "artifact": {
       const index = count(first)
-      // `file` has its number before its path.
+      // A `file` has its number before its path.
       const value = second === "file" ? data[3] : second === "nil" || second === "end" ? "" : third
       return index === undefined || !isArtifactField(second) || value === undefined
         ? undefined

@@ -1,4 +1,4 @@
-/** What attach mode is asked for, read and checked; nothing is written here, and no machine is reached. */
+/** The plan of attach mode: its inputs, their checks, and what follows from them. Writes nothing, and connects to no machine. */
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -13,60 +13,59 @@ import { checkInto, checkPattern, checkWorkdir, hasNul, isFolder, readEnvironmen
 import { placementOf } from "./machine.js"
 import { below } from "./Project.js"
 
-/** What becomes of a workspace when its sandbox ends. */
+/** What happens to a workspace when its sandbox ends. */
 const workspaceKinds = ["kept", "fresh"] as const
 
 export const inputs: InputDeclarations = {
   host: {
     type: "string",
     pattern: "[A-Za-z0-9_\\[][A-Za-z0-9._:%\\]-]*",
-    description:
-      "The machine: a host of the configuration, a name or address, an alias of OpenSSH's, or local"
+    description: "Machine: a host of the configuration, a name or address, an alias of OpenSSH, or local"
   },
-  port: { type: "integer", description: "Its SSH port, where OpenSSH's configuration does not say" },
+  port: { type: "integer", description: "SSH port, unless OpenSSH's configuration has it" },
   user: {
     type: "string",
     pattern: "[A-Za-z0-9_][A-Za-z0-9._@+\\\\-]*",
-    description: "Who to log in as, where OpenSSH's configuration does not say"
+    description: "User to log in as, unless OpenSSH's configuration has it"
   },
-  identity_file: { type: "path", exists: true, description: "The private key to log in with" },
+  identity_file: { type: "path", exists: true, description: "Private key to log in with" },
   vm_name: {
     type: "string",
     pattern: "[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
-    description: "A machine of the port registry, which tells what is not given of host, port and user"
+    description: "A machine of the port registry, which has defaults for host, port and user"
   },
   project: {
     type: "path",
     exists: true,
-    description: "A local folder: its contents become the workspace on the machine"
+    description: "Local folder whose contents become the workspace on the machine"
   },
-  exclude: { type: "list", description: "What of the project is neither sent nor deleted: rsync's patterns" },
-  gitignore: { type: "boolean", default: false, description: "Leave out what .gitignore files name, too" },
-  workdir: { type: "string", description: "A folder there that is the workspace itself, and stays" },
+  exclude: { type: "list", description: "Patterns of rsync: files that are neither sent nor deleted" },
+  gitignore: { type: "boolean", default: false, description: "Also exclude what .gitignore files name" },
+  workdir: { type: "string", description: "Folder on the machine that is used as the workspace, and kept" },
   workspace: {
     type: "string",
     default: "kept",
     choices: [...workspaceKinds],
-    description: "kept: the same each time for a project, and incremental; fresh: for this sandbox alone"
+    description: "kept: one for each project, which later sandboxes update; fresh: one for this sandbox only"
   },
-  command: { type: "string", description: "A line for the machine's shell, run in the workspace" },
+  command: { type: "string", description: "Shell command to run in the workspace" },
   collect: {
     type: "list",
-    description: "What of the workspace is brought back: paths, folders or globs; each with its relative path"
+    description: "Files, folders or globs of the workspace to bring back, with their relative paths"
   },
   into: {
     type: "path",
-    description: "Where that goes; by default a folder of its own in the state directory"
+    description: "Local folder for these files; by default one of its own in the state directory"
   },
-  tools: { type: "list", description: "Commands whose --version goes into the receipt" }
+  tools: { type: "list", description: "Commands whose --version is recorded in the receipt" }
 }
 
 /** @category model */
 export class AttachPlan extends Schema.Class<AttachPlan>("sandboxer/AttachPlan")({
-  /** What the sandbox is called by default, and the folder of its results. */
+  /** The default name of the sandbox, and of the folder of its results. */
   name: Schema.String,
   placement: Placement,
-  /** As it was given: absolute, or relative to the home there. */
+  /** As the user gave it: absolute, or relative to the home directory on the machine. */
   workdir: Schema.NullOr(Schema.String),
   workspace: Schema.Literal(...workspaceKinds),
   /** A local folder. */
@@ -74,11 +73,11 @@ export class AttachPlan extends Schema.Class<AttachPlan>("sandboxer/AttachPlan")
   exclude: Schema.Array(Schema.String),
   gitignore: Schema.Boolean,
   command: Schema.NullOr(Schema.String),
-  /** Variables of the command's environment, secrets aside: of those, the names of the inputs. */
+  /** Variables of the command's environment, without those that are secrets. */
   environment: Schema.Record({ key: Schema.String, value: Schema.String }),
   secretEnvironment: Schema.Array(Schema.String),
   collect: Schema.Array(Schema.String),
-  /** A local folder; null for one of the sandbox's own. */
+  /** A local folder; null for the default one in the state directory. */
   into: Schema.NullOr(Schema.String),
   tools: Schema.Array(Schema.String),
   requires: Schema.Struct({ commands: Schema.Array(Schema.String), freeDisk: Schema.NullOr(Schema.Number) })
@@ -87,14 +86,14 @@ export class AttachPlan extends Schema.Class<AttachPlan>("sandboxer/AttachPlan")
 const texts = (value: unknown): ReadonlyArray<string> => (Array.isArray(value) ? value.map(String) : [])
 const text = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined)
 
-/** A text as part of a name. */
+/** Makes a text usable as part of a file name. */
 export const safe = (name: string) =>
   name
     .replaceAll(/[^A-Za-z0-9._-]+/g, "-")
     .replaceAll(/^[^A-Za-z0-9]+/g, "")
     .slice(0, 64)
 
-/** Checks that what is asked for fits together, and finds out which machine is meant. */
+/** Makes the plan, and with it the placement. Fails for inputs that do not fit together. */
 export const plan = Effect.fn(function* (request: PlanRequest) {
   const { inputs: given } = request
   const path = yield* Path.Path
@@ -112,17 +111,13 @@ export const plan = Effect.fn(function* (request: PlanRequest) {
   if (command === undefined && (collect.length > 0 || into !== undefined)) {
     return yield* wrong(
       collect.length > 0 ? "collect" : "into",
-      "there is no command that would make anything",
+      "it needs a command that makes files",
       "give one: -i command=…"
     )
   }
   if (workdir !== undefined) yield* checkWorkdir(workdir)
   if (workdir !== undefined && given.workspace === "fresh") {
-    return yield* wrong(
-      "workspace",
-      "a workdir that is given is not fresh",
-      "give one of workspace and workdir"
-    )
+    return yield* wrong("workspace", "fresh cannot be combined with workdir", "leave one of the two out")
   }
   yield* Effect.forEach(collect, checkPattern, { discard: true })
   if (into !== undefined) yield* checkInto(into)
@@ -146,7 +141,7 @@ export const plan = Effect.fn(function* (request: PlanRequest) {
     },
     request.host
   )
-  // What sandboxer keeps is not the project's, and has secrets in it.
+  // The state directory is no part of a project that contains it, and has secrets in it.
   const state = project === undefined ? undefined : below(project, home)
   return new AttachPlan({
     name: safe(vmName ?? (project === undefined ? placement.host : path.basename(project))) || "attached",
@@ -168,11 +163,11 @@ export const plan = Effect.fn(function* (request: PlanRequest) {
   })
 })
 
-/** Whether anything is done in a workspace; else the machine is only looked at. */
+/** Whether a workspace is used; otherwise the machine is only checked. */
 export const hasWorkspace = ({ command, project }: AttachPlan): boolean =>
   command !== null || project !== null
 
-/** Whether a folder there is made ready: a workspace, or one that was given. */
+/** Whether a folder is opened on the machine: a workspace, or the `workdir`. */
 export const opensWorkspace = (plan: AttachPlan): boolean => hasWorkspace(plan) || plan.workdir !== null
 
 export const phases = (plan: AttachPlan): ReadonlyArray<PhaseName> => [
@@ -188,7 +183,7 @@ const where = ({ connection, host }: Placement) =>
     ? host
     : `${connection.user === null ? "" : `${connection.user}@`}${host}${connection.port === null ? "" : ` port ${connection.port}`}`
 
-/** What nobody else may use meanwhile: the workspace, unless it is a fresh one. */
+/** The workspace, unless it is a fresh one, which no other sandbox uses. */
 export const locks = (attach: AttachPlan): ReadonlyArray<Lock> => {
   if (!hasWorkspace(attach) || (attach.workdir === null && attach.workspace === "fresh")) return []
   const { placement, project, workdir } = attach
@@ -202,7 +197,7 @@ export const locks = (attach: AttachPlan): ReadonlyArray<Lock> => {
   ]
 }
 
-/** What will be done and why, a line each. */
+/** The actions of this plan, a line each. */
 export const describe = (attach: AttachPlan): ReadonlyArray<string> => {
   const { collect, command, into, placement, project, requires, workdir, workspace } = attach
   const needed = [...new Set([...requires.commands, ...(project === null ? [] : ["rsync"])])]
@@ -217,6 +212,6 @@ export const describe = (attach: AttachPlan): ReadonlyArray<string> => {
     ...(collect.length === 0
       ? []
       : [`bring ${collect.join(", ")} back into ${into ?? "a folder in the state directory"}`]),
-    ...(command === null ? [] : ["write a receipt of it"])
+    ...(command === null ? [] : ["write a receipt"])
   ]
 }

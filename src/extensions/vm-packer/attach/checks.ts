@@ -9,13 +9,14 @@ import type { PlanRequest } from "../../../recipe/Extension.js"
 import { Settings } from "../../../settings/Settings.js"
 import { below } from "./Project.js"
 
+/** Fails for an input. */
 export const wrong = (name: string, message: string, hint: string) =>
   Effect.fail(new UsageError({ reason: "input", message: `input ${name}: ${message}`, hint }))
 
-/** Texts that go to a shell program or a file's name there: nothing can have a NUL in it. */
+/** Whether a text has a NUL, which neither an argument nor a file's name can have. */
 export const hasNul = (value: string) => value.includes("\0")
 
-/** Folders that a project is never put into: everything in them would be deleted. */
+/** Folders that are never a workspace: a sync would delete everything in them. */
 const isHome = /^(?:|\/|~|\$HOME|\$\{HOME\})$/
 
 export const checkWorkdir = (workdir: string) => {
@@ -27,16 +28,16 @@ export const checkWorkdir = (workdir: string) => {
   return isHome.test(plain) || hasNul(workdir)
     ? wrong(
         "workdir",
-        `${JSON.stringify(workdir)} is no workspace`,
-        "name a folder of its own, which may yet have to be made"
+        `${JSON.stringify(workdir)} cannot be a workspace`,
+        "name a folder for this purpose; it is made if it is missing"
       )
     : steps.includes("..")
-      ? wrong("workdir", `${JSON.stringify(workdir)} leads upwards`, "write the path without ..")
+      ? wrong("workdir", `${JSON.stringify(workdir)} contains ..`, "write the path without it")
       : Effect.void
 }
 
 export const checkPattern = (pattern: string) => {
-  const outside = "what is collected lies in the workspace: give a path relative to it"
+  const outside = "give a path relative to the workspace"
   if (pattern === "" || hasNul(pattern)) return wrong("collect", "a path is empty", outside)
   if (/^[/~]/.test(pattern)) return wrong("collect", `${pattern} is not relative to the workspace`, outside)
   if (pattern.split("/").includes(".."))
@@ -44,15 +45,16 @@ export const checkPattern = (pattern: string) => {
   if (pattern.includes("**")) {
     return wrong(
       "collect",
-      `${pattern}: ** means nothing here`,
-      "name the folder: all that is in it is collected"
+      `${pattern}: ** is not supported`,
+      "name the folder: all of its files are collected"
     )
   }
   return pattern === receiptName
-    ? wrong("collect", `${receiptName} is what the receipt is called`, "give the file another name")
+    ? wrong("collect", `${receiptName} is the name of the receipt`, "give the file another name")
     : Effect.void
 }
 
+/** Whether a path is a folder; `undefined` if it cannot be read. */
 export const isFolder = (path: string) =>
   Effect.flatMap(FileSystem.FileSystem, (fs) =>
     Effect.orElseSucceed(
@@ -61,6 +63,7 @@ export const isFolder = (path: string) =>
     )
   )
 
+/** Refuses a folder for results that is sandboxer's own, is a file, or has a `receipt.json` of another program. */
 export const checkInto = Effect.fn(function* (into: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -73,23 +76,24 @@ export const checkInto = Effect.fn(function* (into: string) {
     )
   }
   if ((yield* isFolder(into)) === false) {
-    return yield* wrong("into", `${into} is no folder`, "name a folder, which may yet have to be made")
+    return yield* wrong("into", `${into} is not a folder`, "name a folder; it is made if it is missing")
   }
   const receipt = path.join(into, receiptName)
   const there = yield* Effect.orElseSucceed(fs.readFileString(receipt), () => undefined)
   if (there !== undefined && !isReceipt(there)) {
     yield* wrong(
       "into",
-      `${receipt} is no receipt of sandboxer's, and would be replaced`,
+      `${receipt} was not written by sandboxer, and would be replaced`,
       "name another folder"
     )
   }
 })
 
+/** The variables of the command's environment: inputs that the profile adds with `variable: true`. */
 export const readEnvironment = Effect.fn(function* ({ inputs: given, secrets, variables }: PlanRequest) {
   for (const name of variables) {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || name === cookie) {
-      yield* wrong(name, "no environment variable can be called so", "call it by letters, digits and _")
+      yield* wrong(name, "an environment variable cannot have this name", "use letters, digits and _")
     }
   }
   const plain = variables.filter((name) => !secrets.includes(name) && given[name] !== undefined)

@@ -1,4 +1,4 @@
-/** Which machine attach mode goes to: what was given, else what the registry of machines has of it. */
+/** Finds the machine of attach mode: from the inputs, else from the port registry. */
 import * as Effect from "effect/Effect"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
@@ -8,7 +8,7 @@ import type { Placement } from "../../../domain/Placement.js"
 import { type DocumentKind, read } from "../../../settings/Documents.js"
 import { Settings } from "../../../settings/Settings.js"
 
-/** What the user gave of a machine. */
+/** The inputs that name a machine. */
 export interface GivenMachine {
   readonly host: string | undefined
   readonly port: number | undefined
@@ -19,7 +19,7 @@ export interface GivenMachine {
 
 const inputError = (message: string, hint: string) => new UsageError({ reason: "input", message, hint })
 
-/** A machine of the registry; others write it, and may say more of each. */
+/** A machine of the registry. Other programs write that file, and may add fields. */
 const Registered = Schema.Struct({
   host: Schema.optional(Schema.NonEmptyString),
   port: Schema.optional(Schema.Int.pipe(Schema.between(1, 65_535))),
@@ -37,7 +37,7 @@ const lookUp = Effect.fn(function* (vmName: string, file: string | undefined, ne
   if (file === undefined) {
     if (!needed) return {}
     return yield* inputError(
-      `input vm_name: no registry says where ${vmName} is`,
+      `input vm_name: there is no port registry to look up ${vmName}`,
       "give its host: -i host=…, or name the registry's file in the configuration: `portRegistry: FILE`"
     )
   }
@@ -47,7 +47,7 @@ const lookUp = Effect.fn(function* (vmName: string, file: string | undefined, ne
     const names = Object.keys(keys)
     return yield* inputError(
       `input vm_name: ${file} has no ${vmName}`,
-      didYouMean(vmName, names, names.length === 0 ? "it has no machine at all" : "give its host: -i host=…")
+      didYouMean(vmName, names, names.length === 0 ? "the file has no machine" : "give its host: -i host=…")
     )
   }
   return yield* Effect.mapError(Schema.decodeUnknown(Registered)(keys[vmName]), (error) => {
@@ -56,13 +56,13 @@ const lookUp = Effect.fn(function* (vmName: string, file: string | undefined, ne
     return new UsageError({
       reason: "configuration",
       message: `${path.map(String).join(".")}: ${issue?.message.split("\n").at(-1)}`,
-      hint: "a machine of the registry is `VM_NAME: { host: …, port: …, user: … }`",
+      hint: "an entry of the registry is `VM_NAME: { host: …, port: …, user: … }`",
       location: { file, ...locate(path) }
     })
   })
 })
 
-/** Where a sandbox is to be; `fallback` is the host that the profile names. */
+/** The placement of a sandbox; `fallback` is the host that the profile names. */
 export const placementOf = Effect.fn(function* (given: GivenMachine, fallback: string) {
   const { hosts, portRegistry } = yield* Settings
   const named = given.host ?? (fallback === "local" ? undefined : fallback)
@@ -74,7 +74,7 @@ export const placementOf = Effect.fn(function* (given: GivenMachine, fallback: s
     return yield* inputError(
       given.vmName === undefined
         ? "input host is missing"
-        : `input host: the registry has none for ${given.vmName}`,
+        : `input host: the registry has no host for ${given.vmName}`,
       `give it: -i host=…${names.length === 0 ? "" : `; the configuration has ${names.join(", ")}`}`
     )
   }
@@ -83,16 +83,16 @@ export const placementOf = Effect.fn(function* (given: GivenMachine, fallback: s
     user: given.user ?? found.user,
     identityFile: given.identityFile
   }
-  const says = Object.values(own).some((value) => value !== undefined)
+  const isCustom = Object.values(own).some((value) => value !== undefined)
   if (host === "local") {
-    if (!says) return { host } satisfies Placement
+    if (!isCustom) return { host } satisfies Placement
     return yield* inputError(
       "input host: this machine is reached without a port, a user or a key",
       "leave them out, or give another host"
     )
   }
   const configured = Object.hasOwn(hosts, host) ? hosts[host]?.connection : undefined
-  if (configured !== undefined && !says) return { host } satisfies Placement
+  if (configured !== undefined && !isCustom) return { host } satisfies Placement
   const placement: Placement = {
     host,
     connection: {

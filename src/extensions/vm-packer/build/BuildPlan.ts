@@ -1,4 +1,4 @@
-/** What build mode is asked for, read and checked; nothing is written here. */
+/** The plan of build mode: its inputs, their checks, and what follows from them. Reads files, and writes none. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
@@ -10,13 +10,13 @@ import type { Lock } from "../../../domain/Plan.js"
 import { Prepare } from "../../../domain/Profile.js"
 import { formatSize } from "../../../domain/Units.js"
 import type { PlanRequest } from "../../../recipe/Extension.js"
-import { readHardware, type TextFile, ToldHardware } from "./template/hardware.js"
+import { GivenHardware, readHardware, type TextFile } from "./template/hardware.js"
 import { declaresOutputDirectory } from "./template/outputDirectory.js"
 
-/** The formats that an image can be asked for in; `as-built` keeps what the builder made. */
+/** Formats of an image; `as-built` is whatever the builder makes. */
 export const imageFormats = ["ova", "qcow2", "as-built"] as const
 
-/** What becomes of the files of a build that fails. */
+/** What happens to the files of a build that fails. */
 const errorWays = ["cleanup", "keep"] as const
 
 export const inputs: InputDeclarations = {
@@ -34,41 +34,43 @@ export const inputs: InputDeclarations = {
   },
   variables: { type: "map", description: "Variables of the template: -i variables.NAME=VALUE" },
   var_files: { type: "list", items: "path", exists: true, description: "Variable files for the template" },
-  only: { type: "list", description: "Run these builds of the template alone" },
-  except: { type: "list", description: "Leave out these builds of the template" },
+  only: { type: "list", description: "Run only these builds of the template" },
+  except: { type: "list", description: "Skip these builds of the template" },
   on_error: {
     type: "string",
     default: "cleanup",
     choices: [...errorWays],
-    description: "What becomes of the files of a build that fails: cleanup, or keep them to look into (qemu)"
+    description:
+      "What happens to the files of a build that fails: cleanup deletes them, keep keeps them (qemu only)"
   },
-  force: { type: "boolean", default: false, description: "Replace what exists where the image goes" },
+  force: { type: "boolean", default: false, description: "Replace an image that exists" },
   format: {
     type: "string",
     default: "as-built",
     choices: [...imageFormats],
-    description: "Format of the image that is kept: ova (one of all disks), qcow2, or as the builder makes it"
+    description:
+      "Format of the image: ova (one file of all disks), qcow2, or as-built (whatever the builder makes)"
   },
   output_directory: {
     type: "path",
-    description: "Where the image goes; by default a folder of its own in the state directory"
+    description: "Folder for the image; by default one of its own in the state directory"
   }
 }
 
 /** @category model */
 export class BuildPlan extends Schema.Class<BuildPlan>("sandboxer/BuildPlan")({
-  /** A local path: the template's file or folder. */
+  /** The template: a local file or folder. */
   template: Schema.String,
-  /** The local folder that Packer works in. */
+  /** The local folder that is Packer's working directory. */
   folder: Schema.String,
   /** Whether the template has a `required_plugins` block. */
   asksForPlugins: Schema.Boolean,
   vmName: Schema.String,
-  /** Whether its output can be told to go to a folder of its own. */
+  /** Whether the template can write its output to a folder of the attempt's own. */
   takesOutputDirectory: Schema.optionalWith(Schema.Boolean, { default: () => false }),
-  /** Values for the template's variables, those of the conventions aside. */
+  /** Values for the template's variables, without `vm_name` and `output_directory`, which are added later. */
   variables: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
-  /** Variables whose values are secrets: names of secret inputs. */
+  /** Names of variables whose values are secret inputs of the same name. */
   secretVariables: Schema.Array(Schema.String),
   /** Local paths. */
   varFiles: Schema.Array(Schema.String),
@@ -77,9 +79,9 @@ export class BuildPlan extends Schema.Class<BuildPlan>("sandboxer/BuildPlan")({
   onError: Schema.optionalWith(Schema.Literal(...errorWays), { default: () => "cleanup" as const }),
   force: Schema.Boolean,
   format: Schema.Literal(...imageFormats),
-  /** What an OVA says of the machine, as the profile and the template tell it. */
-  hardware: Schema.Array(ToldHardware),
-  /** A local folder; null for the default one. */
+  /** Hardware for the descriptor of an OVA, from the profile and the template. */
+  hardware: Schema.Array(GivenHardware),
+  /** A local folder; null for the default one in the state directory. */
   outputDirectory: Schema.NullOr(Schema.String),
   prepare: Schema.NullOr(Schema.Struct({ ...Prepare.fields, folder: Schema.String })),
   requires: Schema.Struct({ commands: Schema.Array(Schema.String), freeDisk: Schema.NullOr(Schema.Number) })
@@ -101,7 +103,7 @@ const readFile = (file: string, error: UsageError) =>
     })
   )
 
-/** A template's files, and those with variables that Packer finds beside them. */
+/** The template's files, and variable files that Packer reads by itself from the same folder. */
 const readTemplate = Effect.fn(function* (template: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -111,7 +113,7 @@ const readTemplate = Effect.fn(function* (template: string) {
   if (type !== "Directory") {
     const file = yield* readFile(template, error)
     if (file.text.trim() === "")
-      return yield* templateError(`template ${template} is empty`, "give it a build")
+      return yield* templateError(`template ${template} is empty`, "add a build to it")
     return { folder: path.dirname(template), files: [file], variables: [] }
   }
   const names = yield* cannotRead(fs.readDirectory(template))
@@ -132,7 +134,7 @@ const readTemplate = Effect.fn(function* (template: string) {
 
 const texts = (value: unknown): ReadonlyArray<string> => (Array.isArray(value) ? value.map(String) : [])
 
-/** Checks that the files are there, and that what is asked for fits together. */
+/** Makes the plan. Fails if a file cannot be read. */
 export const plan = Effect.fn(function* (request: PlanRequest) {
   const { inputs: given } = request
   const template = String(given.packer_template)
@@ -172,7 +174,7 @@ export const plan = Effect.fn(function* (request: PlanRequest) {
   })
 })
 
-/** What will be done and why, a line each. */
+/** The actions of this plan, a line each. */
 export const describe = (build: BuildPlan): ReadonlyArray<string> => [
   `check that ${[...new Set(["packer", ...build.requires.commands])].join(", ")} can be run` +
     (build.requires.freeDisk === null ? "" : ` and that ${formatSize(build.requires.freeDisk)} are free`),
@@ -183,7 +185,7 @@ export const describe = (build: BuildPlan): ReadonlyArray<string> => [
       ]),
   ...(build.asksForPlugins ? ["install the plugins that the template asks for (packer init)"] : []),
   `run packer build ${build.template} in ${build.folder}`,
-  ...(build.onError === "keep" ? ["if it fails, keep the files that it had made by then"] : []),
+  ...(build.onError === "keep" ? ["if it fails, keep the files that it has made so far"] : []),
   `keep the image as ${build.format === "as-built" ? "the builder makes it" : build.format} in ${build.outputDirectory ?? "the state directory"}, called ${build.vmName}`
 ]
 
@@ -198,13 +200,13 @@ export const selectedBuilds = (
       !except.includes(name)
   )
 
-/** The template's builders decide which of Packer's they go through. */
+/** The phases that this plan may go through; the template's builders may skip some of Packer's. */
 export const phases = ({ format, prepare }: BuildPlan): ReadonlyArray<PhaseName> =>
   buildPhases.filter(
     (phase) => (phase !== "prepare" || prepare !== null) && (phase !== "package" || format !== "as-built")
   )
 
-/** The name; and the template's folder, where the output of each of its builds goes to one place. */
+/** The name; and the template's folder, if every build of the template writes to the same place. */
 export const locks = ({ folder, takesOutputDirectory, vmName }: BuildPlan): ReadonlyArray<Lock> => [
   { key: `vm_name/${vmName}`, what: `the name ${vmName}` },
   ...(takesOutputDirectory ? [] : [{ key: `template/${folder}`, what: `the template's folder ${folder}` }])

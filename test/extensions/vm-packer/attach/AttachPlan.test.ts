@@ -99,19 +99,20 @@ describe("what does not fit together is refused", () => {
   const cases: ReadonlyArray<readonly [string, Inputs, string]> = [
     ["a project that is missing", { host: "kvm1", project: "/nowhere/project" }, "there is no folder"],
     ["a key that is missing", { host: "kvm1", identity_file: "/nowhere/key" }, "there is no file"],
-    ["collect without a command", { host: "kvm1", collect: ["dist"] }, "no command"],
-    ["into without a command", { host: "kvm1", into: "/tmp/x" }, "no command"],
+    ["collect without a command", { host: "kvm1", collect: ["dist"] }, "needs a command"],
+    ["into without a command", { host: "kvm1", into: "/tmp/x" }, "needs a command"],
     ["an empty command", { host: "kvm1", command: "  " }, "empty"],
-    ["workdir and fresh", { ...command, workdir: "/srv/x", workspace: "fresh" }, "not fresh"],
+    ["workdir and fresh", { ...command, workdir: "/srv/x", workspace: "fresh" }, "fresh cannot be combined"],
     ...["/", "//", "/.", "~", "~/", "$HOME", `\${HOME}/`, "", " ", "."].map(
-      (workdir) => [`workdir ${JSON.stringify(workdir)}`, { ...command, workdir }, "no workspace"] as const
+      (workdir) =>
+        [`workdir ${JSON.stringify(workdir)}`, { ...command, workdir }, "cannot be a workspace"] as const
     ),
-    ["a workdir that leads upwards", { ...command, workdir: "/srv/../home" }, "leads upwards"],
+    ["a workdir that leads upwards", { ...command, workdir: "/srv/../home" }, "contains .."],
     ...["/etc/passwd", "~/x", "../x", "a/../../x", "", "**/x", "receipt.json"].map(
       (pattern) => [`collect ${pattern}`, { ...command, collect: [pattern] }, "input collect"] as const
     ),
     ["into sandboxer's own folder", { ...command, into: "/nowhere/home/x" }, "sandboxer's own"],
-    ["into a file", { ...command, into: "/etc/passwd" }, "no folder"]
+    ["into a file", { ...command, into: "/etc/passwd" }, "not a folder"]
   ]
   it.effect.each(cases)("%s", ([, inputs, message]) =>
     Effect.gen(function* () {
@@ -125,7 +126,7 @@ describe("what does not fit together is refused", () => {
     Effect.gen(function* () {
       const into = yield* temporaryFolder
       writeFileSync(`${into}/receipt.json`, "{}")
-      expect((yield* refusal({ ...command, into }, { hosts })).message).toContain("no receipt of sandboxer's")
+      expect((yield* refusal({ ...command, into }, { hosts })).message).toContain("not written by sandboxer")
     }).pipe(Effect.provide(platform))
   )
 })

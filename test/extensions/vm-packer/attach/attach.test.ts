@@ -199,7 +199,7 @@ describe("attach", () => {
       "setsid, rsync are not on the PATH of elsewhere"
     ],
     ["a workdir that is the home there", { workspaceExit: 3 }, "input-invalid", "home directory"],
-    ["a workdir with files of others", { workspaceExit: 4 }, "output-exists", "not ours"],
+    ["a workdir with files of others", { workspaceExit: 4 }, "output-exists", "files of others"],
     ["a workspace that cannot be made", { workspaceExit: 1 }, "host-files", "cannot be used"]
   ]
   it.scoped.each(failures)("%s is a failure", ([, more, reason, message]) =>

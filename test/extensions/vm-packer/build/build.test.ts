@@ -170,7 +170,10 @@ describe("a build that makes no image", () => {
   it.scoped("fails where Packer names no file", () =>
     Effect.gen(function* () {
       const { failure } = yield* failing({ script: building({ qemu: {} }) })
-      expect(failure).toMatchObject({ reason: "no-artifact", message: "packer ended well, but made no file" })
+      expect(failure).toMatchObject({
+        reason: "no-artifact",
+        message: "packer exited with 0, but made no file"
+      })
     }).pipe(Effect.provide(platform))
   )
 

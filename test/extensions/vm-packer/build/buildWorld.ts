@@ -56,7 +56,7 @@ export const buildWorld = (options: BuildOptions) =>
       packer: Layer.map(PackerScripted.layer({ ...options.script, when }), (context) =>
         Context.make(Packer, {
           ...Context.get(context, Packer),
-          portWaitedFor: () => Effect.sync(() => options.waitsFor?.())
+          awaitedPort: () => Effect.sync(() => options.waitsFor?.())
         })
       ),
       program: (command, process) =>

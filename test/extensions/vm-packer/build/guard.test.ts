@@ -59,8 +59,8 @@ const guarding = (machines: ReadonlyArray<string>, freeDisk: number | null = nul
           })
       }),
       Layer.mock(Packer, {
-        machineSaid: () => Effect.succeed("terminating on signal 15"),
-        portWaitedFor: () => Effect.sync(() => world.port)
+        qemuMessage: () => Effect.succeed("terminating on signal 15"),
+        awaitedPort: () => Effect.sync(() => world.port)
       }),
       Layer.mock(Reporter, {
         redact: (text) => text,
@@ -226,7 +226,7 @@ describe("a port", () => {
       expect(world.stopped).toBeGreaterThan(0)
       expect(yield* explained()).toMatchObject({
         reason: "port-taken",
-        message: "Packer waits for port 8933, which another program has"
+        message: "Packer waits for port 8933, which another program uses"
       })
     })
   )
@@ -281,8 +281,7 @@ describe("the disk", () => {
       expect(world.stopped).toBe(1)
       expect(yield* explained()).toMatchObject({
         reason: "disk-full",
-        message:
-          "the disk of /jobs/build on local became full: Packer printed nothing any more, and was told to stop"
+        message: "the disk of /jobs/build on local became full: Packer printed nothing more, and was ended"
       })
     })
   )
@@ -335,8 +334,7 @@ describe("what Packer prints", () => {
         expect(world.graces).toEqual([10])
         expect(yield* explained()).toMatchObject({
           reason: "disk-full",
-          message:
-            "the disk of /jobs/build on local became full: what Packer printed breaks off within a line, and nothing came any more"
+          message: "the disk of /jobs/build on local became full: Packer's output breaks off within a line"
         })
       })
   )
@@ -370,7 +368,7 @@ describe("Packer's own process", () => {
       expect(world.graces[0]).toBe(0)
       expect(yield* explained()).toMatchObject({
         reason: "interrupted",
-        message: "the process that Packer builds in ended, and Packer waited for it for ever"
+        message: "the process that builds ended, and Packer kept waiting for it"
       })
     })
   )
@@ -401,7 +399,7 @@ describe("Packer's own process", () => {
       yield* passes(14)
       expect(world.graces.slice(0, 2)).toEqual([60, 0])
       expect(yield* explained()).toMatchObject({
-        message: expect.stringContaining("Packer printed nothing any more, and was told to stop")
+        message: expect.stringContaining("Packer printed nothing more, and was ended")
       })
     })
   )

@@ -69,7 +69,7 @@ describe("on_error=keep", () => {
       const machine = yield* build({ script: failing("virtualbox-iso"), inputs: keep, program: mv })
       expect(requestOf(machine.asked).onError).toBe("cleanup")
       expect(yield* warnings(machine)).toEqual([
-        "on_error=keep will keep nothing: machines of virtualbox-iso would live on"
+        "on_error=keep keeps nothing: machines of virtualbox-iso would keep running"
       ])
       expect(kept(machine)).toEqual([])
       expect(machine.record.failure?.hint).toBe("See the log.")
@@ -81,7 +81,7 @@ describe("on_error=keep", () => {
       })
       expect(requestOf(folder.asked).onError).toBe("cleanup")
       expect(yield* warnings(folder)).toEqual([
-        "on_error=keep will keep nothing: the template takes no output_directory from us"
+        "on_error=keep keeps nothing: the template declares no variable output_directory"
       ])
       expect(kept(folder)).toEqual([])
     }).pipe(Effect.provide(platform))

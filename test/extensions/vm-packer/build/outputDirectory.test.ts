@@ -33,7 +33,7 @@ describe("an explicit output_directory", () => {
         expect(record.failure).toMatchObject({
           reason: "output-exists",
           message: `${folder}/${name} exists already`,
-          hint: "choose another output_directory, or let it be replaced: -i force=true"
+          hint: "choose another output_directory, or replace the image: -i force=true"
         })
         expect(questions()).toEqual(["Version"])
         expect(readdirSync(folder)).toEqual([name])

@@ -68,12 +68,15 @@ const find = Effect.fn(function* (plan: AttachPlan, workspace: HostPath) {
   if (exitCode !== 0) {
     return yield* collectFailed(
       `${workspace} on ${host.name} cannot be read: ${stderr.trim()}`,
-      "check whether the command removed it, or its permissions"
+      "check its permissions, and whether the command removed it"
     )
   }
   // `run` keeps a limited output: without its end, names are missing.
   if (items.at(-1) !== "E") {
-    return yield* collectFailed("there are too many files to collect", "have the command pack them into one")
+    return yield* collectFailed(
+      "there are too many files to collect",
+      "have the command pack them into an archive"
+    )
   }
   const of = (letter: string) =>
     items.filter((item) => item.startsWith(letter)).map((item) => plain(item.slice(1)))
@@ -81,14 +84,14 @@ const find = Effect.fn(function* (plan: AttachPlan, workspace: HostPath) {
   if (none !== undefined) {
     return yield* collectFailed(
       `collect: ${none} matches no file in ${workspace} on ${host.name}`,
-      "see in the log what the command made, and where"
+      "see the log for what the command made, and where"
     )
   }
   const [link] = of("L")
   if (link !== undefined) {
     return yield* collectFailed(
       `collect: ${link} is a link that leads out of the workspace`,
-      "have the command copy what is to be collected into the workspace"
+      "have the command copy the files into the workspace"
     )
   }
   const [other] = of("O")
@@ -100,7 +103,7 @@ const find = Effect.fn(function* (plan: AttachPlan, workspace: HostPath) {
   if (unreadable !== undefined) {
     return yield* collectFailed(
       unreadable === receiptName
-        ? `collect: ${receiptName} is what the receipt is called`
+        ? `collect: ${receiptName} is the name of the receipt`
         : `collect: the name of ${unreadable} is not UTF-8`,
       "give the file another name"
     )

@@ -16,7 +16,7 @@ export const failAsCommand = Effect.fn(function* (run: CommandRun | undefined) {
     : new ProvisionError({
         reason: "command-failed",
         message: `the command ended with exit code ${run.exitCode}: ${excerpt(run.command)}`,
-        hint: "see the log: its last lines say why",
+        hint: "see the last lines of the log",
         logTail: yield* reporter.tail
       })
 })

@@ -83,19 +83,19 @@ export const openWorkspace = Effect.fn(function* (plan: AttachPlan) {
         return yield* new ProvisionError({
           reason: "input-invalid",
           message: `${folder} on ${host.name} is the home directory, or one above it`,
-          hint: "name a folder of its own, which may yet have to be made: -i workdir=…"
+          hint: "name a folder for this purpose; it is made if it is missing: -i workdir=…"
         })
       case 4:
         return yield* new ProvisionError({
           reason: "output-exists",
-          message: `${folder} on ${host.name} has files in it that are not ours, and would be deleted`,
-          hint: `name another folder, or if all in it may go: touch ${folder}/${marker}`
+          message: `${folder} on ${host.name} has files of others, which would be deleted`,
+          hint: `name another folder, or if all of them may be deleted: touch ${folder}/${marker}`
         })
       default:
         return yield* new ProvisionError({
           reason: "host-files",
           message: `the workspace ${folder} on ${host.name} cannot be used: ${stderr.trim()}`,
-          hint: "check who owns it there, its permissions, and the space there"
+          hint: "check its owner, its permissions, and the space on that machine"
         })
     }
   })

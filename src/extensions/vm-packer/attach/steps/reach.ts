@@ -1,14 +1,12 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { ProvisionError } from "../../../../domain/Failure.js"
-import { installHint, notOnPath } from "../../../../domain/Programs.js"
 import { ToolVersion } from "../../../../domain/Receipt.js"
-import { formatSize } from "../../../../domain/Units.js"
 import { Host } from "../../../../hosts/Host.js"
 import { Reporter } from "../../../../recipe/Reporter.js"
 import { Steps } from "../../../../recipe/Steps.js"
 import { Timing } from "../../../../settings/Timing.js"
+import { refuseLowDisk, refuseMissing } from "../../requirements.js"
 import type { AttachPlan } from "../AttachPlan.js"
 
 /** A machine that answered: its address and user, and the versions of the tools for the receipt. */
@@ -62,21 +60,8 @@ export const reach = Effect.fn(function* (plan: AttachPlan) {
     )
     const lines = stdout.split("\n")
     const missing = lines.flatMap((line) => /^missing (.*)$/.exec(line)?.[1] ?? [])
-    if (missing.length > 0) {
-      return yield* new ProvisionError({
-        reason: "command-missing",
-        message: notOnPath(missing, host.name),
-        hint: installHint(missing)
-      })
-    }
-    const free = plan.requires.freeDisk === null ? undefined : yield* host.freeBytes(host.home)
-    if (free !== undefined && plan.requires.freeDisk !== null && free < plan.requires.freeDisk) {
-      return yield* new ProvisionError({
-        reason: "disk-space",
-        message: `${host.home} on ${host.name} has ${formatSize(free)} free; the profile asks for ${formatSize(plan.requires.freeDisk)}`,
-        hint: "free some space there"
-      })
-    }
+    yield* refuseMissing(missing)
+    yield* refuseLowDisk(plan.requires.freeDisk)
     const versions = lines.filter((line) => /^(version |absent$)/.test(line))
     return {
       ...(yield* host.identity),

@@ -39,7 +39,7 @@ export const sync = Effect.fn(function* (plan: AttachPlan, workspace: HostPath |
       const more = links.length > mostNamed ? ` and ${links.length - mostNamed} more` : ""
       yield* reporter.warning(
         "links-out",
-        `links that lead out of the project are sent as links, and may lead to something else there: ${named}${more}`
+        `links that lead out of the project are sent as links, and may lead to other files there: ${named}${more}`
       )
     }
     const files = changes.filter(({ path }) => !path.endsWith("/"))

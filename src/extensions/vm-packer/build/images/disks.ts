@@ -1,4 +1,4 @@
-/** What the files really are that a build made, and turning a disk into another format. */
+/** Recognises the files of a build by their content, and converts disks. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { ProvisionError } from "../../../../domain/Failure.js"
@@ -9,9 +9,9 @@ import { runJob } from "../../../../recipe/RunJob.js"
 import { Steps } from "../../../../recipe/Steps.js"
 
 /**
- * A file by its content. `driver` is qemu-img's word for it; `format` is what people call it: the same, but where that
- * is `raw` it is `ova`, or the ending of the file's name. `extents` are all files that a VMDK consists of, `backing` the
- * file that it says only the difference to.
+ * The content of a file. `driver` is qemu-img's name of its format, `format` the usual one: the same, except that `raw` is
+ * replaced by `ova` or the extension of the file. `extents` are all files of a VMDK; `backing` is the file that a disk
+ * stores its differences to.
  */
 export interface Content {
   readonly kind: "disk" | "ova" | "other"
@@ -33,7 +33,7 @@ const QemuImgInfo = Schema.parseJson(
   })
 )
 
-/** What qemu-img says of a file; undefined where there is no qemu-img, or it cannot read the file. */
+/** `qemu-img info` of a file; undefined if there is no qemu-img, or it cannot read the file. */
 const qemuImgInfo = Effect.fn(function* (file: HostPath) {
   const host = yield* Host
   const looked = yield* Effect.option(
@@ -44,22 +44,22 @@ const qemuImgInfo = Effect.fn(function* (file: HostPath) {
   return info._tag === "Some" ? info.value : undefined
 })
 
-/** The ending of a file's name, where it has one that looks like a format. */
-const ending = (file: HostPath) => /\.([A-Za-z][A-Za-z0-9]{0,7})$/.exec(basename(file))?.[1]?.toLowerCase()
+/** The extension of a file, if it looks like a format. */
+const extension = (file: HostPath) => /\.([A-Za-z][A-Za-z0-9]{0,7})$/.exec(basename(file))?.[1]?.toLowerCase()
 
-/** Prints the name of the first file in a tar, else an empty line; then how many of the first 512 bytes are not 0. */
+/** Prints the name of the first file of a tar, or an empty line; then how many of the first 512 bytes are not 0. */
 const beginning = `
 head -c 65536 "$1" | tar -tf - 2>/dev/null | head -n 1 | grep . || echo
 head -c 512 "$1" | tr -d '\\000' | wc -c
 `
 
-/** What looks like a raw disk and is none: firmware's variables, and discs. */
+/** Extensions of files that look like raw disks: firmware variables and optical discs. */
 const notDisks = ["fd", "iso", "nvram"]
 
 /**
- * Tells what a file is. qemu-img says `raw` of all that it does not know, so that a raw disk is told by this: it is
- * whole sectors of 512 bytes, the first holds a zero byte (a text does not), and it is neither a tar nor called what
- * no disk is. An OVA is a tar whose first file is a descriptor.
+ * Finds out what a file is. An OVA is a tar whose first file is a descriptor. qemu-img says `raw` for every file that it
+ * does not know, so a raw disk needs more: it has whole sectors of 512 bytes, a zero byte in the first one (which a text
+ * has not), is no tar, and does not have an extension of other files.
  */
 export const look = Effect.fn(function* (file: HostPath, sizeBytes: number) {
   const host = yield* Host
@@ -77,7 +77,7 @@ export const look = Effect.fn(function* (file: HostPath, sizeBytes: number) {
   }
   const { stdout } = yield* host.run({ program: "sh", args: ["-c", beginning, "beginning", file] })
   const [first = "", nonZero = ""] = stdout.split("\n")
-  const name = ending(file)
+  const name = extension(file)
   const isOva = first.endsWith(".ovf")
   const isDisk =
     first === "" &&
@@ -93,19 +93,19 @@ export const look = Effect.fn(function* (file: HostPath, sizeBytes: number) {
   } satisfies Content
 })
 
-/** What the machine sees of a disk, in bytes. */
+/** The size of a disk as the machine sees it, in bytes. */
 export const capacityOf = (file: HostPath) =>
   Effect.flatMap(qemuImgInfo(file), (info) =>
     info?.["virtual-size"] === undefined
       ? new ProvisionError({
           reason: "build-failed",
-          message: `qemu-img cannot tell the size of ${file}`,
-          hint: "see what `qemu-img info` says of it"
+          message: `qemu-img cannot find out the size of ${file}`,
+          hint: "run `qemu-img info` on the file"
         })
       : Effect.succeed(info["virtual-size"])
   )
 
-/** Converts a disk, as a Job with this key, into a file of this name in the Job's folder. */
+/** Converts a disk to a file in the folder of a Job with this key; returns its path. */
 export const convert = Effect.fn(function* (
   key: string,
   source: { readonly file: HostPath; readonly content: Content },
@@ -130,7 +130,7 @@ export const convert = Effect.fn(function* (
       return yield* new ProvisionError({
         reason: "build-failed",
         message: `qemu-img cannot convert ${source.file} to ${target.format}`,
-        hint: "keep it as it was built: -i format=as-built",
+        hint: "keep the image as it is built: -i format=as-built",
         logTail: yield* reporter.tail
       })
     })

@@ -35,7 +35,7 @@ export const toFormat = Effect.fn(function* (
     return yield* new ProvisionError({
       reason: "no-artifact",
       message: `build ${own.build} made ${fileNames(files)}, and no disk that could become ${plan.format}`,
-      hint: "keep what it makes: -i format=as-built"
+      hint: "keep the files as they are built: -i format=as-built"
     })
   }
   return plan.format === "ova" ? yield* asOva(plan, own, files) : yield* asDisks(plan, own.name, files)
@@ -61,7 +61,7 @@ const asDisks = (plan: BuildPlan, name: string, files: ReadonlyArray<Found>) =>
         if (!whole) {
           yield* reporter.warning(
             `backing/${own}`,
-            `${own}.${content.format} needs ${content.backing} beside it: with format qcow2 or ova it is whole`
+            `${own}.${content.format} needs its backing file ${content.backing}; format qcow2 or ova makes an image that does not`
           )
         }
         return { file, name: `${own}.${content.format}`, format: content.format }
@@ -83,10 +83,7 @@ const asOva = Effect.fn(function* (
   const [made, disks] = [of("ova"), of("disk")]
   const others = made.length > 0 ? [...disks, ...of("other")] : of("other")
   if (others.length > 0) {
-    yield* reporter.note(
-      `left-out/${build}`,
-      `not kept, as it is no part of ${name}.ova: ${fileNames(others)}`
-    )
+    yield* reporter.note(`left-out/${build}`, `not part of ${name}.ova, so not kept: ${fileNames(others)}`)
   }
   if (made.length > 0) {
     return made.map(({ file }, index) => ({
@@ -99,7 +96,7 @@ const asOva = Effect.fn(function* (
   if (assumed.length > 0) {
     yield* reporter.warning(
       `hardware/${build}`,
-      `${name}.ova says ${assumed.join(", ")}: neither the profile's \`hardware\` nor the template tells`
+      `${name}.ova has the default hardware ${assumed.join(", ")}: neither the profile's \`hardware\` nor the template sets it`
     )
   }
   const file = yield* makeOva({ key, vmName: plan.vmName, name, hardware, disks })

@@ -1,4 +1,4 @@
-/** Packing a machine's disks as an OVA: a tar of its descriptor, its disks and a manifest of their digests. */
+/** Packs the disks of a machine as an OVA: a tar of its descriptor, its disks and a manifest of their digests. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { ProvisionError } from "../../../../domain/Failure.js"
@@ -12,10 +12,10 @@ import { type Content, capacityOf, convert } from "./disks.js"
 import { descriptor } from "./ovf.js"
 
 /**
- * Makes OVA from the files that `tar` takes by its arguments behind FORMAT and END, then MANIFEST, a file of the
- * working directory. Each byte is read once: what tar writes goes to the OVA and on to another tar, that hands each
- * file to sha256sum. The manifest thus comes last, as the standard allows; it takes the place of the marks that end
- * the first tar, at END. OVA has its name when it is whole.
+ * Makes OVA from the files that the arguments after END name for `tar`, and adds MANIFEST, a file of the working
+ * directory. Each byte is read once: the output of tar goes to the OVA and to a second tar, which passes each file to
+ * sha256sum. So the manifest comes last, as the standard allows; it replaces the end marks of the first tar, at offset
+ * END. The OVA is renamed into place when it is complete.
  */
 const script = `
 set -eu
@@ -38,17 +38,17 @@ mv "$ova.part" "$ova"
 
 const Written = Schema.Struct({ file: HostPathFromString, sizeBytes: Schema.Number })
 
-/** USTAR, which the standard asks for, ends here; readers of OVAs know GNU's way of writing larger sizes. */
+/** The limit of USTAR, the standard's format. Readers of OVAs also know GNU's format, which has larger sizes. */
 const largestUstarFile = 8 * 1024 ** 3
 
-/** What a file takes in a tar: its header, and itself in whole blocks. */
+/** The size of a file in a tar: a header, and the content in whole blocks. */
 const sizeInTar = (sizeBytes: number) => 512 + Math.ceil(sizeBytes / 512) * 512
 
-/** How importers like their VMDKs: to be read as a stream, for controllers that are no IDE. */
+/** Options of a VMDK that importers accept: it can be read as a stream, and is for other controllers than IDE. */
 const vmdkOptions = ["subformat=streamOptimized", "adapter_type=lsilogic", "compat6"]
 
 /**
- * Makes an OVA of disks, their order kept. `key` begins those of its Jobs; files in it are named by `vmName`, the
+ * Makes an OVA of disks in this order. The keys of its Jobs begin with `key`, the names of its files with `vmName`; the
  * machine is called `name`.
  */
 export const makeOva = Effect.fn(function* (options: {
@@ -107,7 +107,7 @@ export const makeOva = Effect.fn(function* (options: {
       return yield* new ProvisionError({
         reason: "build-failed",
         message: `the OVA of ${name} cannot be packed: exit code ${exitCode}`,
-        hint: "see the log: its last lines say why",
+        hint: "see the last lines of the log",
         logTail: yield* reporter.tail
       })
     })

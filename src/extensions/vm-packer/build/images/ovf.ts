@@ -1,7 +1,7 @@
-/** The descriptor of an OVA: OVF 1.1 (DMTF's DSP0243), in the words that VMware, VirtualBox and virt-v2v know. */
+/** The descriptor of an OVA: OVF 1.1 (DMTF's DSP0243), limited to what VMware, VirtualBox and virt-v2v know. */
 import type { Hardware } from "../template/hardware.js"
 
-/** A disk's file: a stream-optimized VMDK. Its capacity is what the machine sees of it. */
+/** A disk: a stream-optimized VMDK. `capacityBytes` is its size as the machine sees it. */
 export interface PackagedDisk {
   readonly name: string
   readonly sizeBytes: number
@@ -22,13 +22,13 @@ const characters: Readonly<Record<string, string>> = {
   '"': "&quot;"
 }
 
-/** A text as it stands in XML, in an attribute too; what XML 1.0 has no place for is left out. */
+/** Escapes a text for XML, also for attributes. Characters that XML 1.0 does not allow are left out. */
 const escape = (text: string) =>
   text
     .replaceAll(/[^\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]/gu, "")
     .replaceAll(/[&<>"]/g, (character) => characters[character] ?? "")
 
-/** CIM's numbers for operating systems, by what their names say: 64-bit ones, as everything is today. */
+/** CIM's numbers of operating systems, by pattern of their name. All are 64-bit systems. */
 const operatingSystems: ReadonlyArray<readonly [RegExp, number]> = [
   [/debian/i, 96],
   [/ubuntu/i, 94],
@@ -44,20 +44,20 @@ const operatingSystems: ReadonlyArray<readonly [RegExp, number]> = [
 ]
 const otherSystem = 1
 
-/** CIM's number for the operating system that a name speaks of; "Other" where it is not known. */
+/** CIM's number of an operating system; that of "Other" if the name is unknown. */
 export const osNumber = (osType: string | null): number =>
   operatingSystems.find(([pattern]) => osType !== null && pattern.test(osType))?.[1] ?? otherSystem
 
-/** CIM's numbers for kinds of resources. */
+/** CIM's numbers of resource types. */
 const kinds = { cpu: 3, memory: 4, network: 10, disk: 17, sata: 20 }
 
-/** The name that VMware and VirtualBox both have for their network behind the host's address. */
+/** The name of the NAT network in both VMware and VirtualBox. */
 const network = "nat"
 
-/** Disks that a SATA controller takes: VMware's and VirtualBox's has 30 ports. */
+/** Ports of a SATA controller in VMware and VirtualBox. */
 const portsPerController = 30
 
-/** An element for each key; the schema wants them in the order of the alphabet. */
+/** An item with an element for each key, in alphabetical order as the schema requires. */
 const item = (keys: Readonly<Record<string, string | number>>) => `
       <Item>${Object.entries(keys)
         .toSorted(([a], [b]) => (a < b ? -1 : 1))
@@ -93,7 +93,7 @@ const items = ({ disks, hardware }: PackagedMachine) => {
       ElementName: `Hard disk ${index + 1}`,
       ResourceType: kinds.disk,
       HostResource: `ovf:/disk/disk${index + 1}`,
-      // Controllers follow CPUs and memory.
+      // The first controller has number 3, after CPUs and memory.
       Parent: 3 + Math.floor(index / portsPerController),
       AddressOnParent: index % portsPerController
     })),
@@ -108,7 +108,7 @@ const items = ({ disks, hardware }: PackagedMachine) => {
   return resources.map((keys, index) => item({ InstanceID: index + 1, ...keys })).join("")
 }
 
-/** The descriptor's text. Its references stand in the order of the disks. */
+/** The text of the descriptor. Its file references have the order of the disks. */
 export const descriptor = (machine: PackagedMachine): string => {
   const { disks, hardware } = machine
   const name = escape(machine.name)

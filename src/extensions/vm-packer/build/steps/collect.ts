@@ -35,9 +35,9 @@ export const collect = Effect.fn(function* (plan: BuildPlan, template: Template,
     new ProvisionError({
       reason: "no-artifact",
       message,
-      hint: "see the log, and which files the template's builders and post-processors make and keep"
+      hint: "see the log for the files that the template's builders and post-processors make and keep"
     })
-  if (files.length === 0) return yield* missing("packer ended well, but made no file")
+  if (files.length === 0) return yield* missing("packer exited with 0, but made no file")
   const rank = ({ build }: MadeFile) =>
     made.builds.includes(build) ? made.builds.indexOf(build) : made.builds.length
   const ordered = files.toSorted((a, b) => rank(a) - rank(b))
@@ -46,7 +46,7 @@ export const collect = Effect.fn(function* (plan: BuildPlan, template: Template,
       const file = resolve(template.folder, one.file)
       const info = yield* host.info(file)
       if (info?.type !== "file")
-        return yield* missing(`packer says that it made ${one.file}, but no such file is there`)
+        return yield* missing(`packer reports the file ${one.file}, which does not exist`)
       yield* refuseLinkOut(template, one.file, file)
       const content = yield* look(file, info.sizeBytes)
       return { number: index + 1, build: one.build, file, content } satisfies Found
@@ -81,7 +81,7 @@ const refuseLinkOut = Effect.fn(function* (template: Template, named: string, fi
   }
   return yield* new ProvisionError({
     reason: "no-artifact",
-    message: `packer says that it made ${named}, but that is a link out of its folder, to ${real}`,
-    hint: "have the template make the file itself: what a link leads to is not published"
+    message: `packer reports the file ${named}, which is a link out of its folder, to ${real}`,
+    hint: "have the template make the file itself: targets of such links are not published"
   })
 })

@@ -36,7 +36,7 @@ export const crashLog = Effect.fn(function* (folder: HostPath) {
       return yield* new ProvisionError({
         reason: error.reason,
         message: error.message,
-        hint: `Packer's crash.log is kept, redacted, in ${kept}${before ? `; the one in ${folder} was there before, and may have secrets in it` : ""}.`
+        hint: `A redacted copy of Packer's crash.log is ${kept}${before ? `; the one in ${folder} is older than this build, and may contain secrets` : ""}.`
       })
     })
 })

@@ -1,26 +1,27 @@
 import * as Effect from "effect/Effect"
-import { ProvisionError } from "../../../../domain/Failure.js"
-import { installHint, lookFor, notOnPath } from "../../../../domain/Programs.js"
-import { formatSize } from "../../../../domain/Units.js"
+import { lookFor } from "../../../../domain/Programs.js"
 import { Host } from "../../../../hosts/Host.js"
 import { Packer, Version } from "../../../../packer/Packer.js"
 import { Reporter } from "../../../../recipe/Reporter.js"
 import { Steps } from "../../../../recipe/Steps.js"
+import { refuseLowDisk, refuseMissing } from "../../requirements.js"
 import type { BuildPlan } from "../BuildPlan.js"
 import { refuseExisting } from "./refuseExisting.js"
 
 /**
- * Finds out before anything is made whether what is needed is there; gives Packer's version. Journaled: by the time that
- * somebody takes over, the build has what it needs, and has used some of it.
+ * Checks the host before anything is made: Packer's version, which it returns; commands, free space, and that the user's
+ * output directory has no image of this name.
+ *
+ * Journaled: when a supervisor takes over, the build has used some of the space. Makes nothing.
  */
 export const preflight = Effect.fn(function* (plan: BuildPlan) {
   const reporter = yield* Reporter
   const steps = yield* Steps
   yield* reporter.phase("preflight")
-  return yield* steps.step("preflight", Version, looked(plan))
+  return yield* steps.step("preflight", Version, checked(plan))
 })
 
-const looked = Effect.fn(function* (plan: BuildPlan) {
+const checked = Effect.fn(function* (plan: BuildPlan) {
   const host = yield* Host
   const packer = yield* Packer
   const version = yield* packer.version
@@ -35,22 +36,8 @@ const looked = Effect.fn(function* (plan: BuildPlan) {
     program: "sh",
     args: ["-c", lookFor, "sandboxer-preflight", ...needed]
   })
-  const missing = stdout.split("\n").filter((line) => line !== "")
-  if (missing.length > 0) {
-    return yield* new ProvisionError({
-      reason: "command-missing",
-      message: notOnPath(missing, host.name),
-      hint: installHint(missing)
-    })
-  }
-  const free = yield* host.freeBytes(host.home)
-  if (plan.requires.freeDisk !== null && free < plan.requires.freeDisk) {
-    return yield* new ProvisionError({
-      reason: "disk-space",
-      message: `${host.home} on ${host.name} has ${formatSize(free)} free; the profile asks for ${formatSize(plan.requires.freeDisk)}`,
-      hint: "free some space, or set SANDBOXER_HOME to a folder on a larger disk"
-    })
-  }
+  yield* refuseMissing(stdout.split("\n").filter((line) => line !== ""))
+  yield* refuseLowDisk(plan.requires.freeDisk)
   yield* refuseExisting(plan, [plan.vmName])
   return version
 })

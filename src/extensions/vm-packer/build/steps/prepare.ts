@@ -7,15 +7,15 @@ import { runJob } from "../../../../recipe/RunJob.js"
 import { Steps } from "../../../../recipe/Steps.js"
 import type { BuildPlan } from "../BuildPlan.js"
 
-/** A variable of the template and the file that it is set to. */
+/** A variable of the template, and the prepared file that it is set to. */
 export interface Prepared {
   readonly variable: string
   readonly file: HostPath
 }
 
 /**
- * Makes the folder FINAL, in which the command made PRODUCES from copies of the inputs in SOURCE; in a folder of
- * its own first, so that FINAL is whole or absent. Runs under flock(1): one at a time, and the lock ends with it.
+ * Runs the command in a copy of the inputs from SOURCE, and renames the folder to FINAL once it has PRODUCES: so FINAL is
+ * complete or missing. Runs under flock(1), which lets one provision at a time work on FINAL.
  */
 const script = `
 set -eu
@@ -33,13 +33,13 @@ shift
 cd "$work"
 "$@"
 if [ ! -e "$produces" ]; then
-  echo "it ended well, but made no $produces" >&2
+  echo "the command exited with 0, but made no $produces" >&2
   exit 1
 fi
 mv "$work" "$final"
 `
 
-// Each file's name and digest, folders gone through.
+/** A line with digest and name for each file, also for those in folders. */
 const digests = (base: HostPath, name: string): Effect.Effect<ReadonlyArray<string>, HostError, Host> =>
   Effect.gen(function* () {
     const host = yield* Host
@@ -50,7 +50,13 @@ const digests = (base: HostPath, name: string): Effect.Effect<ReadonlyArray<stri
     return (yield* Effect.forEach(names, (inner) => digests(base, `${name}/${inner}`))).flat()
   })
 
-/** Makes what the template builds on, unless it was made before from the same command and inputs. */
+/**
+ * Runs the profile's `prepare` command, which makes a file that the template builds on. Does nothing if the same command
+ * has made it from the same inputs before.
+ *
+ * Journaled as a Job: it is stopped, with its process group, when the provision ends. Its working folder goes with the
+ * Job's folder; the result stays in `prepared/`, under the digest of command and inputs, for other provisions.
+ */
 export const prepare = Effect.fn(function* (plan: BuildPlan) {
   const { prepare: wanted } = plan
   if (wanted === null) return undefined
@@ -98,7 +104,7 @@ export const prepare = Effect.fn(function* (plan: BuildPlan) {
       return yield* new ProvisionError({
         reason: "prepare-failed",
         message: `${wanted.command.join(" ")} failed with exit code ${exitCode}`,
-        hint: "see the log: its last lines say why",
+        hint: "see the last lines of the log",
         logTail: yield* reporter.tail
       })
     })

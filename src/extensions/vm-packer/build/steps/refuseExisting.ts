@@ -23,7 +23,7 @@ export const refuseExisting = Effect.fn(function* (plan: BuildPlan, names: Reado
     return yield* new ProvisionError({
       reason: "output-exists",
       message: `${outputDirectory}/${taken} exists already`,
-      hint: "choose another output_directory, or let it be replaced: -i force=true"
+      hint: "choose another output_directory, or replace the image: -i force=true"
     })
   })
   yield* steps.step(`free/${names.join("/")}`, Schema.Null, isTaken)

@@ -118,12 +118,12 @@ const onError = Effect.fn(function* (plan: BuildPlan, builds: Inspection["builds
   const others = builds.filter(({ name, type }) => names.includes(name) && !contained.includes(type))
   const why =
     others.length > 0
-      ? `machines of ${[...new Set(others.map(({ type }) => type))].join(", ")} would live on`
+      ? `machines of ${[...new Set(others.map(({ type }) => type))].join(", ")} would keep running`
       : ownFolder
         ? undefined
-        : "the template takes no output_directory from us"
+        : "the template declares no variable output_directory"
   if (why !== undefined) {
-    yield* reporter.warning("on_error", `on_error=keep will keep nothing: ${why}`)
+    yield* reporter.warning("on_error", `on_error=keep keeps nothing: ${why}`)
     return "cleanup"
   }
   yield* retainOnFailure(outputFolder(steps.folder))

@@ -1,11 +1,11 @@
 /**
- * The hardware that an OVA's descriptor names, and no image tells: what the profile says, else what the template
- * does, else defaults. A template is read no further than this takes; what it computes is not found.
+ * The hardware for the descriptor of an OVA, which an image does not contain: from the profile, else from the template,
+ * else defaults. Only plain values of a template are found, no computed ones.
  */
 import * as Schema from "effect/Schema"
 import type { Hardware as ProfileHardware } from "../../../../domain/Profile.js"
 
-/** What a descriptor names. `osType` is null where nobody told. */
+/** Hardware of a descriptor. `osType` is null if it is unknown. */
 export interface Hardware {
   readonly cpus: number
   readonly memoryMiB: number
@@ -14,8 +14,8 @@ export interface Hardware {
   readonly osType: string | null
 }
 
-/** What is told of a build's hardware: null where nobody did. `build` is null for a build that is not listed. */
-export const ToldHardware = Schema.Struct({
+/** Hardware that the profile and the template give for a build; null where they do not. `build` is null for any other build. */
+export const GivenHardware = Schema.Struct({
   build: Schema.NullOr(Schema.String),
   cpus: Schema.NullOr(Schema.Number),
   memoryMiB: Schema.NullOr(Schema.Number),
@@ -23,9 +23,9 @@ export const ToldHardware = Schema.Struct({
   nics: Schema.NullOr(Schema.Number),
   osType: Schema.NullOr(Schema.String)
 })
-export type ToldHardware = typeof ToldHardware.Type
+export type GivenHardware = typeof GivenHardware.Type
 
-/** A file of a template, or one with variables. */
+/** A file of a template, or a variable file. */
 export interface TextFile {
   readonly name: string
   readonly text: string
@@ -33,7 +33,7 @@ export interface TextFile {
 
 type Values = Readonly<Record<string, unknown>>
 
-/** One `source` or builder of a template: `name` is the build's, as far as the template's author did not rename it. */
+/** A `source` or builder of a template. `name` is that of its build, unless the template renames the build. */
 interface Block {
   readonly name: string
   readonly type: string
@@ -54,7 +54,7 @@ const parseJson = (text: string): Values => {
     const value: unknown = JSON.parse(text)
     return isPlain(value) ? value : {}
   } catch {
-    // Packer says what is wrong with it.
+    // Packer reports what is wrong with it.
     return {}
   }
 }
@@ -70,7 +70,7 @@ const readJson = (text: string): Template => {
   return { blocks, defaults: isPlain(variables) ? variables : {} }
 }
 
-/** `name = value` on a line of its own, or alone in a block of one line; the value a text, a word or a number. */
+/** `name = value` on its own line, or alone in a block of one line; the value is a string, a word or a number. */
 const attribute =
   /^[ \t]*([A-Za-z_][\w-]*)[ \t]*=[ \t]*(?:"((?:[^"\\\n]|\\.)*)"|([\w.-]+))[ \t]*(?:(?:#|\/\/).*)?$/gm
 
@@ -79,7 +79,7 @@ const readAttributes = (body: string): Values =>
     [...body.matchAll(attribute)].map(([, name = "", text, word]) => [name, text ?? word] as const)
   )
 
-/** A block's body is one line, or ends at a brace that begins a line, as `packer fmt` writes it. */
+/** A block whose body is one line, or ends at a brace at the start of a line, as `packer fmt` writes it. */
 const hclBlock = (header: string) =>
   new RegExp(`^[ \\t]*${header}[ \\t]*\\{(?:([^\\n{}]*)\\}|([\\s\\S]*?)^\\})`, "gm")
 const hclSource = hclBlock('source[ \\t]+"([^"]+)"[ \\t]+"([^"]+)"')
@@ -102,7 +102,7 @@ const readHcl = (written: string): Template => {
 }
 
 const isJson = ({ name }: TextFile) => name.endsWith(".json")
-// HCL2 as JSON nests otherwise: nothing is found in it.
+// HCL2 in JSON has another structure: nothing is found in it.
 const readTemplate = (file: TextFile) => (isJson(file) ? readJson(file.text) : readHcl(file.text))
 const readVariables = (file: TextFile) => (isJson(file) ? parseJson(file.text) : readAttributes(file.text))
 
@@ -115,20 +115,20 @@ const reference = (value: unknown) =>
 
 const wholeNumber = (value: unknown) => (/^[1-9]\d{0,8}$/.test(String(value)) ? Number(value) : undefined)
 
-/** Names that templates have for these variables, where no block uses them in a way that can be read. */
+/** Usual names of variables, for templates that use them in computed values. */
 const memoryNames = ["memory", "vm_memory", "memory_mb", "memory_size", "ram", "mem"]
 const cpuNames = ["cpus", "vm_cpus", "num_cpus", "cpu_count", "vcpus", "cpu"]
 
-/** Builders whose machine is a BIOS machine with one network card, unless the template tells otherwise. */
+/** Builders whose machine has a BIOS and one network card, unless the template says otherwise. */
 const usual = /^(qemu|virtualbox|vmware)/
 
-/** What the profile and a template tell; `variables` are the values that were given, later files win over earlier. */
+/** Reads the hardware from the profile and a template. Later variable files override earlier ones, `variables` all of them. */
 export const readHardware = (options: {
   readonly profile: ProfileHardware | undefined
   readonly template: ReadonlyArray<TextFile>
   readonly variableFiles: ReadonlyArray<TextFile>
   readonly variables: Values
-}): ReadonlyArray<ToldHardware> => {
+}): ReadonlyArray<GivenHardware> => {
   const templates = options.template.map(readTemplate)
   const values: Values = Object.assign(
     {},
@@ -149,7 +149,7 @@ export const readHardware = (options: {
       ? ("efi" as const)
       : ("bios" as const)
   const profile = options.profile ?? {}
-  const told = (build: string | null, block: Block | undefined): ToldHardware => {
+  const given = (build: string | null, block: Block | undefined): GivenHardware => {
     const osType = valueOf(block?.values.guest_os_type)
     const known = block !== undefined && usual.test(block.type)
     return {
@@ -165,27 +165,27 @@ export const readHardware = (options: {
     }
   }
   const blocks = templates.flatMap((template) => template.blocks)
-  // A build that its template renamed is the one that there is.
+  // If there is one block, a build with an unknown name is its renamed build.
   return [
-    ...blocks.map((block) => told(block.name, block)),
-    told(null, blocks.length === 1 ? blocks[0] : undefined)
+    ...blocks.map((block) => given(block.name, block)),
+    given(null, blocks.length === 1 ? blocks[0] : undefined)
   ]
 }
 
-/** A build's hardware, and what of it nobody told, in words. */
+/** The hardware of a build, and which parts of it are defaults, in words. */
 export const hardwareOf = (
-  all: ReadonlyArray<ToldHardware>,
+  all: ReadonlyArray<GivenHardware>,
   build: string
 ): { readonly hardware: Hardware; readonly assumed: ReadonlyArray<string> } => {
-  const told =
+  const found =
     all.find((one) => one.build === build || (one.build !== null && build.endsWith(`.${one.build}`))) ??
     all.find((one) => one.build === null)
   const hardware: Hardware = {
-    cpus: told?.cpus ?? 1,
-    memoryMiB: told?.memoryMiB ?? 1024,
-    firmware: told?.firmware ?? "bios",
-    nics: told?.nics ?? 1,
-    osType: told?.osType ?? null
+    cpus: found?.cpus ?? 1,
+    memoryMiB: found?.memoryMiB ?? 1024,
+    firmware: found?.firmware ?? "bios",
+    nics: found?.nics ?? 1,
+    osType: found?.osType ?? null
   }
   const words = {
     cpus: `${hardware.cpus} CPU`,
@@ -194,5 +194,5 @@ export const hardwareOf = (
     nics: `${hardware.nics} network card`
   }
   const keys = ["cpus", "memoryMiB", "firmware", "nics"] as const
-  return { hardware, assumed: keys.filter((key) => (told?.[key] ?? null) === null).map((key) => words[key]) }
+  return { hardware, assumed: keys.filter((key) => (found?.[key] ?? null) === null).map((key) => words[key]) }
 }

@@ -1,7 +1,7 @@
-/** Whether a template lets each of its builds have an output directory of its own. */
+/** Finds out whether a template lets each build have its own output directory. */
 import type { TextFile } from "./hardware.js"
 
-/** A comment, or a text, which may look like one. */
+/** A comment; or a string, which may contain what looks like a comment. */
 const commentOrText = /"(?:[^"\\\n]|\\.)*"|\/\*[\s\S]*?\*\/|(?:#|\/\/).*$/gm
 const single = /^[ \t]*variable[ \t]+"?output_directory"?[ \t]*\{/m
 const several = /^[ \t]*variables[ \t]*\{(?:[^}]*[\n{])?[ \t]*output_directory[ \t]*=/m
@@ -13,12 +13,12 @@ const inJson = (text: string): boolean => {
   try {
     const template: unknown = JSON.parse(text)
     if (!isPlain(template)) return false
-    // `variable` is HCL2's, as JSON: an object, or a list of such.
+    // `variables` is a JSON template's; `variable` is HCL2 in JSON, an object or a list of objects.
     return [template.variables, template.variable]
       .flat()
       .some((variables) => isPlain(variables) && "output_directory" in variables)
   } catch {
-    // Packer says what is wrong with it.
+    // Packer reports what is wrong with it.
     return false
   }
 }
@@ -28,6 +28,6 @@ const inHcl = (written: string): boolean => {
   return single.test(text) || several.test(text)
 }
 
-/** Whether a template declares the variable `output_directory`; where it cannot be told, it does not. */
+/** Whether a template declares the variable `output_directory`; false if that cannot be found out. */
 export const declaresOutputDirectory = (files: ReadonlyArray<TextFile>): boolean =>
   files.some(({ name, text }) => (name.endsWith(".json") ? inJson(text) : inHcl(text)))

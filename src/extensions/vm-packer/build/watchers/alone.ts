@@ -42,7 +42,7 @@ export const watchAlone = Effect.fn(function* (watched: Watched) {
     yield* watched.stop(
       new ProvisionError({
         reason: "interrupted",
-        message: "the process that Packer builds in ended, and Packer waited for it for ever",
+        message: "the process that builds ended, and Packer kept waiting for it",
         hint: "see whether the kernel killed it (`dmesg`); create the sandbox again"
       }),
       Duration.zero

@@ -26,7 +26,7 @@ export const watchBrokenOutput = Effect.fn(function* (watched: Watched) {
     if (looks < 2) return
     yield* watched.stop(
       rootCause.diskFull(host, job.folder, {
-        message: "what Packer printed breaks off within a line, and nothing came any more"
+        message: "Packer's output breaks off within a line"
       }),
       blockedGrace
     )

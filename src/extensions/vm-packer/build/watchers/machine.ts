@@ -36,13 +36,13 @@ export const watchMachine = Effect.fn(function* (watched: Watched) {
     if (limit === undefined || seconds === undefined || seconds < limit) return
     // Output while the guest is provisioned shows that Packer goes on, as with a provisioner that reboots it.
     if ([...printed.phases.values()].includes("provision") && at - printed.at < limit) return
-    const said = yield* packer.machineSaid(job)
+    const said = yield* packer.qemuMessage(job)
     const [build, phase] = [...printed.phases][0] ?? []
     yield* watched.stop(
       new ProvisionError({
         reason: "hypervisor-died",
         message: `${build}: the virtual machine ended while Packer was still in phase ${phase}${said === undefined ? "" : `; it said: ${said}`}`,
-        hint: "see whether the kernel killed it (`dmesg`), or the guest powers itself off; else create it again"
+        hint: "see whether the kernel killed it (`dmesg`) or the guest powers itself off; otherwise create the sandbox again"
       })
     )
   }).pipe(Effect.repeat({ schedule: repeatedly }))

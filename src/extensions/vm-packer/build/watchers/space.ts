@@ -55,7 +55,7 @@ export const makeSpace = Effect.fn(function* (
     const seconds = full(path !== undefined, at)
     if (path !== undefined && seconds !== undefined) {
       if (Math.min(seconds, silence) < longestFull) return
-      const message = "Packer printed nothing any more, and was told to stop"
+      const message = "Packer printed nothing more, and was ended"
       return yield* watched.stop(rootCause.diskFull(host, path, { message }))
     }
     if (last === undefined || printed.at > last.at || at - last.at < longestSilence) return
