@@ -360,7 +360,7 @@ describe("a supervisor that is stopped before a write and continues after anothe
   stays("changes nothing of a build", buildScene({}), { state: "ready", also: { built: 1, ran: 1 } }, 60)
 
   stays(
-    "changes nothing of a build that replaces what is there",
+    "changes nothing of a build that replaces an image",
     buildScene({
       there: { "demo-one.qcow2": "old", "demo-two.qcow2": "old", other: "stays" },
       inputs: { force: true }
@@ -370,7 +370,7 @@ describe("a supervisor that is stopped before a write and continues after anothe
   )
 
   stays(
-    "changes nothing of a build that takes its images away again",
+    "changes nothing of a build that removes its images again",
     buildScene({
       converting: (_, folder) => Effect.sync(() => writeFileSync(`${folder}/demo-two.qcow2`, "somebody's")),
       next: { "demo-one.qcow2": "qcow2 of one", "demo-one.qcow2.sha256": "of the same image" }
@@ -389,7 +389,7 @@ describe("a supervisor that is stopped before a write and continues after anothe
   )
 
   stays(
-    "changes nothing of a build that fails, and whose files are kept",
+    "changes nothing of a failed build whose files are kept",
     buildScene({
       ...noSecret,
       script: failing,
@@ -451,14 +451,14 @@ describe("a supervisor that is stopped before a write and continues after anothe
   )
 
   stays(
-    "changes nothing of what attach mode brought back",
+    "changes nothing of the results of attach mode",
     attachScene(),
     { state: "ready", also: { ran: 1 } },
     40
   )
 
   stays(
-    "changes nothing of what attach mode keeps as artifacts",
+    "changes nothing of the artifacts of attach mode",
     attachScene({ own: true }),
     { state: "ready", also: { ran: 1 } },
     40

@@ -32,7 +32,7 @@ const options: BuildOptions = {
 
 type BuildWorld = Effect.Effect.Success<ReturnType<typeof buildWorld>>
 
-/** How a provision ended, in every way that does not differ between two that end alike. */
+/** How a provision ended, without what differs between two that end the same. */
 const ending = (made: BuildWorld) =>
   Effect.gen(function* () {
     const { artifacts, failure, logPath, phase, state } = yield* made.get(1)
@@ -42,7 +42,7 @@ const ending = (made: BuildWorld) =>
     const folder = dirname(artifacts[0]!.path)
     const relative = (text: string) => text.replaceAll(folder, "FOLDER").replaceAll(made.folder, "TEMPLATE")
     expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1))
-    // Of the last ones the hub is told later, where the supervisor died behind the end.
+    // The last ones are sent later if the supervisor died after the end.
     expect(notes.map((note) => note.id)).toEqual(events.slice(0, notes.length).map((event) => event.id))
     return {
       state,
@@ -129,7 +129,7 @@ describe("a build whose supervisor dies", () => {
 })
 
 describe("a build that is interrupted while Packer runs", () => {
-  /** A build that has come to booting, and stays there until `go`. */
+  /** A build that has entered the phase boot, and stays there until `go`. */
   const booting = Effect.gen(function* () {
     const boots = yield* Deferred.make<void>()
     const go = yield* Deferred.make<void>()
@@ -160,7 +160,7 @@ describe("a build that is interrupted while Packer runs", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("goes on under the next supervisor alone, once that has its lease", () =>
+  it.scoped("continues under the next supervisor only, once that has the lease", () =>
     Effect.gen(function* () {
       const made = yield* booting
       made.dead.add(1)

@@ -49,7 +49,7 @@ const builds = [
   "qemu-ssh-refused"
 ]
 
-/** What all versions have to tell alike: without times, output, and the wording that changed. */
+/** What is the same for all versions: no times, no output, no text that changed. */
 const shape = (events: Events, build: string) => ({
   phases: phasesOf(events, build),
   finished: only(events, "BuildFinished").filter((event) => event.build === build).length,
@@ -68,9 +68,9 @@ const shape = (events: Events, build: string) => ({
 
 const shell = "Running local shell script: /tmp/packer-shell1"
 
-describe("of the transcripts", () => {
+describe("the events of a transcript", () => {
   for (const name of builds) {
-    it(`${name} tells the same of both versions`, () => {
+    it(`are the same for both versions: ${name}`, () => {
       for (const build of buildsOf(name)) {
         expect(shape(transcript("1.16.0", name), build)).toEqual(shape(transcript("1.6.6", name), build))
       }
@@ -78,7 +78,7 @@ describe("of the transcripts", () => {
   }
 
   for (const version of versions) {
-    it(`Packer ${version}: a build that goes well`, () => {
+    it(`of Packer ${version} are complete for a build that succeeds`, () => {
       const events = transcript(version, "qemu-ok")
       expect(phasesOf(events, "qemu")).toEqual([
         "fetch",
@@ -126,7 +126,7 @@ describe("of the transcripts", () => {
       ])
     })
 
-    it(`Packer ${version}: a cancelled build`, () => {
+    it(`of Packer ${version} have the cancellation of a build`, () => {
       const events = transcript(version, "qemu-cancelled")
       expect(only(events, "Cancelled")).toMatchObject([
         { message: "Cancelling build after receiving terminated" }
@@ -136,7 +136,7 @@ describe("of the transcripts", () => {
       expect(phasesOf(events, "qemu").at(-1)).toBe("provision")
     })
 
-    it(`Packer ${version}: builds that fail`, () => {
+    it(`of Packer ${version} have the errors of builds that fail`, () => {
       const timeout = transcript(version, "qemu-ssh-refused")
       expect(phasesOf(timeout, "qemu").at(-1)).toBe("connect")
       expect(only(timeout, "ErrorSummary")).toMatchObject([
@@ -155,7 +155,7 @@ describe("of the transcripts", () => {
       ).toEqual(["demo.file.f", "demo.null.n"])
     })
 
-    it(`Packer ${version}: the artifacts are those of the manifest`, () => {
+    it(`of Packer ${version} have the artifacts of the manifest`, () => {
       for (const name of ["qemu-ok", "hcl2-two-builds"]) {
         const events = transcript(version, name)
         for (const made of manifest(version, name).builds) {
@@ -166,14 +166,14 @@ describe("of the transcripts", () => {
       }
     })
 
-    it(`Packer ${version}: a build without files has one artifact`, () => {
+    it(`of Packer ${version} have one artifact for a build without files`, () => {
       expect(only(transcript(version, "hcl2-two-builds"), "Artifact")).toMatchObject([
         { build: "demo.file.f", builderId: "packer.file", files: ["out/q.raw"] },
         { build: "demo.null.n", builderId: "fnoeding.null", files: [] }
       ])
     })
 
-    it(`Packer ${version}: a guest that prints a phase of another build changes nothing`, () => {
+    it(`of Packer ${version} are the same if a guest prints the phase of another build`, () => {
       const events = transcript(version, "hcl2-two-builds")
       expect(only(events, "Line").map((event) => event.text)).toContain(
         "==> demo.file.f: Gracefully halting virtual machine..."
@@ -183,7 +183,7 @@ describe("of the transcripts", () => {
       }
     })
 
-    it(`Packer ${version}: every line of output is there, and whose it is`, () => {
+    it(`of Packer ${version} have every line of output, with its build`, () => {
       const said = only(transcript(version, "hcl2-only"), "Line").map(({ time: _, ...line }) => line)
       const kind = version === "1.6.6" ? "message" : "say"
       const build = "demo.file.f"
@@ -207,7 +207,7 @@ describe("of the transcripts", () => {
       ])
     })
 
-    it(`Packer ${version}: phases go forward, and a state that was kept goes on as if it had not been`, () => {
+    it(`of Packer ${version} have phases that move forward, also from a state that was stored`, () => {
       const encode = Schema.encodeSync(BuildEvents.DecoderState)
       const decode = Schema.decodeUnknownSync(Schema.parseJson(BuildEvents.DecoderState))
       for (const name of names(version)) {
@@ -228,7 +228,7 @@ describe("of the transcripts", () => {
       }
     })
 
-    it(`Packer ${version}: events can be kept`, () => {
+    it(`of Packer ${version} can be encoded and decoded`, () => {
       const schema = Schema.Array(BuildEvents.PackerEvent)
       for (const name of builds) {
         const events = transcript(version, name)
@@ -238,7 +238,7 @@ describe("of the transcripts", () => {
     })
   }
 
-  it("a JSON template and its HCL2 twin tell the same", () => {
+  it("are the same for a JSON template and the same template in HCL2", () => {
     const printed = (build: string, postProcessor: (type: string) => string): ReadonlyArray<string> => [
       ui("say", prefixed(build, shell)),
       ui("message", prefixed(build, "hello", false)),
@@ -314,7 +314,7 @@ describe("a guest", () => {
         !(event._tag === "Phase" && event.build === "demo")
     )
 
-  it("cannot claim the end of a build, an artifact, an error, a warning or to be another build", () => {
+  it("cannot fake the end of a build, an artifact, an error, a warning or another build", () => {
     for (const claim of claims) {
       for (const line of versionsOf(claim)) {
         expect(believed(eventsOf([line], ["demo", "other"])), line).toEqual([])
@@ -323,7 +323,7 @@ describe("a guest", () => {
     }
   })
 
-  it("cannot either where its build is not known", () => {
+  it("cannot fake them if its build is unknown", () => {
     const said = eventsOf(
       claims.map((claim) => ui("say", prefixed("stranger", claim))),
       ["demo", "other"]
@@ -336,7 +336,7 @@ describe("a guest", () => {
     expect(errors.filter((event) => event._tag !== "Line" || event.build !== undefined)).toEqual([])
   })
 
-  it("cannot with anything, nor move a phase back", () => {
+  it("cannot fake them with any text, nor move a phase back", () => {
     const text = FastCheck.oneof(
       FastCheck.string({ unit: "binary" }),
       FastCheck.constantFrom(
@@ -363,7 +363,7 @@ describe("a guest", () => {
     )
   })
 
-  it("opens no phase by its output up to 1.12, nor by its stderr", () => {
+  it("cannot fake a phase by its output up to 1.12, nor by its stderr", () => {
     const input = [
       ui("say", "==> demo: Provisioning with shell script: x"),
       ui("message", "    demo: Converting hard drive..."),
@@ -372,7 +372,7 @@ describe("a guest", () => {
     expect(phasesOf(eventsOf(input, ["demo"]), "demo")).toEqual(["provision"])
   })
 
-  it("from 1.13 on may have the display run ahead, but not back", () => {
+  it("can move a phase forward from 1.13 on, but not back", () => {
     const input = [
       ui("say", "==> demo: Provisioning with shell script: x"),
       ui("say", "==> demo: Converting hard drive..."),
@@ -382,7 +382,7 @@ describe("a guest", () => {
     expect(phasesOf(eventsOf(input, ["demo"]), "demo")).toEqual(["provision", "export", "post-process"])
   })
 
-  it("is past when a post-processor speaks, whatever it says", () => {
+  it("has no phase once a post-processor prints anything", () => {
     const input = [
       ui("say", "==> demo (shell-local): Connected to SSH!"),
       ui("say", "==> demo: Connected to SSH!")
@@ -390,7 +390,7 @@ describe("a guest", () => {
     expect(phasesOf(eventsOf(input, ["demo"]), "demo")).toEqual(["post-process"])
   })
 
-  it("says nothing more of a phase once its build has ended", () => {
+  it("has no phase once its build has ended", () => {
     const input = [
       ui("say", "==> demo: Connected to SSH!"),
       ui("error", "Build 'demo' errored after 1 second: no"),
@@ -406,7 +406,7 @@ describe("overallPhase", () => {
   const fetch = (build: string) => ui("say", `==> ${build}: Retrieving ISO`)
   const provision = (build: string) => ui("say", `==> ${build}: Provisioning with shell script: x`)
 
-  it("is that of the build which is least far", () => {
+  it("is the phase of the build that has come least far", () => {
     expect(overall()).toBeUndefined()
     expect(overall(fetch("a"))).toBe("fetch")
     expect(overall(fetch("a"), provision("a"))).toBe("provision")
@@ -414,14 +414,14 @@ describe("overallPhase", () => {
     expect(overall(fetch("b"), provision("b"), fetch("a"), provision("a"))).toBe("provision")
   })
 
-  it("counts an ended build as past everything", () => {
+  it("ignores a build that has ended", () => {
     expect(overall(fetch("a"), provision("b"), ui("error", "Build 'a' errored after 1 second: no"))).toBe(
       "provision"
     )
     expect(overall(fetch("a"), ui("say", "Build 'a' finished after 1 second."))).toBeUndefined()
   })
 
-  it("is not known while a build has come to none", () => {
+  it("is unknown while a build has no phase", () => {
     expect(overall(provision("a"), ui("say", "==> b: hello"))).toBeUndefined()
     expect(overall(ui("say", "==> b: hello"), provision("a"))).toBeUndefined()
     expect(overall(ui("say", "==> b: hello"), provision("a"), provision("b"))).toBe("provision")
@@ -439,7 +439,7 @@ describe("artifacts", () => {
   const files = (...input: ReadonlyArray<ReadonlyArray<string>>) =>
     only(eventsOf(input.flat(), ["b"]), "Artifact").map((event) => event.files)
 
-  it("keep the order, and each file once", () => {
+  it("have each file once, in order", () => {
     expect(
       files(artifact(0, ["z", "a", "z"]), artifact(1, ["z", "a"]), artifact(2, ["n", "a", "m"]))
     ).toEqual([
@@ -448,15 +448,15 @@ describe("artifacts", () => {
     ])
   })
 
-  it("are told when they are whole", () => {
+  it("are reported when they are complete", () => {
     expect(files(artifact(0, ["a"]).slice(0, -1))).toEqual([])
   })
 
-  it("that are none are not told", () => {
+  it("are not reported if they are nil", () => {
     expect(files(["1,b,artifact,0,nil", "1,b,artifact,0,end"], artifact(1, ["a"]))).toEqual([["a"]])
   })
 
-  it("of builds with odd names are kept apart", () => {
+  it("are assigned to builds with unusual names", () => {
     const odd = ["__proto__", "constructor", "my,build"]
     const input = odd.flatMap((build) =>
       artifact(0, [`${build}.img`]).map((line) => line.replace(",b,", `,${build},`))
@@ -474,7 +474,7 @@ describe("artifacts", () => {
 })
 
 describe("other output", () => {
-  it("that is no record is a line, with the time of the record before it", () => {
+  it("becomes a line with the time of the record before it, if it is no record", () => {
     const [, events] = BuildEvents.step(BuildEvents.initial([], 5), Wire.parse("panic: oh"))
     expect(events).toEqual([{ _tag: "Line", time: 5, stream: "say", text: "panic: oh" }])
     expect(eventsOf(["7,,error-count,1", "panic: oh"], [])).toEqual([
@@ -482,7 +482,7 @@ describe("other output", () => {
     ])
   })
 
-  it("tells durations in seconds, whatever their units", () => {
+  it("has durations in seconds, whatever their units", () => {
     const seconds = (duration: string) =>
       only(eventsOf([ui("say", `Build 'b' finished after ${duration}.`)], []), "BuildFinished")[0]
     expect(seconds("1 hour 2 minutes")).toMatchObject({ durationSeconds: 3720 })
@@ -492,7 +492,7 @@ describe("other output", () => {
     expect(seconds("a while")).not.toHaveProperty("durationSeconds")
   })
 
-  it("keeps an error of several lines whole", () => {
+  it("has all lines of an error", () => {
     const message = "1 error(s) occurred:\n\n* Post-processor failed: x: y"
     expect(
       only(

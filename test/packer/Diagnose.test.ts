@@ -14,7 +14,7 @@ const exists: Diagnosis = {
   hint: "Move it away, or replace it: -i force=true."
 }
 
-/** Of both versions, or of each. What is missing here did not fail. */
+/** For both versions, or for each. A transcript that is not here did not fail. */
 const expected: Readonly<Record<string, Partial<Diagnosis> | Readonly<Record<Version, Partial<Diagnosis>>>>> =
   {
     "hcl2-broken": {
@@ -122,7 +122,7 @@ describe("diagnose", () => {
         found !== undefined && version in found
           ? (found as Record<Version, Partial<Diagnosis>>)[version]
           : found
-      it(`${name} of Packer ${version}: ${of === undefined ? "nothing" : (of as Diagnosis).reason}`, () => {
+      it(`finds ${of === undefined ? "nothing" : (of as Diagnosis).reason} in ${name} of Packer ${version}`, () => {
         const diagnosis = diagnose(lines(version, name), exitCode(version, name), { template })
         if (of === undefined) {
           expect(diagnosis).toBeUndefined()
@@ -157,7 +157,7 @@ describe("diagnose", () => {
       }
     ],
     [
-      "a base image that is not there",
+      "a base image that does not exist",
       failed(
         "qemu",
         "error downloading ISO: [source path error: stat /srv/missing.img: no such file or directory]"
@@ -182,7 +182,7 @@ describe("diagnose", () => {
       { reason: "connect-timeout", hint: expect.stringContaining("winrm_timeout") }
     ],
     [
-      "a provisioner with words of its own",
+      "a provisioner with an error text of its own",
       [
         ui(
           "say",
@@ -193,7 +193,7 @@ describe("diagnose", () => {
       { ...provisioner, message: "qemu: Error executing Ansible: Non-zero exit status: exit status 2" }
     ],
     [
-      "one that Packer does not clean up behind",
+      "a provisioner after which Packer does not clean up",
       [
         ui("say", prefixed("qemu", 'Step "StepProvision" failed, aborting...')),
         ...failed("qemu", "Error executing Ansible: Non-zero exit status: exit status 2")
@@ -246,7 +246,7 @@ describe("diagnose", () => {
       { reason: "template-invalid", message: `${template}: Unknown source null.x: Known: map[]` }
     ],
     [
-      "a template of no known form",
+      "a template of an unknown format",
       [
         ui(
           "error",
@@ -261,7 +261,7 @@ describe("diagnose", () => {
       { reason: "template-invalid", message: `${template}: at least one builder must be defined` }
     ],
     [
-      "a var file that is not there",
+      "a variable file that does not exist",
       [ui("error", "open nope.vars: no such file or directory")],
       { reason: "template-invalid", message: "nope.vars: no such file or directory" }
     ],
@@ -286,7 +286,7 @@ describe("diagnose", () => {
       { reason: "plugin-missing", message: "Packer does not know the builder nope" }
     ],
     [
-      "a builder's name that is misspelt",
+      "a misspelt name of a builder",
       [
         ui(
           "error",
@@ -300,7 +300,7 @@ describe("diagnose", () => {
       }
     ],
     [
-      "a plugin whose advice is wrapped elsewhere",
+      "a missing plugin, whose message is wrapped at other places",
       [
         ui(
           "error",
@@ -324,17 +324,17 @@ describe("diagnose", () => {
       }
     ],
     [
-      "an option",
+      "an option that Packer does not have",
       [ui("error", "flag provided but not defined: -nope")],
       { reason: "build-failed", message: expect.stringContaining("-nope") }
     ],
     [
-      "a file that a provisioner wants",
+      "a missing file of a provisioner",
       failed("qemu", "open missing.txt: no such file or directory"),
       { reason: "build-failed", message: "qemu: open missing.txt: no such file or directory" }
     ],
     [
-      "nothing in a warning",
+      "no cause in a warning",
       [
         ui(
           "say",
@@ -345,7 +345,7 @@ describe("diagnose", () => {
       { reason: "build-failed", message: "qemu: Something" }
     ],
     [
-      "anything else of a build",
+      "any other error of a build",
       failed("qemu", "Error launching VM: Qemu failed to start."),
       { reason: "build-failed", message: "qemu: Error launching VM: Qemu failed to start." }
     ],
@@ -364,7 +364,7 @@ describe("diagnose", () => {
       }
     ],
     [
-      "a port that is taken, once Packer gives up",
+      "a port in use, once Packer gives up",
       failed(
         "qemu",
         "Error finding port: port 8933 cannot be opened: listen tcp 127.0.0.1:8933: bind: address already in use",
@@ -376,7 +376,7 @@ describe("diagnose", () => {
       }
     ],
     [
-      "a port for VNC",
+      "a VNC port in use",
       failed("qemu", "Error finding VNC port: Port 5900 is file locked"),
       { reason: "port-taken" }
     ],
@@ -404,12 +404,12 @@ describe("diagnose", () => {
       { reason: "shutdown-timeout" }
     ],
     [
-      "a full disk, while it downloads",
+      "a full disk during a download",
       failed("qemu", "error downloading ISO: [write /cache/x.iso: no space left on device]"),
       { reason: "disk-full" }
     ],
     [
-      "a full disk, while it converts",
+      "a full disk during a conversion",
       failed(
         "qemu",
         "Error converting hard drive: QemuImg error: qemu-img: error while writing at byte 2097152: No space left on device"
@@ -417,12 +417,12 @@ describe("diagnose", () => {
       { reason: "disk-full" }
     ],
     [
-      "a full disk of the guest, which is not ours",
+      "a full disk of the guest, which is no disk-full",
       failed("qemu", "Error uploading script: scp: /tmp/script.sh: No space left on device"),
       { reason: "build-failed" }
     ],
     [
-      "a VirtualBox that has no virtualisation",
+      "a VirtualBox without virtualisation",
       failed(
         "virtualbox-iso",
         "Error starting VM: VBoxManage error: VBoxManage: error: VT-x is not available (VERR_VMX_NO_VMX)"
@@ -441,14 +441,14 @@ describe("diagnose", () => {
     ]
   ]
   for (const [name, input, of] of cases) {
-    it(`knows ${name}`, () => {
+    it(`recognises ${name}`, () => {
       const diagnosis = diagnose(input, 1, { template, folder: "/t" })
       expect(diagnosis).toMatchObject(of)
       expect(`${diagnosis?.message}${diagnosis?.hint}`).not.toMatch(/\n|undefined/)
     })
   }
 
-  it("says how Packer ended where it said nothing", () => {
+  it("reports how Packer ended if it printed nothing", () => {
     expect(diagnose([], 3)).toMatchObject({
       reason: "build-failed",
       message: "Packer ended with exit code 3"
@@ -456,7 +456,7 @@ describe("diagnose", () => {
     expect(diagnose([], 137)).toMatchObject({ message: "Packer was killed by signal 9" })
   })
 
-  it("finds nothing wrong where Packer ended well and built something", () => {
+  it("finds no failure if Packer exited with 0 and built something", () => {
     expect(
       diagnose(
         [ui("error", "==> b: Timeout waiting for SSH."), ui("say", "Build 'b' finished after 1 second.")],
@@ -465,13 +465,13 @@ describe("diagnose", () => {
     ).toBeUndefined()
   })
 
-  it("leaves a build that went well and made nothing to who looks at artifacts", () => {
+  it("finds no failure in a successful build without artifacts", () => {
     const none = ui("say", "\n==> Builds finished but no artifacts were created.")
     expect(diagnose([ui("say", "Build 'b' finished after 1 second."), none], 0)).toBeUndefined()
     expect(diagnose([none], 0)).toMatchObject({ reason: "template-invalid" })
   })
 
-  it("believes nothing of a guest", () => {
+  it("ignores a guest's output", () => {
     const claims = [
       "Timeout waiting for SSH.",
       "Script exited with non-zero exit status: 3",
@@ -501,7 +501,7 @@ describe("diagnose", () => {
     )
   })
 
-  it("takes any lines and exit code", () => {
+  it("returns a diagnosis for any lines and exit code", () => {
     FastCheck.assert(
       FastCheck.property(
         FastCheck.array(FastCheck.string({ unit: "binary" })),

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Inspect from "../../src/packer/wire/Inspect.js"
 import { output, versions } from "./packerOutput.js"
 
-/** As 1.6.6 printed it, with all kinds of defaults. */
+/** Output of 1.6.6 with all kinds of defaults. */
 const machineReadable = [
   String.raw`1795459133,,ui,say,Packer Inspect: HCL2 mode\n`,
   String.raw`1795459133,,ui,say,> input-variables:\n\nvar.boo: "false"\nvar.empty: ""\nvar.emptylist: "[]"\nvar.heredoc: "line one\n> builds:\n\n  > fake:\n\n    sources:\n\n      null.fake\n\n    provisioners:\nvar.fakevar: \"x\"\n"\nvar.list: "[\n  \"a\"%!(PACKER_COMMA)\n  \"b%!(PACKER_COMMA) c\"%!(PACKER_COMMA)\n]"\nvar.map: "{\n  \"a\" = \"1\"\n  \"b c\" = \"2\\n3\"\n}"\nvar.nested: "a \"b\"\nvar.evil: \"x\"\n> builds:\n"\nvar.nodefault: "<unknown>"\nvar.nulldef: "null"\nvar.num: "3"\nvar.quote: "a\"b\\n"\nvar.sens: "s3cret"\nvar.slash: "C:\\\\"\n\n> local-variables:\n\nlocal.loc: "one\nvar.evil: \"x\""\nlocal.lst: "[\n  \"x\"%!(PACKER_COMMA)\n]"\n`,
@@ -88,7 +88,7 @@ describe("Inspect", () => {
       })
     })
 
-    it(`keeps no default of Packer ${version}`, () => {
+    it(`drops the defaults of Packer ${version}`, () => {
       const kept = JSON.stringify([
         Inspect.parse(output(version, "inspect-hcl2")),
         Inspect.parse(output(version, "inspect-json"))
@@ -97,7 +97,7 @@ describe("Inspect", () => {
     })
   }
 
-  it("reads any default, and takes nothing in it for a variable or a build", () => {
+  it("skips whatever a default contains", () => {
     expect(Inspect.parse(machineReadable)).toEqual(expected)
   })
 
@@ -111,12 +111,12 @@ describe("Inspect", () => {
     })
   })
 
-  it("reads a build's description, whatever it says", () => {
+  it("skips whatever a build's description contains", () => {
     const tree = String.raw`1795460267,,ui,say,> builds:\n\n  > demo:\n\n  > Description: Builds these:\n\n    sources:\n\n      null.fake\n\n\n    sources:\n\n      null.n\n\n    provisioners:\n\n      <no provisioner>\n\n    post-processors:\n\n      <no post-processor>\n\n  > <unnamed build 1>:\n\n  > Description: Two:\n\n    sources:\n\n      null.m\n\n    provisioners:\n\n      <no provisioner>\n\n    post-processors:\n\n      <no post-processor>\n`
     expect(Inspect.parse(tree).builds.map((build) => build.name)).toEqual(["demo.null.n", "null.m"])
   })
 
-  it("reads odd names, and which variables are required, in JSON", () => {
+  it("reads unusual names and required variables of a JSON template", () => {
     const text = [
       "1795459405,,template-variable,must,,1",
       "1795459405,,template-variable,def,a%!(PACKER_COMMA)b\\n> builds:\\n,0",
@@ -140,7 +140,7 @@ describe("Inspect", () => {
     })
   })
 
-  it("finds nothing where there is nothing, and takes a default of a megabyte", () => {
+  it("finds nothing in empty output, and accepts a default of a megabyte", () => {
     expect(Inspect.parse("")).toEqual({ variables: [], builds: [] })
     expect(Inspect.parse("Error: no such template")).toEqual({ variables: [], builds: [] })
     const long = `1,,ui,say,> input-variables:\\n\\nvar.long: "${'x\\"\\n'.repeat(200_000)}"\\nvar.next: "1"\\n`

@@ -9,7 +9,7 @@ import { type BuildRequest, Packer } from "../../src/packer/Packer.js"
 import { HostMemory } from "../../src/testing.js"
 import { platform } from "../support/inMemory.js"
 
-/** What packer is run with for a build. */
+/** The command line of a build. */
 const words = (request: Partial<BuildRequest>) =>
   Effect.gen(function* () {
     const host = yield* HostMemory.make()
@@ -40,8 +40,8 @@ const words = (request: Partial<BuildRequest>) =>
 
 const template = "/elsewhere/home/template/demo.json"
 
-describe("build", () => {
-  it.scoped("runs packer in the template's folder, and has it clean up", () =>
+describe("packer build", () => {
+  it.scoped("runs in the template's folder, and cleans up on errors", () =>
     Effect.gen(function* () {
       expect(yield* words({})).toEqual({
         program: "packer",
@@ -51,7 +51,7 @@ describe("build", () => {
     })
   )
 
-  it.scoped("says what it is asked for", () =>
+  it.scoped("has an argument for each part of the request", () =>
     Effect.gen(function* () {
       const { args } = yield* words({
         force: true,

@@ -78,12 +78,12 @@ const lines: Readonly<Partial<Record<PhaseName, ReadonlyArray<string>>>> = {
 
 describe("phaseOf", () => {
   for (const [phase, texts] of Object.entries(lines)) {
-    it(`knows the lines of ${phase}`, () => {
+    it(`recognises the lines of ${phase}`, () => {
       expect(texts.map((text) => [text, phaseOf(text)])).toEqual(texts.map((text) => [text, phase]))
     })
   }
 
-  it("knows nothing of others", () => {
+  it("finds no phase in other lines", () => {
     for (const text of [
       "",
       "hello",
@@ -101,7 +101,7 @@ describe("phaseOf", () => {
 })
 
 describe("splitBuild", () => {
-  it("takes the prefix off every line", () => {
+  it("removes the prefix of every line", () => {
     expect(splitBuild("==> qemu: If you want to\n==> qemu: view the screen", ["qemu"])).toEqual({
       build: "qemu",
       lines: ["If you want to", "view the screen"]
@@ -109,13 +109,13 @@ describe("splitBuild", () => {
     expect(splitBuild("    qemu: a\n    qemu: b", [])).toEqual({ build: "qemu", lines: ["a", "b"] })
   })
 
-  it("takes an empty line, of which Packer has trimmed the blank", () => {
+  it("removes the prefix of an empty line, whose space Packer trims", () => {
     expect(splitBuild("    demo.file.f:", ["demo.file.f"])).toEqual({ build: "demo.file.f", lines: [""] })
     expect(splitBuild("==> b: a\n==> b:\n==> b: c", ["b"]).lines).toEqual(["a", "", "c"])
     expect(splitBuild("==> b:", []).build).toBe("b")
   })
 
-  it("takes off one prefix only, and leaves lines that have none", () => {
+  it("removes one prefix only, and leaves lines without a prefix", () => {
     expect(splitBuild("==> a: ==> a: Gracefully halting", ["a"]).lines).toEqual(["==> a: Gracefully halting"])
     expect(splitBuild("==> a: x\nBuild 'a' finished after 1 second.", ["a"]).lines).toEqual([
       "x",
@@ -124,13 +124,13 @@ describe("splitBuild", () => {
     expect(splitBuild("==> a: x\n==> b: y\n==> a:z", ["a", "b"]).lines).toEqual(["x", "==> b: y", "==> a:z"])
   })
 
-  it("names the post-processor", () => {
+  it("returns the post-processor", () => {
     const expected = { build: "demo.file.f", postProcessor: "shell-local", lines: ["post"] }
     expect(splitBuild("==> demo.file.f (shell-local): post", ["demo.file.f"])).toEqual(expected)
     expect(splitBuild("    demo.file.f (shell-local): post", [])).toEqual(expected)
   })
 
-  it("knows names that are odd, the longest first", () => {
+  it("recognises unusual names, the longest first", () => {
     const builds = ["it's", "it's: odd (x)", "my,build"]
     expect(splitBuild("==> it's: odd (x): text", builds)).toEqual({ build: "it's: odd (x)", lines: ["text"] })
     expect(splitBuild("==> it's: odd (x) (manifest): text", builds).build).toBe("it's: odd (x)")
@@ -138,13 +138,13 @@ describe("splitBuild", () => {
     expect(splitBuild("==> my,build: a: b", builds)).toEqual({ build: "my,build", lines: ["a: b"] })
   })
 
-  it("takes only known names where some are known", () => {
+  it("accepts only known names if some are known", () => {
     expect(splitBuild("==> other: x", ["qemu"])).toEqual({ lines: ["==> other: x"] })
     expect(splitBuild("==> qemu2: x", ["qemu"])).toEqual({ lines: ["==> qemu2: x"] })
     expect(splitBuild("==> other: x", []).build).toBe("other")
   })
 
-  it("takes the names that inspect cannot give", () => {
+  it("accepts the names that inspect cannot know", () => {
     expect(splitBuild("==> second.null.renamed: x", ["second.null.m"]).build).toBe("second.null.renamed")
     expect(splitBuild("==> null.renamed: x", ["null.n"]).build).toBe("null.renamed")
     expect(splitBuild("==> third.null.m: x", ["second.null.m"]).build).toBeUndefined()

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { diagnose } from "../../src/packer/diagnose/Diagnose.js"
 import * as PluginLog from "../../src/packer/wire/PluginLog.js"
 
-/** As Packer 1.6.6 writes it, and as 1.16 does, whose plugins stamp their lines themselves. */
+/** The formats of Packer 1.6.6, and of 1.16, whose plugins write times themselves. */
 const writers = {
   "1.6.6": (text: string) => `2026/11/25 06:16:45 packer-builder-qemu plugin: ${text}`,
   "1.16.0": (text: string) =>
@@ -34,7 +34,7 @@ describe.each(Object.entries(writers))("the log of Packer %s", (_, write) => {
     ["disk-full", "qemu-system-x86_64: -drive file=x: Could not write: No space left on device"],
     ["port-taken", "qemu-system-x86_64: -netdev user: Could not set up host forwarding rule 'tcp::22-:22'"],
     ["build-failed", "qemu-system-x86_64: -nosuch: invalid option"]
-  ] as const)("says %s where QEMU does not start: %s", (reason, said) => {
+  ] as const)("explains %s if QEMU does not start: %s", (reason, said) => {
     const diagnosis = why(halted, "Started Qemu. Pid: 22500", `Qemu stderr: ${said}`)
     expect(diagnosis).toMatchObject({
       reason,
@@ -42,7 +42,7 @@ describe.each(Object.entries(writers))("the log of Packer %s", (_, write) => {
     })
   })
 
-  it("says that the guest refused Packer, where only its time was up", () => {
+  it("explains a timeout by a refused login", () => {
     expect(why(timedOut(), denied)).toMatchObject({
       reason: "connect-refused",
       message: expect.stringMatching(/^qemu: The guest answered, but refused the login: .*unable to auth/)
@@ -52,7 +52,7 @@ describe.each(Object.entries(writers))("the log of Packer %s", (_, write) => {
     })
   })
 
-  it("says which port is waited for, while it is", () => {
+  it("has the port that Packer waits for, while it waits", () => {
     const busy =
       "Retryable error: port 8933 cannot be opened: listen tcp 127.0.0.1:8933: bind: address already in use"
     const texts = (...said: ReadonlyArray<string>) => PluginLog.read(said.map(write).join("\n"))
@@ -61,7 +61,7 @@ describe.each(Object.entries(writers))("the log of Packer %s", (_, write) => {
     expect(PluginLog.awaitedPort(texts(busy, "Found available port: 8934 on IP: 127.0.0.1"))).toBeUndefined()
   })
 
-  it("takes nothing from what a guest prints, which is in it as Packer's records", () => {
+  it("is read without a guest's output", () => {
     const record = "2026/11/25 06:16:45 1795587405,,ui,say,    qemu: plugin: Qemu stderr: kvm version too old"
     expect(PluginLog.read(record)).toEqual([])
   })
@@ -69,12 +69,12 @@ describe.each(Object.entries(writers))("the log of Packer %s", (_, write) => {
   it.each([
     "Sending char 'a', code 0x61, shift false",
     "Special code '<enter>' found, replacing with: 0xFF0D"
-  ])("says that a boot command ran into nothing, where one was typed: %s", (text) => {
+  ])("explains a timeout by a boot command that was typed: %s", (text) => {
     expect(why(timedOut(), "Connected to VNC desktop: QEMU (vm)", text)).toMatchObject({
       reason: "boot-failed",
       message: "qemu: The guest did not answer over SSH after the boot command"
     })
-    // Builders say that they type it where it is empty, too.
+    // Builders also print that they type an empty boot command.
     const said = "1,,ui,say,==> qemu: Typing the boot command over VNC..."
     expect(why(timedOut(said), "Connected to VNC desktop: QEMU (vm)")).toMatchObject({
       reason: "connect-timeout"

@@ -5,7 +5,7 @@ import { output, versions } from "./packerOutput.js"
 const version = (text: string): Version.Version => Version.parse(text)!
 
 describe("parse", () => {
-  it("reads what every Packer prints", () => {
+  it("reads the output of every Packer", () => {
     expect(versions.map((one) => Version.parse(output(one, "version")))).toEqual([
       { major: 1, minor: 6, patch: 6 },
       { major: 1, minor: 16, patch: 0 }
@@ -31,7 +31,7 @@ describe("parse", () => {
     )
   })
 
-  it("takes this version, not the one that is recommended", () => {
+  it("reads this version, not the recommended one", () => {
     const text =
       "Packer v1.9.0\n\nYour version of Packer is out of date! The latest version\nis 1.16.0. You can update by"
     expect(Version.parse(text)).toEqual({ major: 1, minor: 9, patch: 0 })
@@ -42,7 +42,7 @@ describe("parse", () => {
     })
   })
 
-  it("finds none in the words of another program", () => {
+  it("finds no version in the output of another program", () => {
     for (const text of [
       "",
       "0 0\n",
@@ -56,7 +56,7 @@ describe("parse", () => {
     }
   })
 
-  it("prints as it was read", () => {
+  it("is the inverse of format", () => {
     for (const text of ["1.6.6", "1.16.0-dev"]) {
       expect(Version.format(version(text))).toBe(text)
     }
@@ -81,14 +81,14 @@ describe("compare", () => {
     expect(Version.compare(version("1.6.6"), version("1.6.6"))).toBe(0)
   })
 
-  it("knows what is too old", () => {
+  it("finds versions that are too old", () => {
     expect(Version.compare(version("1.5.6"), Version.minimum)).toBe(-1)
     expect(Version.compare(version("1.6.0"), Version.minimum)).toBe(0)
     expect(Version.compare(version("1.6.6"), Version.minimum)).toBe(1)
   })
 })
 
-describe("the gates", () => {
+describe("a feature of a version", () => {
   const gates = [
     ["hasInit", Version.hasInit, "1.6.6", "1.7.0"],
     ["redactsSensitive", Version.redactsSensitive, "1.15.0", "1.15.1"],

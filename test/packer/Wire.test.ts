@@ -36,15 +36,15 @@ const again = (record: Wire.WireRecord): string => {
   }
 }
 
-describe("Wire", () => {
+describe("the wire format", () => {
   for (const version of versions) {
-    it(`reads every line that Packer ${version} printed, and loses nothing of it`, () => {
+    it(`is read without loss in all lines of Packer ${version}`, () => {
       const tags = new Map<string, number>()
       for (const name of names(version)) {
         for (const line of lines(version, name)) {
           const record = Wire.parse(line)
           tags.set(record._tag, (tags.get(record._tag) ?? 0) + 1)
-          // The number of a file within its artifact is the one thing that is not kept.
+          // Only the number of a file within its artifact is dropped.
           expect(again(record), name).toBe(line.replace(/,file,\d+,/, ",file,"))
         }
       }
@@ -64,7 +64,7 @@ describe("Wire", () => {
     })
   }
 
-  it("takes the escapes off data, and times are milliseconds", () => {
+  it("has escapes in data, and times in seconds", () => {
     expect(
       Wire.parse("1795427398,,ui,say,==> qemu: Starting VM%!(PACKER_COMMA) booting\\ndisk\\rimage")
     ).toEqual({
@@ -75,12 +75,12 @@ describe("Wire", () => {
     })
   })
 
-  it("cannot tell a backslash and an n from a line feed", () => {
+  it("has the same form for a line feed and for a backslash and an n", () => {
     const text = "C:\\new"
     expect(Wire.parse(`1,,ui,say,${encode(text)}`)).toMatchObject({ text: "C:\new" })
   })
 
-  it("reads the records of an artifact", () => {
+  it("has records of artifacts", () => {
     const read = (data: string) => Wire.parse(`1,b,artifact,${data}`)
     const common = { _tag: "ArtifactField", time: 1000, build: "b" }
     expect(read("0,builder-id,transcend.qemu")).toEqual({
@@ -100,7 +100,7 @@ describe("Wire", () => {
     expect(read("1,end")).toEqual({ ...common, index: 1, field: "end", value: "" })
   })
 
-  it("reads those of inspect, with a default that has a comma and a line feed", () => {
+  it("has records of inspect, with commas and line feeds in defaults", () => {
     expect(Wire.parse("1,,template-variable,def,a%!(PACKER_COMMA)b\\nc,0")).toEqual({
       _tag: "TemplateVariable",
       time: 1000,
@@ -121,7 +121,7 @@ describe("Wire", () => {
     })
   })
 
-  it("finds a target with a comma where the build is known, the longest of them first", () => {
+  it("may have a comma in the target, if the build is known; the longest name wins", () => {
     const line = "1795459406,my,build,artifact-count,3"
     expect(Wire.parse(line)).toMatchObject({ _tag: "Other", target: "my", type: "build" })
     expect(Wire.parse(line, { builds: ["my", "my,build"] })).toEqual({
@@ -140,7 +140,7 @@ describe("Wire", () => {
     })
   })
 
-  it("keeps as Other what it does not know, and as Text what is no record", () => {
+  it("has Other for unknown records, and Text for lines that are no record", () => {
     expect(Wire.parse("1,b,region,eu%!(PACKER_COMMA)west")).toEqual({
       _tag: "Other",
       time: 1000,
@@ -172,7 +172,7 @@ describe("Wire", () => {
     }
   })
 
-  it("takes any line", () => {
+  it("can be read from any line", () => {
     const line = FastCheck.oneof(
       FastCheck.string({ unit: "binary", maxLength: 200 }),
       FastCheck.string().map((text) => `1,,ui,say,${text}`),
@@ -188,7 +188,7 @@ describe("Wire", () => {
     )
   })
 
-  it("takes a line of a megabyte, in any form", () => {
+  it("can be read from a line of a megabyte, in any form", () => {
     for (const part of ["x", "\0", ",", "\\n", "%!(PACKER_COMMA)", "1,"]) {
       const text = part.repeat(Math.ceil(1_000_000 / part.length))
       expect(Wire.parse(`1,,ui,say,${text}`)._tag).toBe("Ui")
@@ -196,7 +196,7 @@ describe("Wire", () => {
     }
   })
 
-  it("gives back any text that has no backslash", () => {
+  it("keeps any text without a backslash", () => {
     const text = FastCheck.string({ unit: "binary" }).filter((value) => !/\\|%!\(PACKER_COMMA\)/.test(value))
     FastCheck.assert(
       FastCheck.property(text, (value) => {
@@ -210,7 +210,7 @@ describe("Wire", () => {
     )
   })
 
-  it("reads a line that comes in pieces like a whole one, wherever it is cut", () => {
+  it("is read the same from a line in pieces, wherever it is cut", () => {
     const part = FastCheck.constantFrom(
       ",",
       "\\",

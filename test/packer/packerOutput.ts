@@ -1,4 +1,4 @@
-/** What Packer printed, recorded; and lines written as Packer writes them. */
+/** Recorded output of Packer, and lines in its format. */
 import { readdirSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
@@ -40,7 +40,7 @@ export const encode = (text: string): string =>
 export const ui = (kind: string, text: string, seconds = 1795443710): string =>
   `${seconds},,ui,${kind},${encode(text)}`
 
-/** A text of a build, as Packer prefixes and trims it; `arrow` is how it marks all but a `message`. */
+/** A text of a build with Packer's prefix, trimmed; `arrow` is the form for all kinds but `message`. */
 export const prefixed = (build: string, text: string, arrow = true): string =>
   text
     .split("\n")

@@ -12,23 +12,23 @@ const refusal = (...given: Parameters<typeof attachPlan>) =>
 const connection = { host: "10.0.0.5", port: 2222, user: "builder", identityFile: null }
 const hosts = { kvm1: { connection, slots: undefined } }
 
-describe("which machine", () => {
+describe("the placement of attach mode", () => {
   const placements: ReadonlyArray<readonly [string, Inputs, object]> = [
-    ["a host of the configuration", { host: "kvm1" }, { host: "kvm1" }],
+    ["is a host of the configuration", { host: "kvm1" }, { host: "kvm1" }],
     [
-      "one with another user",
+      "is a host of the configuration with another user",
       { host: "kvm1", user: "me" },
       { host: "kvm1", connection: { ...connection, user: "me" } }
     ],
     [
-      "any other one",
+      "is any other host, with its connection",
       { host: "build.example", port: 22 },
       {
         host: "build.example",
         connection: { host: "build.example", port: 22, user: null, identityFile: null }
       }
     ],
-    ["this one", { host: "local" }, { host: "local" }]
+    ["is this machine", { host: "local" }, { host: "local" }]
   ]
   it.effect.each(placements)("%s", ([, inputs, placement]) =>
     Effect.gen(function* () {
@@ -36,13 +36,13 @@ describe("which machine", () => {
     })
   )
 
-  it.effect("the profile's, where none is given", () =>
+  it.effect("is the profile's host by default", () =>
     Effect.gen(function* () {
       expect((yield* attachPlan({}, { hosts }, { host: "kvm1" })).placement).toEqual({ host: "kvm1" })
     })
   )
 
-  it.effect("none: says which there are", () =>
+  it.effect("is required, and the error lists the hosts of the configuration", () =>
     Effect.gen(function* () {
       expect(yield* refusal({}, { hosts })).toEqual({
         message: "input host is missing",
@@ -51,13 +51,13 @@ describe("which machine", () => {
     })
   )
 
-  it.effect("this one is reached without SSH", () =>
+  it.effect("of this machine has no port, user or key", () =>
     Effect.gen(function* () {
       expect((yield* refusal({ host: "local", port: 22 })).message).toContain("without a port")
     })
   )
 
-  it.scoped("the port registry tells what is not given", () =>
+  it.scoped("takes from the port registry what is not given", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const portRegistry = `${folder}/ports.yaml`
@@ -87,31 +87,35 @@ describe("which machine", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.effect("a vm_name without a registry says what to do", () =>
+  it.effect("fails with a hint for a vm_name without a registry", () =>
     Effect.gen(function* () {
       expect((yield* refusal({ vm_name: "haskell" })).hint).toContain("portRegistry")
     })
   )
 })
 
-describe("what does not fit together is refused", () => {
+describe("attach mode refuses", () => {
   const command = { host: "kvm1", command: "make" }
   const cases: ReadonlyArray<readonly [string, Inputs, string]> = [
-    ["a project that is missing", { host: "kvm1", project: "/nowhere/project" }, "there is no folder"],
-    ["a key that is missing", { host: "kvm1", identity_file: "/nowhere/key" }, "there is no file"],
+    ["a project that does not exist", { host: "kvm1", project: "/nowhere/project" }, "there is no folder"],
+    ["a key that does not exist", { host: "kvm1", identity_file: "/nowhere/key" }, "there is no file"],
     ["collect without a command", { host: "kvm1", collect: ["dist"] }, "needs a command"],
     ["into without a command", { host: "kvm1", into: "/tmp/x" }, "needs a command"],
     ["an empty command", { host: "kvm1", command: "  " }, "empty"],
-    ["workdir and fresh", { ...command, workdir: "/srv/x", workspace: "fresh" }, "fresh cannot be combined"],
+    [
+      "workdir together with a fresh workspace",
+      { ...command, workdir: "/srv/x", workspace: "fresh" },
+      "fresh cannot be combined"
+    ],
     ...["/", "//", "/.", "~", "~/", "$HOME", `\${HOME}/`, "", " ", "."].map(
       (workdir) =>
         [`workdir ${JSON.stringify(workdir)}`, { ...command, workdir }, "cannot be a workspace"] as const
     ),
-    ["a workdir that leads upwards", { ...command, workdir: "/srv/../home" }, "contains .."],
+    ["a workdir that contains ..", { ...command, workdir: "/srv/../home" }, "contains .."],
     ...["/etc/passwd", "~/x", "../x", "a/../../x", "", "**/x", "receipt.json"].map(
       (pattern) => [`collect ${pattern}`, { ...command, collect: [pattern] }, "input collect"] as const
     ),
-    ["into sandboxer's own folder", { ...command, into: "/nowhere/home/x" }, "sandboxer's own"],
+    ["into a folder in the state directory", { ...command, into: "/nowhere/home/x" }, "sandboxer's own"],
     ["into a file", { ...command, into: "/etc/passwd" }, "not a folder"]
   ]
   it.effect.each(cases)("%s", ([, inputs, message]) =>
@@ -122,7 +126,7 @@ describe("what does not fit together is refused", () => {
     })
   )
 
-  it.scoped("a receipt.json of somebody else's is not replaced", () =>
+  it.scoped("into a folder with a receipt.json of another program", () =>
     Effect.gen(function* () {
       const into = yield* temporaryFolder
       writeFileSync(`${into}/receipt.json`, "{}")
@@ -131,7 +135,7 @@ describe("what does not fit together is refused", () => {
   )
 })
 
-describe("what is planned", () => {
+describe("a plan of attach mode", () => {
   it.scoped("is jobless without a command, and locks the workspace of a project", () =>
     Effect.gen(function* () {
       const project = yield* temporaryFolder
@@ -148,7 +152,7 @@ describe("what is planned", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("goes through the phases that it needs", () =>
+  it.scoped("has the phases that it needs", () =>
     Effect.gen(function* () {
       const project = yield* temporaryFolder
       const phases = (inputs: Inputs) =>
@@ -166,7 +170,7 @@ describe("what is planned", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("leaves sandboxer's own folder out of a project that has it", () =>
+  it.scoped("excludes the state directory from a project that contains it", () =>
     Effect.gen(function* () {
       const project = yield* temporaryFolder
       mkdirSync(`${project}/.state`)
@@ -178,7 +182,7 @@ describe("what is planned", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.effect("refuses a variable that the environment cannot have", () =>
+  it.effect("refuses a name that an environment variable cannot have", () =>
     Effect.gen(function* () {
       const inputs = { host: "kvm1", command: "make", "a-b": "x" }
       expect((yield* refusal(inputs, { hosts }, { variables: ["a-b"] })).message).toContain("a-b")

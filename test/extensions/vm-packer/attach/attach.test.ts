@@ -33,13 +33,13 @@ const options: AttachOptions = {
 
 const receiptIn = (folder: string) => JSON.parse(readFileSync(`${folder}/receipt.json`, "utf8"))
 
-it("attach mode does without Packer", () => {
+it("attach mode does not need Packer", () => {
   type Needs = Effect.Effect.Context<ReturnType<typeof recipe>>
   expectTypeOf<Extract<Needs, Packer>>().toBeNever()
 })
 
-describe("attach", () => {
-  it.scoped("without a project and a command is ready at once, and leaves the machine as it is", () =>
+describe("attach mode", () => {
+  it.scoped("without project and command is ready at once, and changes nothing on the machine", () =>
     Effect.gen(function* () {
       const { host, record } = yield* attach({})
       expect(record).toMatchObject({
@@ -47,13 +47,13 @@ describe("attach", () => {
         endpoint: { host: "elsewhere", port: 22, user: "somebody", workdir: null },
         phase: { name: "reach" }
       })
-      // One errand, and no file.
+      // One round trip, and no file.
       expect(host.commands).toHaveLength(1)
       expect([...host.files.keys()]).toEqual([])
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("sends, runs, brings back, and writes a receipt", () =>
+  it.scoped("sends the project, runs the command, brings results back and writes a receipt", () =>
     Effect.gen(function* () {
       const { folder, host, record, store, workIn } = yield* attach(options)
       expect(record.failure).toBeNull()
@@ -124,7 +124,7 @@ describe("attach", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("into a folder of the user's: no artifacts, and other files there stay", () =>
+  it.scoped("with a folder of the user's records no artifacts, and leaves other files there", () =>
     Effect.gen(function* () {
       const into = `${(yield* attachWorld({})).folder}/results`
       const made = yield* attach({ ...options, inputs: { ...options.inputs, into } })
@@ -135,7 +135,7 @@ describe("attach", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("a command that fails is told with its exit code, its last lines and a receipt", () =>
+  it.scoped("reports a failed command with its exit code, its last lines and a receipt", () =>
     Effect.gen(function* () {
       const { record } = yield* attach({
         ...options,
@@ -157,7 +157,7 @@ describe("attach", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("a command of many lines is named by its first one", () =>
+  it.scoped("names a command of several lines by the first one", () =>
     Effect.gen(function* () {
       const messageOf = (command: string) =>
         Effect.map(
@@ -178,12 +178,17 @@ describe("attach", () => {
   const failures: ReadonlyArray<readonly [string, AttachOptions, string, string]> = [
     ["a pattern that matches nothing", { finds: ["Nout"] }, "collect-failed", "out matches no file"],
     [
-      "a link that leads out",
+      "a link that leads out of the workspace",
       { finds: ["F./a", "L./out/x"] },
       "collect-failed",
       "out/x is a link that leads out"
     ],
-    ["what is no file", { finds: ["O./pipe"] }, "collect-failed", "pipe is neither"],
+    [
+      "something that is neither file nor folder",
+      { finds: ["O./pipe"] },
+      "collect-failed",
+      "pipe is neither"
+    ],
     ["a name that is not UTF-8", { finds: ["F./a\uFFFD"] }, "collect-failed", "not UTF-8"],
     ["a file called like the receipt", { finds: ["F./receipt.json"] }, "collect-failed", "receipt"],
     [
@@ -193,26 +198,26 @@ describe("attach", () => {
       "rsync is not on the PATH of elsewhere"
     ],
     [
-      "a machine without what a job takes",
+      "a machine without the programs that a Job needs",
       { lacks: ["rsync", "setsid"] },
       "command-missing",
       "setsid, rsync are not on the PATH of elsewhere"
     ],
-    ["a workdir that is the home there", { workspaceExit: 3 }, "input-invalid", "home directory"],
+    ["a workdir that is the home directory", { workspaceExit: 3 }, "input-invalid", "home directory"],
     ["a workdir with files of others", { workspaceExit: 4 }, "output-exists", "files of others"],
     ["a workspace that cannot be made", { workspaceExit: 1 }, "host-files", "cannot be used"]
   ]
-  it.scoped.each(failures)("%s is a failure", ([, more, reason, message]) =>
+  it.scoped.each(failures)("fails for %s", ([, more, reason, message]) =>
     Effect.gen(function* () {
       const { record } = yield* attach({ ...options, ...more })
       expect(record).toMatchObject({ state: "failed", failure: { reason } })
       expect(record.failure!.message).toContain(message)
-      // Nothing is where users see it, but for the receipt of a command that ran.
+      // Users see nothing but the receipt of a command that ran.
       expect(record.artifacts.filter(({ name }) => name !== "receipt.json")).toEqual([])
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("what is published and then fails is taken away, but for the receipt", () =>
+  it.scoped("removes results, but not the receipt, if not all of them can be published", () =>
     Effect.gen(function* () {
       const { home, record } = yield* attach({ ...options, finds: ["F./out/a b", "F./gone"] })
       expect(record).toMatchObject({ state: "failed", artifacts: [{ name: "receipt.json" }] })
@@ -220,7 +225,7 @@ describe("attach", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("a link in the folder of results does not lead out of it", () =>
+  it.scoped("does not follow a link in the folder of results", () =>
     Effect.gen(function* () {
       const { folder } = yield* attachWorld({})
       const { symlinkSync, mkdirSync } = yield* Effect.promise(() => import("node:fs"))
@@ -234,14 +239,14 @@ describe("attach", () => {
   )
 })
 
-/** How it ended, in every way that does not differ between two that end alike. */
+/** How a provision ended, without what differs between two that end the same. */
 const ending = (made: Effect.Effect.Success<ReturnType<typeof attachWorld>>, into: string) =>
   Effect.gen(function* () {
     const { failure, logPath, state } = yield* made.get(1)
     expect(failure).toBeNull()
     const events = yield* made.store.events(id(1), 0)
     const { endedAt: _, startedAt: __, project: ___, ...receipt } = receiptIn(into)
-    // What was sent before the supervisor died is not sent again: the numbers differ then.
+    // What was sent before a crash is not sent again, so the numbers differ.
     const plain = (text: string) => text.replaceAll(into, "INTO").replace(/(sent\D*)\d+/g, "$1N")
     return {
       state,

@@ -1,4 +1,4 @@
-/** A world that has attach mode in it, a project, and a machine whose shell programs are functions. */
+/** A world with attach mode, a project, and a machine whose shell programs are functions. */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 import * as Effect from "effect/Effect"
@@ -13,23 +13,23 @@ import { plan, platform, temporaryFolder, type World, world } from "../../../sup
 export interface AttachOptions extends Partial<Pick<PlanRequest, "secrets" | "variables">> {
   readonly inputs?: Readonly<Record<string, unknown>>
   readonly values?: SecretValues
-  /** Files of the project, by their names; without them none is brought along. */
+  /** Files of the project, by name; without them there is no project. */
   readonly project?: Readonly<Record<string, string>>
-  /** What the command does; nothing where it is left out. */
+  /** What the command does; nothing by default. */
   readonly command?: HostMemory.Program
   /** Programs that the machine lacks. */
   readonly lacks?: ReadonlyArray<string>
-  /** What the collecting program prints. */
+  /** Output of the program that finds the files to collect. */
   readonly finds?: ReadonlyArray<string>
-  /** What the program that opens a workspace ends with. */
+  /** Exit code of the program that opens a workspace. */
   readonly workspaceExit?: number
 }
 
-/** Stand-ins for the programs that attach mode has a shell run, by the names it gives them. */
+/** Stand-ins for the shell programs of attach mode, by their names. */
 const shell =
   (options: AttachOptions): HostMemory.Program =>
   (command, process) => {
-    // That there are links in the project.
+    // The project has links.
     if (command.program === "find") return Effect.as(process.print("link"), 0)
     const [, , name = "", ...args] = command.args
     switch (name) {
@@ -64,7 +64,7 @@ const shell =
     }
   }
 
-/** Plans attach mode over settings; what is not given is as little as there can be. */
+/** Plans attach mode with settings; what is not given is as small as possible. */
 export const attachPlan = (
   inputs: Readonly<Record<string, unknown>>,
   settings: Partial<SettingsShape> = {},
@@ -83,7 +83,7 @@ export const attachPlan = (
     })
     .pipe(Effect.provide(layerHome("/nowhere/home", settings)), Effect.provide(platform))
 
-/** Records sandbox 1, whose supervisors are yet to come. */
+/** Records sandbox 1, and starts no supervisor. */
 export const attachWorld = (options: AttachOptions) =>
   Effect.gen(function* () {
     const made: World = yield* world({ extensions: [vmPacker], program: shell(options) })
@@ -114,7 +114,7 @@ export const attachWorld = (options: AttachOptions) =>
     return { ...made, folder, workIn: join(made.host.home, "work") }
   })
 
-/** Runs it to its end and gives its record with it. */
+/** Runs the provision to its end; returns its record, too. */
 export const attach = (options: AttachOptions) =>
   Effect.gen(function* () {
     const made = yield* attachWorld(options)

@@ -18,7 +18,7 @@ const images = building({ qemu: { "output/demo": "an image" } })
 
 const events = ({ store }: Pick<World, "store">) => Effect.orDie(store.events(id(1), 0))
 
-/** Runs a build that is to fail; gives why. */
+/** Runs a build that is expected to fail; returns its failure. */
 const failing = (options: BuildOptions) =>
   Effect.gen(function* () {
     const made = yield* build(options)
@@ -28,8 +28,8 @@ const failing = (options: BuildOptions) =>
     return { ...made, failure: made.record.failure! }
   })
 
-describe("the image", () => {
-  it.scoped("is published with its digest beside it, called as the machine and as what it is", () =>
+describe("an image", () => {
+  it.scoped("is published with its digest, named after the machine and its format", () =>
     Effect.gen(function* () {
       const { home, host, record } = yield* build({ script: images, formats: { demo: "vmdk" } })
       const path = `${home}/artifacts/demo/${id(1)}/demo.vmdk`
@@ -40,7 +40,7 @@ describe("the image", () => {
       expect(readFileSync(path, "utf8")).toBe("an image")
       expect(readFileSync(`${path}.sha256`, "utf8")).toBe(`${sha256("an image")}  demo.vmdk\n`)
       expect(readdirSync(dirname(path)).sort()).toEqual(["demo.vmdk", "demo.vmdk.sha256"])
-      // What the host had of this provision is gone.
+      // The host has nothing of this provision any more.
       expect([...host.files.keys()].filter((file) => file.includes(id(1)))).toEqual([])
     }).pipe(Effect.provide(platform))
   )
@@ -50,14 +50,14 @@ describe("the image", () => {
     ["output/demo.OVA", "demo.ova"],
     ["output/demo", "demo.raw"],
     ["output/demo.v1.2", "demo.raw"]
-  ])("is what its name says where qemu-img does not know it: %s", ([file, name]) =>
+  ])("has the format of its extension if qemu-img does not recognise it: %s", ([file, name]) =>
     Effect.gen(function* () {
       const { record } = yield* build({ script: building({ qemu: { [file!]: "x" } }) })
       expect(record.artifacts.map((artifact) => artifact.name)).toEqual([name])
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("is called by its build where there are several, in the template's order", () =>
+  it.scoped("is named after its build if there are several, in the template's order", () =>
     Effect.gen(function* () {
       const script = building({ "b.second": { "out/2.raw": "two" }, "a:first": { "out/1.raw": "one" } })
       const { record } = yield* build({ script: { ...script, builds: ["a:first", "b.second"] } })
@@ -69,7 +69,7 @@ describe("the image", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("has a number where a build makes several", () =>
+  it.scoped("has a number if a build makes several", () =>
     Effect.gen(function* () {
       const { record } = yield* build({
         script: building({ qemu: { "out/demo.raw": "1", "out/demo-1.raw": "2" } })
@@ -81,7 +81,7 @@ describe("the image", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("is no file that post-processors write about it", () =>
+  it.scoped("is no file that a post-processor writes about an image", () =>
     Effect.gen(function* () {
       const time = 0
       const { record } = yield* build({
@@ -104,7 +104,7 @@ describe("the image", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("is converted where it is asked for as qcow2, and is not one", () =>
+  it.scoped("is converted to qcow2 on request, unless it is qcow2", () =>
     Effect.gen(function* () {
       const { host, record } = yield* build({
         script: building({ one: { "out/one": "raw" }, two: { "out/two": "qcow2" } }),
@@ -123,7 +123,7 @@ describe("the image", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("is not published where it cannot be converted", () =>
+  it.scoped("is not published if it cannot be converted", () =>
     Effect.gen(function* () {
       const { failure } = yield* failing({
         script: images,
@@ -137,7 +137,7 @@ describe("the image", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("goes where the user wants it", () =>
+  it.scoped("is published in the folder that the user names", () =>
     Effect.gen(function* () {
       const output = (home: string) => `${home}/wanted`
       const first = yield* build({ script: images })
@@ -147,7 +147,7 @@ describe("the image", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("does not take the place of another, unless it is to", () =>
+  it.scoped("replaces another only with force", () =>
     Effect.gen(function* () {
       const { home } = yield* build({ script: images })
       const output = `${home}/wanted`
@@ -167,7 +167,7 @@ describe("the image", () => {
 })
 
 describe("a build that makes no image", () => {
-  it.scoped("fails where Packer names no file", () =>
+  it.scoped("fails if Packer names no file", () =>
     Effect.gen(function* () {
       const { failure } = yield* failing({ script: building({ qemu: {} }) })
       expect(failure).toMatchObject({
@@ -177,7 +177,7 @@ describe("a build that makes no image", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("fails where a file that Packer names is not there", () =>
+  it.scoped("fails if a file that Packer names does not exist", () =>
     Effect.gen(function* () {
       const { failure } = yield* failing({ script: { ...images, files: {} } })
       expect(failure.reason).toBe("no-artifact")
@@ -185,7 +185,7 @@ describe("a build that makes no image", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("fails as Packer does, with what it said", () =>
+  it.scoped("fails with Packer's failure, and its last lines", () =>
     Effect.gen(function* () {
       const { failure, questions } = yield* failing({
         script: {
@@ -202,7 +202,7 @@ describe("a build that makes no image", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("does not begin where Packer refuses the template", () =>
+  it.scoped("does not start if Packer refuses the template", () =>
     Effect.gen(function* () {
       const { failure, questions } = yield* failing({
         script: {
@@ -220,7 +220,7 @@ describe("a build that makes no image", () => {
 })
 
 describe("before the build", () => {
-  it.scoped("a program that is missing is named", () =>
+  it.scoped("a missing program is reported by name", () =>
     Effect.gen(function* () {
       const { asked, failure } = yield* failing({
         script: images,
@@ -237,7 +237,7 @@ describe("before the build", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("a disk that is too full is told of", () =>
+  it.scoped("a disk with too little space is reported", () =>
     Effect.gen(function* () {
       const { failure } = yield* failing({ script: images, requires: { commands: [], freeDisk: 2 ** 41 } })
       expect(failure.reason).toBe("disk-space")
@@ -245,7 +245,7 @@ describe("before the build", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("plugins are installed where the template asks for some", () =>
+  it.scoped("plugins are installed if the template asks for any", () =>
     Effect.gen(function* () {
       const asks = yield* build({
         script: images,
@@ -257,7 +257,7 @@ describe("before the build", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("what is needed is looked for once: whoever takes over has it, and has used some of it", () =>
+  it.scoped("checks run once: a supervisor that takes over does not repeat them", () =>
     Effect.gen(function* () {
       const builds = yield* Deferred.make<void>()
       const made = yield* buildWorld({
@@ -278,7 +278,7 @@ describe("before the build", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("Packer finds the template's folder on the host", () =>
+  it.scoped("the template's folder is staged on the host", () =>
     Effect.gen(function* () {
       const { asked, folder } = yield* build({
         script: images,
@@ -299,7 +299,7 @@ describe("before the build", () => {
 })
 
 describe("the template's variables", () => {
-  it.scoped("are those that are given, and those of the conventions that it declares", () =>
+  it.scoped("are the given ones, and those of the conventions if the template declares them", () =>
     Effect.gen(function* () {
       const { variables } = yield* build({
         script: { ...images, variables: ["vm_name", "cpus", "labels"] },
@@ -310,7 +310,7 @@ describe("the template's variables", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("are texts for a JSON template", () =>
+  it.scoped("are strings for a JSON template", () =>
     Effect.gen(function* () {
       const { variables } = yield* build({
         script: { ...images, variables: ["cpus", "labels"] },
@@ -322,7 +322,7 @@ describe("the template's variables", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("have an output directory of this provision's own, unless one is given", () =>
+  it.scoped("have an output directory of the attempt's own, unless one is given", () =>
     Effect.gen(function* () {
       const own = yield* build({ script: images })
       expect(own.variables()).toEqual({
@@ -337,7 +337,7 @@ describe("the template's variables", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("come behind files of variables, which are brought to the host", () =>
+  it.scoped("come after variable files, which are staged on the host", () =>
     Effect.gen(function* () {
       const { home } = yield* build({ script: images })
       const file = `${home}/more.pkrvars.hcl`
@@ -350,7 +350,7 @@ describe("the template's variables", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("that it does not declare are refused, with the nearest that it does", () =>
+  it.scoped("are refused if it does not declare them, with the nearest one as a hint", () =>
     Effect.gen(function* () {
       const { failure, questions } = yield* failing({
         script: { ...images, variables: ["memory", "cpus"] },
@@ -363,7 +363,7 @@ describe("the template's variables", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("that are secrets are in a private file alone, and nowhere after the end", () =>
+  it.scoped("are in a private file alone if they are secrets, and nowhere after the end", () =>
     Effect.gen(function* () {
       const secret = "correct-horse, battery"
       const found: Array<readonly [string, number]> = []
@@ -420,7 +420,7 @@ describe("the template's variables", () => {
   )
 })
 
-describe("progress", () => {
+describe("progress of a build", () => {
   it.scoped("goes through the phases in order", () =>
     Effect.gen(function* () {
       const made = yield* build({ script: images, inputs: { format: "qcow2" } })
@@ -438,13 +438,13 @@ describe("progress", () => {
       ])
       expect(made.record.phase?.name).toBe("package")
       expect(all.map(({ seq }) => seq)).toEqual(all.map((_, index) => index + 1))
-      // Packer's own times.
+      // The time is Packer's.
       const boot = all.find(({ phase }) => phase === "boot")
       expect(boot?.time).toMatchObject({ epochMillis: Date.UTC(2026, 0, 1) })
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("tells which of several builds is where; the sandbox is where the last of them is", () =>
+  it.scoped("has the phase of each build; the sandbox has that of the slowest", () =>
     Effect.gen(function* () {
       const at: Array<readonly [string, string | undefined]> = []
       const script = building({ one: { a: "1" }, two: { b: "2" } })
@@ -473,7 +473,7 @@ describe("progress", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("logs what Packer says, with the build's name where there are several", () =>
+  it.scoped("has Packer's output in the log, with the build's name if there are several", () =>
     Effect.gen(function* () {
       const one = yield* build({ script: images })
       expect(readFileSync(one.record.logPath ?? "", "utf8").split("\n")[0]).toBe("now: create")
@@ -487,7 +487,7 @@ describe("progress", () => {
   )
 })
 
-describe("what a template builds on", () => {
+describe("the profile's prepare command", () => {
   const prepare = {
     command: ["./make.sh", "base"],
     inputs: ["make.sh"],
@@ -510,7 +510,7 @@ describe("what a template builds on", () => {
             return 0
           })
 
-  it.scoped("is made before, and given to the template", () =>
+  it.scoped("runs before Packer, and its file is given to the template", () =>
     Effect.gen(function* () {
       const { home } = yield* build({ script: images })
       const profileFolder = `${home}/profile`
@@ -525,12 +525,12 @@ describe("what a template builds on", () => {
       expect(source).toBe(`${host.home}/placed${profileFolder}`)
       expect([produces, ...rest]).toEqual(["base.img", "make.sh", "--", "./make.sh", "base"])
       expect(variables()).toEqual({ base_image: `${folder}/base.img` })
-      // It is kept for the next one.
+      // The file is kept for the next provision.
       expect(HostMemory.textOf(host, HostPath(`${folder}/base.img`))).toBe("a base")
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("ends the provision where it cannot be made", () =>
+  it.scoped("fails the provision if it fails", () =>
     Effect.gen(function* () {
       const { home } = yield* build({ script: images })
       writeFileSync(`${home}/make.sh`, "#!/bin/sh")
@@ -549,7 +549,7 @@ describe("what a template builds on", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("is not made for a template that has no variable for it", () =>
+  it.scoped("does not run for a template without a variable for its file", () =>
     Effect.gen(function* () {
       const { failure, host } = yield* failing({ script: images, prepare, program: flock(0) })
       expect(failure).toMatchObject({

@@ -1,4 +1,4 @@
-/** A world that has build mode in it, and a template to build from. */
+/** A world with build mode, and a template to build from. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -20,9 +20,9 @@ export interface BuildOptions extends Partial<Omit<PlanRequest, "inputs">> {
   readonly waitsFor?: () => string | undefined
   readonly inputs?: Readonly<Record<string, unknown>>
   readonly values?: SecretValues
-  /** Formats that qemu-img tells, by the last segment of a file's path; it knows no other file. */
+  /** Formats that qemu-img recognises, by the last segment of a file's path; it knows no other file. */
   readonly formats?: Readonly<Record<string, string>>
-  /** What else can be run; `undefined` where it is nothing special. */
+  /** Other programs; `undefined` for one that does nothing. */
   readonly program?: (...given: Parameters<HostMemory.Program>) => ReturnType<HostMemory.Program> | undefined
 }
 
@@ -35,12 +35,12 @@ const qemuImg =
     return format === undefined ? Effect.succeed(1) : Effect.as(print(JSON.stringify({ format })), 0)
   }
 
-/** Records sandbox 1, which builds `demo` from a template, and whose supervisors are yet to come. */
+/** Records sandbox 1, which builds `demo` from a template, and starts no supervisor. */
 export const buildWorld = (options: BuildOptions) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const asked: Array<PackerScripted.Asked> = []
-    /** The variables that Packer was given, as they were when it was asked to build. */
+    /** The variables that Packer had when it was asked to build. */
     let variables: string | undefined
     const when: PackerScripted.Script["when"] = (what) =>
       Effect.suspend(() => {
@@ -84,12 +84,12 @@ export const buildWorld = (options: BuildOptions) =>
       folder,
       asked,
       variables: () => JSON.parse(variables ?? "null") as unknown,
-      /** Names of what Packer was asked for, but for what it says. */
+      /** Names of the calls of Packer, without its output. */
       questions: () => asked.map(({ _tag }) => _tag).filter((tag) => tag !== "Said")
     }
   })
 
-/** Runs a build to its end and gives its record with it. */
+/** Runs a build to its end; returns its record, too. */
 export const build = (options: BuildOptions) =>
   Effect.gen(function* () {
     const made = yield* buildWorld(options)

@@ -19,21 +19,21 @@ import { StoreError } from "../../../../src/store/SandboxStore.js"
 const folder = HostPath("/jobs/build")
 const gib = 1024 ** 3
 
-/** A guard over builds whose machines are processes of the Job, and what it sees and does. */
+/** Watches builds whose machines are processes of the Job; returns the world that the watchers see, and their actions. */
 const guarding = (machines: ReadonlyArray<string>, freeDisk: number | null = null) =>
   Effect.gen(function* () {
     const world = {
       processes: ["packer", ...machines.map(() => "qemu-system-x86")],
       free: 100 * gib,
       port: undefined as string | undefined,
-      /** What was printed behind the last line. */
+      /** Output after the last line. */
       piece: "",
       oomKills: 0,
       stopped: 0,
       /** The grace of each stop, in seconds. */
       graces: [] as Array<number>,
       warnings: [] as Array<string>,
-      /** Why nothing can be journaled any more. */
+      /** The error of every write to the journal, if any. */
       store: undefined as StoreError["reason"] | undefined
     }
     const journal = new Map<string, unknown>()
@@ -97,14 +97,14 @@ const guarding = (machines: ReadonlyArray<string>, freeDisk: number | null = nul
       prints: (build: string, text: string) => saw({ _tag: "Line", time: 0, build, stream: "say", text }),
       ends: (build: string) => saw({ _tag: "BuildFinished", time: 0, build }),
       passes: (seconds: number) => TestClock.adjust(seconds * 1000),
-      /** What a failure is said to come of. */
+      /** The root cause of a failure. */
       explained: (given = error) => Effect.flip(made.explain(given)),
       error
     }
   })
 
-describe("a machine", () => {
-  it.effect("that is gone while its guest is waited for ends the build", () =>
+describe("the watcher of the machine", () => {
+  it.effect("ends a build whose machine is gone while Packer waits for its guest", () =>
     Effect.gen(function* () {
       const { enters, explained, passes, world } = yield* guarding(["qemu"])
       yield* enters("qemu", "connect")
@@ -122,7 +122,7 @@ describe("a machine", () => {
     })
   )
 
-  it.effect("that is back soon was started anew", () =>
+  it.effect("lets a machine restart", () =>
     Effect.gen(function* () {
       const { enters, passes, world } = yield* guarding(["qemu"])
       yield* enters("qemu", "boot")
@@ -137,7 +137,7 @@ describe("a machine", () => {
     })
   )
 
-  it.effect("that ends when its build shuts it down, or after it, is none that died", () =>
+  it.effect("does not end a build whose machine ends at its shutdown or later", () =>
     Effect.gen(function* () {
       const { ends, enters, passes, world } = yield* guarding(["qemu"])
       yield* enters("qemu", "connect")
@@ -151,7 +151,7 @@ describe("a machine", () => {
     })
   )
 
-  it.effect("that nobody ever saw may be called otherwise", () =>
+  it.effect("does nothing until it has seen a machine, which may have another name", () =>
     Effect.gen(function* () {
       const { enters, passes, world } = yield* guarding(["qemu"])
       world.processes = ["packer", "my-emulator"]
@@ -162,7 +162,7 @@ describe("a machine", () => {
   )
 
   it.effect(
-    "that is gone while it is provisioned may be so while Packer prints, or runs something here",
+    "allows a machine to be gone while it is provisioned and Packer prints, or provisions locally",
     () =>
       Effect.gen(function* () {
         const { enters, passes, prints, world } = yield* guarding(["qemu"])
@@ -183,7 +183,7 @@ describe("a machine", () => {
       })
   )
 
-  it.effect("that died waits for the other builds to end", () =>
+  it.effect("ends Packer only after other builds have ended", () =>
     Effect.gen(function* () {
       const { ends, enters, passes, world } = yield* guarding(["one", "two"])
       yield* enters("one", "connect")
@@ -198,7 +198,7 @@ describe("a machine", () => {
     })
   )
 
-  it.effect("was killed for want of memory, where the kernel counted one more", () =>
+  it.effect("reports lack of memory if the kernel has counted another kill", () =>
     Effect.gen(function* () {
       const { enters, explained, passes, world } = yield* guarding(["qemu"])
       yield* enters("qemu", "connect")
@@ -214,8 +214,8 @@ describe("a machine", () => {
   )
 })
 
-describe("a port", () => {
-  it.effect("that is waited for in vain ends the build, for Packer would not", () =>
+describe("the watcher of the port", () => {
+  it.effect("ends a build that waits for a port in vain", () =>
     Effect.gen(function* () {
       const { enters, explained, passes, world } = yield* guarding(["qemu"])
       yield* enters("qemu", "create")
@@ -231,7 +231,7 @@ describe("a port", () => {
     })
   )
 
-  it.effect("that became free is no failure", () =>
+  it.effect("does not end a build whose port became free", () =>
     Effect.gen(function* () {
       const { enters, explained, error, passes, world } = yield* guarding(["qemu"])
       yield* enters("qemu", "create")
@@ -245,8 +245,8 @@ describe("a port", () => {
   )
 })
 
-describe("the disk", () => {
-  it.effect("is warned of when it is low, by what the profile asks for", () =>
+describe("the watcher of the disk", () => {
+  it.effect("warns of a low disk, depending on what the profile asks for", () =>
     Effect.gen(function* () {
       const { passes, world } = yield* guarding([], 2 * gib)
       world.free = gib / 2
@@ -258,7 +258,7 @@ describe("the disk", () => {
     })
   )
 
-  it.effect("explains a failure when it was full meanwhile, and no other", () =>
+  it.effect("explains a failure that a disk which was full can cause, and no other", () =>
     Effect.gen(function* () {
       const { explained, passes, world } = yield* guarding([])
       world.free = 4096
@@ -270,7 +270,7 @@ describe("the disk", () => {
     })
   )
 
-  it.effect("that is full ends a build in which Packer prints nothing any more", () =>
+  it.effect("ends a build in which Packer prints nothing more while the disk is full", () =>
     Effect.gen(function* () {
       const { explained, passes, prints, world } = yield* guarding([])
       yield* prints("file", "the last word")
@@ -286,7 +286,7 @@ describe("the disk", () => {
     })
   )
 
-  it.effect("that is full leaves a Packer alone that goes on printing: it says better what is wrong", () =>
+  it.effect("leaves a Packer alone that goes on printing while the disk is full", () =>
     Effect.gen(function* () {
       const { passes, prints, world } = yield* guarding([])
       world.free = 4096
@@ -300,7 +300,7 @@ describe("the disk", () => {
     })
   )
 
-  it.effect("that was full for a moment is told of once Packer has printed nothing for a minute", () =>
+  it.effect("warns if Packer has printed nothing for a minute since the disk was full", () =>
     Effect.gen(function* () {
       const { passes, prints, world } = yield* guarding([])
       const told = "the disk of /jobs/build on local was full, and Packer has printed nothing since"
@@ -320,26 +320,24 @@ describe("the disk", () => {
   )
 })
 
-describe("what Packer prints", () => {
-  it.effect(
-    "and breaks off within a line ends the build: it could not be written, and nothing comes any more",
-    () =>
-      Effect.gen(function* () {
-        const { explained, passes, prints, world } = yield* guarding([])
-        yield* prints("file", "the last word")
-        world.piece = "1,file,ui,sa"
-        yield* passes(15)
-        expect(world.stopped).toBe(0)
-        yield* passes(20)
-        expect(world.graces).toEqual([10])
-        expect(yield* explained()).toMatchObject({
-          reason: "disk-full",
-          message: "the disk of /jobs/build on local became full: Packer's output breaks off within a line"
-        })
+describe("the watcher of the output", () => {
+  it.effect("ends a build whose output breaks off within a line", () =>
+    Effect.gen(function* () {
+      const { explained, passes, prints, world } = yield* guarding([])
+      yield* prints("file", "the last word")
+      world.piece = "1,file,ui,sa"
+      yield* passes(15)
+      expect(world.stopped).toBe(0)
+      yield* passes(20)
+      expect(world.graces).toEqual([10])
+      expect(yield* explained()).toMatchObject({
+        reason: "disk-full",
+        message: "the disk of /jobs/build on local became full: Packer's output breaks off within a line"
       })
+    })
   )
 
-  it.effect("may come in pieces, and there may be nothing of it for long", () =>
+  it.effect("accepts lines in pieces, and long silence between lines", () =>
     Effect.gen(function* () {
       const { passes, prints, world } = yield* guarding([])
       for (let times = 0; times < 5; times++) {
@@ -354,8 +352,8 @@ describe("what Packer prints", () => {
   )
 })
 
-describe("Packer's own process", () => {
-  it.effect("that is left alone and says nothing waits for ever, and is ended", () =>
+describe("the watcher of Packer's processes", () => {
+  it.effect("ends a silent Packer that is without the process that builds", () =>
     Effect.gen(function* () {
       const { explained, passes, world } = yield* guarding([])
       world.processes = ["sh", "packer", "packer", "packer"]
@@ -373,7 +371,7 @@ describe("Packer's own process", () => {
     })
   )
 
-  it.effect("that is left alone by a disk that was full says so", () =>
+  it.effect("reports a disk that was full as the root cause", () =>
     Effect.gen(function* () {
       const { explained, passes, world } = yield* guarding([])
       world.processes = ["sh", "packer", "packer", "packer"]
@@ -388,7 +386,7 @@ describe("Packer's own process", () => {
     })
   )
 
-  it.effect("that is left alone once it was told to stop is not waited for", () =>
+  it.effect("kills a Packer that was asked to end and is without the process that builds", () =>
     Effect.gen(function* () {
       const { explained, passes, world } = yield* guarding([])
       world.processes = ["sh", "packer", "packer", "packer"]
@@ -404,7 +402,7 @@ describe("Packer's own process", () => {
     })
   )
 
-  it.effect("that builds by itself, or is not alone, may be silent", () =>
+  it.effect("lets a Packer be silent that never had a second process, or has other ones", () =>
     Effect.gen(function* () {
       const { passes, world } = yield* guarding([])
       world.processes = ["sh", "packer"]
@@ -418,7 +416,7 @@ describe("Packer's own process", () => {
   )
 })
 
-it.effect("whoever takes over knows that the machine was seen", () =>
+it.effect("a supervisor that takes over knows that the machine was seen", () =>
   Effect.gen(function* () {
     const { passes, start, world } = yield* guarding(["qemu"])
     yield* passes(10)
@@ -439,8 +437,8 @@ it.effect("whoever takes over knows that the machine was seen", () =>
   })
 )
 
-describe("what is decided", () => {
-  it.effect("is decided by who holds the lease: another one stops nothing", () =>
+describe("a verdict", () => {
+  it.effect("is not carried out by a supervisor that lost the lease", () =>
     Effect.gen(function* () {
       const { passes, watching, world } = yield* guarding(["qemu"])
       world.port = "5900"
@@ -452,7 +450,7 @@ describe("what is decided", () => {
     })
   )
 
-  it.effect("is carried out by whoever takes over, also where all is well by then", () =>
+  it.effect("is carried out by a supervisor that takes over, even if all is well by then", () =>
     Effect.gen(function* () {
       const { error, explained, passes, start, world } = yield* guarding(["qemu"])
       world.port = "5900"
@@ -468,7 +466,7 @@ describe("what is decided", () => {
     })
   )
 
-  it.effect("waits for a database that is locked, and not for a disk that is full", () =>
+  it.effect("waits for a locked database, but not for a full disk", () =>
     Effect.gen(function* () {
       const { explained, passes, world } = yield* guarding(["qemu"])
       yield* passes(10)

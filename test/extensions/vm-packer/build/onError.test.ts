@@ -47,7 +47,7 @@ const warnings = (made: Pick<World, "store">) =>
   )
 
 describe("on_error=keep", () => {
-  it.scoped("keeps what a qemu build had made, and says where", () =>
+  it.scoped("keeps the files of a qemu build, and reports where", () =>
     Effect.gen(function* () {
       const made = yield* build({ script: failing("qemu"), inputs: keep, program: mv })
       expect(requestOf(made.asked).onError).toBe("abort")
@@ -64,38 +64,40 @@ describe("on_error=keep", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("keeps nothing where a machine would live on, or where its folder is not ours", () =>
-    Effect.gen(function* () {
-      const machine = yield* build({ script: failing("virtualbox-iso"), inputs: keep, program: mv })
-      expect(requestOf(machine.asked).onError).toBe("cleanup")
-      expect(yield* warnings(machine)).toEqual([
-        "on_error=keep keeps nothing: machines of virtualbox-iso would keep running"
-      ])
-      expect(kept(machine)).toEqual([])
-      expect(machine.record.failure?.hint).toBe("See the log.")
+  it.scoped(
+    "keeps nothing if a machine would keep running, or the output folder is not the attempt's own",
+    () =>
+      Effect.gen(function* () {
+        const machine = yield* build({ script: failing("virtualbox-iso"), inputs: keep, program: mv })
+        expect(requestOf(machine.asked).onError).toBe("cleanup")
+        expect(yield* warnings(machine)).toEqual([
+          "on_error=keep keeps nothing: machines of virtualbox-iso would keep running"
+        ])
+        expect(kept(machine)).toEqual([])
+        expect(machine.record.failure?.hint).toBe("See the log.")
 
-      const folder = yield* build({
-        script: failing("qemu", { variables: ["vm_name"] }),
-        inputs: keep,
-        program: mv
-      })
-      expect(requestOf(folder.asked).onError).toBe("cleanup")
-      expect(yield* warnings(folder)).toEqual([
-        "on_error=keep keeps nothing: the template declares no variable output_directory"
-      ])
-      expect(kept(folder)).toEqual([])
-    }).pipe(Effect.provide(platform))
+        const folder = yield* build({
+          script: failing("qemu", { variables: ["vm_name"] }),
+          inputs: keep,
+          program: mv
+        })
+        expect(requestOf(folder.asked).onError).toBe("cleanup")
+        expect(yield* warnings(folder)).toEqual([
+          "on_error=keep keeps nothing: the template declares no variable output_directory"
+        ])
+        expect(kept(folder)).toEqual([])
+      }).pipe(Effect.provide(platform))
   )
 
   it.scoped.each([
     [{ only: ["qemu"] }, "abort"],
     [{ except: ["virtualbox-iso"] }, "abort"],
     [{ only: ["qemu", "virtualbox-iso"] }, "cleanup"],
-    // Patterns are Packer's to read.
+    // Only Packer can evaluate a pattern.
     [{ only: ["q*"] }, "cleanup"],
     [{ only: ["qemu", "v*"] }, "cleanup"],
     [{}, "cleanup"]
-  ] as const)("looks at the builds that will run alone: %j", ([inputs, expected]) =>
+  ] as const)("considers only the builds that will run: %j", ([inputs, expected]) =>
     Effect.gen(function* () {
       const script = failing("qemu", { builds: ["qemu", "virtualbox-iso"] })
       const made = yield* build({ script, inputs: { ...keep, ...inputs }, program: mv })
@@ -103,7 +105,7 @@ describe("on_error=keep", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("is asked for: else Packer cleans up", () =>
+  it.scoped("is needed: by default Packer cleans up", () =>
     Effect.gen(function* () {
       const made = yield* build({ script: failing("qemu"), program: mv })
       expect(requestOf(made.asked).onError).toBe("cleanup")
@@ -112,7 +114,7 @@ describe("on_error=keep", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("keeps nothing of a build that goes well, or that is cancelled", () =>
+  it.scoped("keeps nothing of a build that succeeds, or is cancelled", () =>
     Effect.gen(function* () {
       const file = `/elsewhere/home/jobs/${id(1)}/1/output/demo`
       const well = yield* build({
@@ -133,7 +135,7 @@ describe("on_error=keep", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("leaves out of the log what Packer says it does not clean up", () =>
+  it.scoped("leaves Packer's list of skipped clean-ups out of the log", () =>
     Effect.gen(function* () {
       const script = failing("qemu")
       const said = (text: string) =>

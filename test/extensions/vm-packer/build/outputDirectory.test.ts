@@ -11,7 +11,7 @@ const two = PackerScripted.building({
   "b.second": { "out/2.raw": "two" }
 })
 
-/** A folder that has these files. */
+/** A folder with these files. */
 const folderWith = (...names: ReadonlyArray<string>) =>
   Effect.map(temporaryFolder, (folder) => {
     for (const name of names) writeFileSync(`${folder}/${name}`, "the user's")
@@ -25,7 +25,7 @@ const into = (folder: string, inputs: BuildOptions["inputs"] = {}) => ({
 
 describe("an explicit output_directory", () => {
   it.scoped.each(["demo.raw", "demo.qcow2", "demo.ova.sha256", "demo-disk2.vmdk"])(
-    "that has %s is refused before anything is built",
+    "is refused before the build if it has %s",
     (name) =>
       Effect.gen(function* () {
         const folder = yield* folderWith(name)
@@ -40,7 +40,7 @@ describe("an explicit output_directory", () => {
       }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("may have other machines' images, and is made where it is not there", () =>
+  it.scoped("may have images of other machines, and is made if it is missing", () =>
     Effect.gen(function* () {
       const others = ["demo-2.raw", "demo-other.raw", "demo.old.raw", "other.raw", "demo"]
       const folder = yield* folderWith(...others)
@@ -51,7 +51,7 @@ describe("an explicit output_directory", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("is refused for the image of any of several builds, before they run", () =>
+  it.scoped("is refused before the builds if it has an image of one of them", () =>
     Effect.gen(function* () {
       const folder = yield* folderWith("demo-b.second.raw")
       const { questions, record } = yield* build({ script: two, inputs: into(folder) })
@@ -64,7 +64,7 @@ describe("an explicit output_directory", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("gets what is there replaced with force", () =>
+  it.scoped("has its image replaced with force", () =>
     Effect.gen(function* () {
       const folder = yield* folderWith("demo.raw")
       const { record } = yield* build({ script: one, inputs: into(folder, { force: true }) })
@@ -73,7 +73,7 @@ describe("an explicit output_directory", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("that is no folder is told of before anything is built", () =>
+  it.scoped("is refused before the build if it is not a folder", () =>
     Effect.gen(function* () {
       const folder = yield* folderWith("file")
       const { questions, record } = yield* build({ script: one, inputs: into(`${folder}/file`) })
@@ -82,7 +82,7 @@ describe("an explicit output_directory", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scopedLive("has our own image already where a supervisor died behind it, and that is fine", () =>
+  it.scopedLive("may have the image of this provision after a supervisor died", () =>
     Effect.gen(function* () {
       const dying = (calls: number) =>
         Effect.gen(function* () {
@@ -91,7 +91,7 @@ describe("an explicit output_directory", () => {
           const died = yield* made.superviseAndDie(1, 1, calls)
           return { ...made, folder, died, published: readdirSync(folder).includes("demo.raw") }
         })
-      // The call behind which the image is there.
+      // The call after which the image exists.
       let [before, behind] = [1, 1024]
       while (behind - before > 1) {
         const calls = Math.floor((before + behind) / 2)

@@ -50,7 +50,7 @@ const disturbed = (calls: number) =>
   )
 
 describe("an OVA whose supervisor dies", () => {
-  it.effect("is made once, wherever it died", () =>
+  it.effect("is made once, at every crash point", () =>
     Effect.gen(function* () {
       for (let calls = 1; ; calls += crashPointStep) {
         const ended = yield* disturbed(calls)
@@ -77,7 +77,7 @@ describe("the tar of an OVA", () => {
     [8 * 1024 ** 3 - 1, "ustar"],
     [8 * 1024 ** 3, "gnu"]
   ] as ReadonlyArray<[number, string]>)(
-    "is USTAR as far as that has room: a disk of %i bytes is %s",
+    "is USTAR up to its size limit: a disk of %i bytes is %s",
     ([sizeBytes, format]) =>
       Effect.gen(function* () {
         const made = yield* buildWorld(options)

@@ -28,7 +28,7 @@ const itemsOf = (xml: string, type: number) =>
     .filter(({ ResourceType }) => ResourceType === String(type))
 
 describe("a descriptor", () => {
-  it("names files and disks, with what the machine sees of them in bytes", () => {
+  it("has files and disks, with the size that the machine sees in bytes", () => {
     const xml = of({ disks: [disk(1), disk(2)] })
     expect(elements(xml, "File")).toEqual([
       { "ovf:id": "file1", "ovf:href": "demo-disk1.vmdk", "ovf:size": "1000" },
@@ -44,12 +44,12 @@ describe("a descriptor", () => {
     }
   })
 
-  it("names CPUs and memory", () => {
+  it("has CPUs and memory", () => {
     expect(itemsOf(of(), 3)).toMatchObject([{ VirtualQuantity: "2" }])
     expect(itemsOf(of(), 4)).toMatchObject([{ VirtualQuantity: "2048", AllocationUnits: "byte * 2^20" }])
   })
 
-  it("puts each disk at a port of its own", () => {
+  it("gives each disk its own port", () => {
     const xml = of({ disks: Array.from({ length: 31 }, (_, index) => disk(index + 1)) })
     const controllers = itemsOf(xml, 20)
     expect(controllers.map(({ Address, ResourceSubType }) => [Address, ResourceSubType])).toEqual([
@@ -67,7 +67,7 @@ describe("a descriptor", () => {
     ])
   })
 
-  it.each([0, 1, 3])("connects %i network cards to a network that it names", (nics) => {
+  it.each([0, 1, 3])("connects %i network cards to a network that it declares", (nics) => {
     const xml = of({ hardware: { ...hardware, nics } })
     expect(itemsOf(xml, 10).map(({ Connection, ResourceSubType }) => [Connection, ResourceSubType])).toEqual(
       Array.from({ length: nics }, () => ["nat", "E1000"])
@@ -75,14 +75,14 @@ describe("a descriptor", () => {
     expect(elements(xml, "Network")).toEqual(nics === 0 ? [] : [{ "ovf:name": "nat" }])
   })
 
-  it("tells of UEFI alone, as BIOS is what machines have", () => {
+  it("sets UEFI, but not BIOS, which is the default", () => {
     expect(elements(of(), "vmw:Config")).toEqual([])
     expect(elements(of({ hardware: { ...hardware, firmware: "efi" } }), "vmw:Config")).toEqual([
       { "ovf:required": "false", "vmw:key": "firmware", "vmw:value": "efi" }
     ])
   })
 
-  it("has keys in the order that DMTF's schema wants, and no number twice", () => {
+  it("has keys in the order of DMTF's schema, and no number twice", () => {
     const all = items(of({ disks: [disk(1), disk(2)], hardware: { ...hardware, nics: 2 } }))
     for (const keys of all.map((item) => item.map(([key]) => key))) {
       expect(keys).toEqual([...keys].sort())
@@ -92,7 +92,7 @@ describe("a descriptor", () => {
     expect(new Set(ids).size).toBe(7)
   })
 
-  it("keeps texts from being markup", () => {
+  it("escapes texts", () => {
     const name = `a & b < c > "d" \u0007\ud800\u{1f600}`
     const xml = of({ name, hardware: { ...hardware, osType: "</Description>&" } })
     expect(xml).toContain(`<VirtualSystem ovf:id="a &amp; b &lt; c &gt; &quot;d&quot; \u{1f600}">`)
@@ -118,9 +118,9 @@ describe("an operating system", () => {
     ["windows9_64Guest", 120],
     ["plan9", 1],
     [null, 1]
-  ])("is told by its name: %s", (osType, number) => expect(osNumber(osType)).toBe(number))
+  ])("is recognised by its name: %s", (osType, number) => expect(osNumber(osType)).toBe(number))
 
-  it("stands in the descriptor, by number and by name", () => {
+  it("is in the descriptor, with number and name", () => {
     const xml = of({ hardware: { ...hardware, osType: "Debian_64" } })
     expect(elements(xml, "OperatingSystemSection")).toEqual([{ "ovf:id": "96" }])
     expect(xml).toContain("<Description>Debian_64</Description>")

@@ -16,8 +16,8 @@ const json = (template: unknown) => [{ name: "demo.json", text: JSON.stringify(t
 const hcl = (...texts: ReadonlyArray<string>) =>
   texts.map((text, index) => ({ name: `${index}.pkr.hcl`, text }))
 
-describe("where nobody tells", () => {
-  it("there are defaults, and each is told of", () => {
+describe("without hardware in profile and template", () => {
+  it("there are defaults, which are listed as assumed", () => {
     expect(found({})).toEqual({
       hardware: { cpus: 1, memoryMiB: 1024, firmware: "bios", nics: 1, osType: null },
       assumed: ["1 CPU", "1024 MiB", "BIOS", "1 network card"]
@@ -29,13 +29,13 @@ describe("where nobody tells", () => {
     ["one that computes it", hcl('source "file" "a" {\n  memory = 2 * 512\n  cpus = local.cpus\n}\n')],
     ["a remark", hcl('source "file" "a" {\n  # memory = 2048\n  // cpus = 4\n}\n')],
     ["text that is no number", json({ builders: [{ type: "file", memory: "2G", cpus: "0" }] })]
-  ])("%s does not either", (_, template) => {
+  ])("%s has no hardware", (_, template) => {
     expect(found({ template })).toEqual(found({}))
   })
 })
 
-describe("the profile", () => {
-  it("wins over the template", () => {
+describe("the hardware of the profile", () => {
+  it("overrides the template", () => {
     const template = json({ builders: [{ type: "qemu", memory: 512, cpus: 1, efi_boot: true }] })
     const profile = { cpus: 4, memory: 3 * 1024 ** 3, firmware: "bios", nics: 2, osType: "debian" } as const
     expect(found({ profile, template })).toEqual({
@@ -44,7 +44,7 @@ describe("the profile", () => {
     })
   })
 
-  it("need not say all", () => {
+  it("may be incomplete", () => {
     const { assumed, hardware } = found({ profile: { cpus: 4 } })
     expect(hardware).toMatchObject({ cpus: 4, memoryMiB: 1024 })
     expect(assumed).toEqual(["1024 MiB", "BIOS", "1 network card"])
@@ -58,21 +58,21 @@ describe("the profile", () => {
     [{ memory: 0 }, "Expected a size of 1 MiB or more"],
     [{ cpus: 0 }, "between 1 and 1024"],
     [{ firmware: "uefi" }, "uefi"]
-  ])("says it as %o", (written, expected) => {
+  ])("is read from %o", (written, expected) => {
     const read = Schema.decodeUnknownEither(Hardware)(written)
     if (typeof expected === "string") expect(String(Either.flip(read))).toContain(expected)
     else expect(read).toEqual(Either.right(expected ?? written))
   })
 
-  it("rounds memory up to what a descriptor can say", () => {
+  it("has memory rounded up to whole MiB", () => {
     expect(found({ profile: { memory: 1024 ** 3 + 1 } }).hardware.memoryMiB).toBe(1025)
   })
 })
 
-describe("a JSON template", () => {
+describe("the hardware of a JSON template", () => {
   const builder = { type: "qemu", memory: "{{user `memory`}}", cpus: 2 }
 
-  it("tells by its builder, in which variables may stand", () => {
+  it("is read from its builder, also through variables", () => {
     const template = json({ variables: { memory: "512" }, builders: [builder] })
     expect(found({ template })).toEqual({
       hardware: { cpus: 2, memoryMiB: 512, firmware: "bios", nics: 1, osType: null },
@@ -80,7 +80,7 @@ describe("a JSON template", () => {
     })
   })
 
-  it("has the values that are given: they win over files of variables, the last of these over the first", () => {
+  it("uses given values before variable files, and later files before earlier ones", () => {
     const template = json({ variables: { memory: "512" }, builders: [builder] })
     const first = { name: "1.json", text: '{"memory": "600"}' }
     const last = { name: "2.json", text: '{"memory": 700}' }
@@ -90,12 +90,12 @@ describe("a JSON template", () => {
     )
   })
 
-  it("tells by variables whose names say it, where its builder does not", () => {
+  it("is read from variables with usual names if its builder has none", () => {
     const template = json({ variables: { vm_memory: "640", num_cpus: "3" }, builders: [{ type: "qemu" }] })
     expect(found({ template })).toMatchObject({ hardware: { cpus: 3, memoryMiB: 640 }, assumed: [] })
   })
 
-  it("tells each build its own", () => {
+  it("is different for each build", () => {
     const template = json({
       builders: [
         { type: "qemu", memory: 512, cpus: 1 },
@@ -120,14 +120,14 @@ describe("a JSON template", () => {
     expect(found({ template }, "other").assumed).toHaveLength(4)
   })
 
-  it("tells of UEFI also by the firmware that QEMU is given", () => {
+  it("has UEFI also by the firmware file of QEMU", () => {
     const qemuargs = [["-bios", "/usr/share/ovmf/OVMF.fd"]]
     const template = json({ builders: [{ type: "qemu", qemuargs }] })
     expect(found({ template }).hardware.firmware).toBe("efi")
   })
 })
 
-describe("an HCL2 template", () => {
+describe("the hardware of an HCL2 template", () => {
   const source = `
 variable "memory" {
   type    = number
@@ -150,29 +150,29 @@ source "qemu" "debian" {
 `
   const build = 'build {\n  sources = ["source.qemu.debian"]\n}\n'
 
-  it("tells by its source, in which variables may stand, over all of its files", () => {
+  it("is read from its source, also through variables of any file", () => {
     expect(found({ template: hcl(build, source) }, "qemu.debian")).toEqual({
       hardware: { cpus: 2, memoryMiB: 512, firmware: "efi", nics: 1, osType: null },
       assumed: []
     })
   })
 
-  it("may have lines that end as on Windows", () => {
+  it("is read from lines with Windows line ends", () => {
     const { hardware } = found({ template: hcl(source.replaceAll("\n", "\r\n")) }, "qemu.debian")
     expect(hardware).toMatchObject({ memoryMiB: 512, cpus: 2 })
   })
 
-  it.each(["release.qemu.debian", "renamed"])("tells it to a build that is called %s", (name) => {
+  it.each(["release.qemu.debian", "renamed"])("applies to a build with the name %s", (name) => {
     expect(found({ template: hcl(source) }, name).hardware.memoryMiB).toBe(512)
   })
 
-  it("has the values of files of variables", () => {
+  it("uses variable files", () => {
     const variableFiles = [{ name: "demo.pkrvars.hcl", text: "# mine\nmemory = 900\ncpus=6\n" }]
     const { hardware } = found({ template: hcl(source), variableFiles }, "qemu.debian")
     expect(hardware).toMatchObject({ memoryMiB: 900, cpus: 6 })
   })
 
-  it("tells each source its own, also in numbers and short variables", () => {
+  it("is different for each source, also with numbers and variables blocks", () => {
     const template = hcl(
       'variables {\n  ram = 700\n}\nsource "qemu" "a" {\n  cpus = 3\n}\nsource "vmware-iso" "b" {\n  memory = "800"\n}\n'
     )
