@@ -1,6 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
-import * as Schema from "effect/Schema"
 import { isForward, type PhaseName } from "../../src/domain/Phase.js"
 import * as BuildEvents from "../../src/packer/wire/BuildEvents.js"
 import * as Wire from "../../src/packer/wire/Wire.js"
@@ -56,14 +55,10 @@ const shape = (events: Events, build: string) => ({
   errored: only(events, "BuildErrored").flatMap((event) =>
     event.build === build ? [event.message.replace(".Allowed", ". Allowed")] : []
   ),
-  summary: only(events, "ErrorSummary").flatMap((event) =>
-    event.build === build ? [event.message.replace(".Allowed", ". Allowed")] : []
-  ),
   artifacts: only(events, "Artifact").flatMap(({ time: _, ...event }) =>
     event.build === build ? [event] : []
   ),
-  warnings: only(events, "Warning").flatMap((event) => (event.build === build ? [event.message] : [])),
-  cancelled: only(events, "Cancelled").map((event) => event.message)
+  warnings: only(events, "Warning").map((event) => event.message)
 })
 
 const shell = "Running local shell script: /tmp/packer-shell1"
@@ -98,12 +93,7 @@ describe("the events of a transcript", () => {
         phase: "fetch"
       })
       expect(only(events, "BuildFinished")).toEqual([
-        {
-          _tag: "BuildFinished",
-          time: (seconds + 11) * 1000,
-          build: "qemu",
-          durationSeconds: version === "1.6.6" ? 10.668 : 10.784
-        }
+        { _tag: "BuildFinished", time: (seconds + 11) * 1000, build: "qemu" }
       ])
       expect(only(events, "Artifact")).toEqual([
         {
@@ -122,15 +112,12 @@ describe("the events of a transcript", () => {
         }
       ])
       expect(only(events, "Warning")).toMatchObject([
-        { build: "qemu", message: expect.stringContaining("A checksum of 'none' was specified.") }
+        { message: expect.stringContaining("A checksum of 'none' was specified.") }
       ])
     })
 
     it(`of Packer ${version} have the cancellation of a build`, () => {
       const events = transcript(version, "qemu-cancelled")
-      expect(only(events, "Cancelled")).toMatchObject([
-        { message: "Cancelling build after receiving terminated" }
-      ])
       expect(only(events, "BuildErrored")).toMatchObject([{ build: "qemu", message: "Build was cancelled." }])
       expect(only(events, "Artifact")).toEqual([])
       expect(phasesOf(events, "qemu").at(-1)).toBe("provision")
@@ -139,17 +126,12 @@ describe("the events of a transcript", () => {
     it(`of Packer ${version} have the errors of builds that fail`, () => {
       const timeout = transcript(version, "qemu-ssh-refused")
       expect(phasesOf(timeout, "qemu").at(-1)).toBe("connect")
-      expect(only(timeout, "ErrorSummary")).toMatchObject([
+      expect(only(timeout, "BuildErrored")).toMatchObject([
         { build: "qemu", message: "Timeout waiting for SSH." }
       ])
       const two = transcript(version, "hcl2-provisioner-fails")
       expect(
         only(two, "BuildErrored")
-          .map((event) => event.build)
-          .sort()
-      ).toEqual(["demo.file.f", "demo.null.n"])
-      expect(
-        only(two, "ErrorSummary")
           .map((event) => event.build)
           .sort()
       ).toEqual(["demo.file.f", "demo.null.n"])
@@ -197,8 +179,8 @@ describe("the events of a transcript", () => {
         { _tag: "Line", stream: kind, build, text: "café 🐧 \u001b[31mred\u001b[0m" },
         { _tag: "Line", stream: "say", build, text: "Running post-processor:  (type manifest)" },
         { _tag: "Line", stream: "say", build, text: "Running post-processor:  (type shell-local)" },
-        { _tag: "Line", stream: "say", build, postProcessor: "shell-local", text: shell },
-        { _tag: "Line", stream: kind, build, postProcessor: "shell-local", text: "post" }
+        { _tag: "Line", stream: "say", build, text: shell },
+        { _tag: "Line", stream: kind, build, text: "post" }
       ])
       expect(said.slice(10, 13).map((line) => line.text.replace(/after .*/, "after"))).toEqual([
         "Build 'demo.file.f' finished after",
@@ -207,33 +189,15 @@ describe("the events of a transcript", () => {
       ])
     })
 
-    it(`of Packer ${version} have phases that move forward, also from a state that was stored`, () => {
-      const encode = Schema.encodeSync(BuildEvents.DecoderState)
-      const decode = Schema.decodeUnknownSync(Schema.parseJson(BuildEvents.DecoderState))
+    it(`of Packer ${version} have phases that move forward`, () => {
       for (const name of names(version)) {
-        let state = BuildEvents.initial(buildsOf(name))
-        const events: Array<BuildEvents.PackerEvent> = []
-        for (const line of lines(version, name)) {
-          const [next, more] = BuildEvents.step(decode(JSON.stringify(encode(state))), Wire.parse(line))
-          state = next
-          events.push(...more)
-        }
-        expect(events).toEqual(transcript(version, name))
+        const events = transcript(version, name)
         for (const build of buildsOf(name)) {
           const phases = phasesOf(events, build)
           expect(phases.every((phase, index) => index === 0 || isForward(phases[index - 1]!, phase))).toBe(
             true
           )
         }
-      }
-    })
-
-    it(`of Packer ${version} can be encoded and decoded`, () => {
-      const schema = Schema.Array(BuildEvents.PackerEvent)
-      for (const name of builds) {
-        const events = transcript(version, name)
-        const kept = JSON.stringify(Schema.encodeSync(schema)(events))
-        expect(Schema.decodeUnknownSync(schema)(JSON.parse(kept))).toEqual(events)
       }
     })
   }
@@ -475,21 +439,10 @@ describe("artifacts", () => {
 
 describe("other output", () => {
   it("becomes a line with the time of the record before it, if it is no record", () => {
-    const [, events] = BuildEvents.step(BuildEvents.initial([], 5), Wire.parse("panic: oh"))
-    expect(events).toEqual([{ _tag: "Line", time: 5, stream: "say", text: "panic: oh" }])
+    expect(eventsOf(["panic: oh"], [])).toEqual([{ _tag: "Line", time: 0, stream: "say", text: "panic: oh" }])
     expect(eventsOf(["7,,error-count,1", "panic: oh"], [])).toEqual([
       { _tag: "Line", time: 7000, stream: "say", text: "panic: oh" }
     ])
-  })
-
-  it("has durations in seconds, whatever their units", () => {
-    const seconds = (duration: string) =>
-      only(eventsOf([ui("say", `Build 'b' finished after ${duration}.`)], []), "BuildFinished")[0]
-    expect(seconds("1 hour 2 minutes")).toMatchObject({ durationSeconds: 3720 })
-    expect(seconds("2 hours 1 minute")).toMatchObject({ durationSeconds: 7260 })
-    expect(seconds("1 second 5 milliseconds")).toMatchObject({ durationSeconds: 1.005 })
-    expect(seconds("12 milliseconds 81 microseconds")).toMatchObject({ durationSeconds: 0.012081 })
-    expect(seconds("a while")).not.toHaveProperty("durationSeconds")
   })
 
   it("has all lines of an error", () => {

@@ -91,9 +91,7 @@ describe("compare", () => {
 describe("a feature of a version", () => {
   const gates = [
     ["hasInit", Version.hasInit, "1.6.6", "1.7.0"],
-    ["redactsSensitive", Version.redactsSensitive, "1.15.0", "1.15.1"],
-    ["pluginsBundled", (one: Version.Version) => !Version.pluginsBundled(one), "1.9.5", "1.10.0"],
-    ["hasUiMessage", (one: Version.Version) => !Version.hasUiMessage(one), "1.12.0", "1.13.0"]
+    ["pluginsBundled", (one: Version.Version) => !Version.pluginsBundled(one), "1.9.5", "1.10.0"]
   ] as const
   for (const [name, gate, before, since] of gates) {
     it(`${name} changes with ${since}`, () => {

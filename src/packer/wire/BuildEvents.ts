@@ -1,98 +1,70 @@
 /**
- * Reads the events of a build from its output, record by record. Pure; the state is plain data.
+ * Reads the events of a build from its output, record by record. Pure.
  *
  * A guest can print anything, and from Packer 1.13 on its output looks like Packer's own. But each of its lines carries
- * the prefix of its build: the end of a build, a warning and a cancellation are only taken from texts without a prefix, and
- * artifacts and errors have their own records. A guest can imitate a phase, so phases only move forward.
+ * the prefix of its build: the end of a build and a warning are only taken from texts without a prefix, and artifacts have
+ * their own records. A guest can imitate a phase, so phases only move forward.
  */
-import * as Schema from "effect/Schema"
-import { isForward, order, PhaseName } from "../../domain/Phase.js"
+import { isForward, order, type PhaseName } from "../../domain/Phase.js"
 import { phaseOf, splitBuild } from "./PhaseLines.js"
 import type { WireRecord } from "./Wire.js"
 
-const optionalString = Schema.optionalWith(Schema.String, { exact: true })
+/** An event of a build. `time` is Packer's own, in epoch milliseconds, to the second. */
+export type PackerEvent =
+  /** A build has entered a later phase than the one it was in. */
+  | { readonly _tag: "Phase"; readonly time: number; readonly build: string; readonly phase: PhaseName }
+  /** A line for the log, without its build's prefix and not redacted. One that is no record has the time of the record before. */
+  | {
+      readonly _tag: "Line"
+      readonly time: number
+      readonly build?: string
+      readonly stream: "say" | "message" | "error"
+      readonly text: string
+    }
+  /** A build has ended. Packer may still run others. */
+  | { readonly _tag: "BuildFinished"; readonly time: number; readonly build: string }
+  | { readonly _tag: "BuildErrored"; readonly time: number; readonly build: string; readonly message: string }
+  /**
+   * Files that a build made, as Packer names them (relative to its working directory), without those of an earlier
+   * artifact of the build. A build whose artifacts have no file at all gives one without files.
+   */
+  | {
+      readonly _tag: "Artifact"
+      readonly time: number
+      readonly build: string
+      readonly builderId: string
+      readonly files: ReadonlyArray<string>
+    }
+  /** A warning of Packer, before it builds. */
+  | { readonly _tag: "Warning"; readonly time: number; readonly message: string }
 
-/**
- * In all of them `time` is Packer's own, in epoch milliseconds, to the second.
- *
- * - `Phase`: a build has entered a later phase than the one it was in.
- * - `Line`: a line for the log, without its build's prefix and not redacted. A line that is no record has the time of the
- *   record before it.
- * - `BuildFinished`, `BuildErrored`: the end of a build. Packer may still run others.
- * - `Artifact`: files that a build made, as Packer names them (relative to its working directory), without those of an
- *   earlier artifact of the build. A build whose artifacts have no file at all gives one without files.
- * - `ErrorSummary`: the error of a failed build, as Packer repeats it at its end.
- * - `Warning`: from Packer, before it builds.
- * - `Cancelled`: once, when Packer says that it was asked to stop.
- *
- * @category model
- */
-export const PackerEvent = Schema.Union(
-  Schema.TaggedStruct("Phase", { time: Schema.Number, build: Schema.String, phase: PhaseName }),
-  Schema.TaggedStruct("Line", {
-    time: Schema.Number,
-    build: optionalString,
-    postProcessor: optionalString,
-    stream: Schema.Literal("say", "message", "error"),
-    text: Schema.String
-  }),
-  Schema.TaggedStruct("BuildFinished", {
-    time: Schema.Number,
-    build: Schema.String,
-    durationSeconds: Schema.optionalWith(Schema.Number, { exact: true })
-  }),
-  Schema.TaggedStruct("BuildErrored", { time: Schema.Number, build: Schema.String, message: Schema.String }),
-  Schema.TaggedStruct("Artifact", {
-    time: Schema.Number,
-    build: Schema.String,
-    builderId: Schema.String,
-    files: Schema.Array(Schema.String)
-  }),
-  Schema.TaggedStruct("ErrorSummary", { time: Schema.Number, build: Schema.String, message: Schema.String }),
-  Schema.TaggedStruct("Warning", { time: Schema.Number, build: optionalString, message: Schema.String }),
-  Schema.TaggedStruct("Cancelled", { time: Schema.Number, message: Schema.String })
-)
-export type PackerEvent = typeof PackerEvent.Type
-
-const BuildState = Schema.Struct({
-  build: Schema.String,
-  phase: Schema.optionalWith(PhaseName, { exact: true }),
-  ended: Schema.Boolean,
+interface BuildState {
+  readonly build: string
+  readonly phase?: PhaseName
+  readonly ended: boolean
   /** How many artifacts there were so far, and the files of all of them. */
-  artifacts: Schema.Number,
-  files: Schema.Array(Schema.String),
+  readonly artifacts: number
+  readonly files: ReadonlyArray<string>
   /** The artifact whose fields are being read. */
-  open: Schema.optionalWith(
-    Schema.Struct({ builderId: Schema.String, none: Schema.Boolean, files: Schema.Array(Schema.String) }),
-    { exact: true }
-  )
-})
-type BuildState = typeof BuildState.Type
+  readonly open?: {
+    readonly builderId: string
+    readonly none: boolean
+    readonly files: ReadonlyArray<string>
+  }
+}
 
-/**
- * The decoder's state. `builds` are the names that it was given, `seen` the builds that have printed something.
- * @category model
- */
-export const DecoderState = Schema.Struct({
-  builds: Schema.Array(Schema.String),
-  time: Schema.Number,
-  cancelled: Schema.Boolean,
-  seen: Schema.Array(BuildState)
-})
-export type DecoderState = typeof DecoderState.Type
+/** The decoder's state: the time of the last record, and the builds that have printed something. */
+export interface DecoderState {
+  /** The names from `inspect`, also of builds that do not run; none if they are unknown. */
+  readonly builds: ReadonlyArray<string>
+  readonly time: number
+  readonly seen: ReadonlyArray<BuildState>
+}
 
 type Step = readonly [DecoderState, ReadonlyArray<PackerEvent>]
 
-/**
- * The state before the first record. `builds` are the names from `inspect`, also of builds that do not run; none if they
- * are unknown. `startedAt` (epoch milliseconds) is the time of lines before the first record.
- */
-export const initial = (builds: ReadonlyArray<string>, startedAt = 0): DecoderState => ({
-  builds,
-  time: startedAt,
-  cancelled: false,
-  seen: []
-})
+/** The state before the first record, of a template with these builds. */
+export const initial = (builds: ReadonlyArray<string>): DecoderState => ({ builds, time: 0, seen: [] })
 
 /** Reads one record; returns the state after it, and its events. */
 export const step = (state: DecoderState, record: WireRecord): Step => {
@@ -103,8 +75,6 @@ export const step = (state: DecoderState, record: WireRecord): Step => {
   switch (record._tag) {
     case "Ui":
       return uiStep(now, record)
-    case "ErrorRecord":
-      return [now, [{ _tag: "ErrorSummary", time: record.time, build: record.target, message: record.text }]]
     case "ArtifactField":
       return artifactStep(now, record)
     default:
@@ -131,8 +101,7 @@ const uiStep = (state: DecoderState, record: Ui): Step => {
     const [next, events] = ownStep(state, record)
     return [next, [...events, ...trimBlank(lines).map((text) => ({ ...line, text }))]]
   }
-  const speaker = { build, ...(postProcessor === undefined ? {} : { postProcessor }) }
-  const said = lines.map((text) => ({ ...line, ...speaker, text }))
+  const said = lines.map((text) => ({ ...line, build, text }))
   const before = buildOf(state, build)
   const phase = phaseIn(record, postProcessor, lines[0] ?? "")
   const forward =
@@ -148,13 +117,11 @@ const phaseIn = (record: Ui, postProcessor: string | undefined, line: string): P
 
 /** Reads Packer's own text, which has no build's prefix. Patterns match all of it, as a guest can insert line feeds. */
 const ownStep = (state: DecoderState, { kind, text, time }: Ui): Step => {
-  const finished = kind === "say" ? /^Build '(.+?)' finished after (.+)\.$/.exec(text) : null
-  if (finished?.[1] !== undefined) {
-    const durationSeconds = secondsOf(finished[2] ?? "")
-    const event = { _tag: "BuildFinished", time, build: finished[1] } as const
+  const finished = kind === "say" ? /^Build '(.+?)' finished after .+\.$/.exec(text)?.[1] : undefined
+  if (finished !== undefined) {
     return [
-      withBuild(state, { ...buildOf(state, finished[1]), ended: true }),
-      [durationSeconds === undefined ? event : { ...event, durationSeconds }]
+      withBuild(state, { ...buildOf(state, finished), ended: true }),
+      [{ _tag: "BuildFinished", time, build: finished }]
     ]
   }
   const errored = kind === "error" ? /^Build '(.+?)' errored after .+?: ([\s\S]*)$/.exec(text) : null
@@ -164,18 +131,8 @@ const ownStep = (state: DecoderState, { kind, text, time }: Ui): Step => {
       [{ _tag: "BuildErrored", time, build: errored[1], message: errored[2] ?? "" }]
     ]
   }
-  if (/^(?:Cancelling build after receiving |Cleanly cancelled builds )/.test(text)) {
-    return [
-      { ...state, cancelled: true },
-      state.cancelled ? [] : [{ _tag: "Cancelled", time, message: text }]
-    ]
-  }
   const warning = kind === "say" ? /^Warning: ([\s\S]*)$/.exec(text)?.[1]?.trim() : undefined
-  if (warning !== undefined) {
-    const build = /^Warning when preparing build: "(.+)"$/m.exec(warning)?.[1]
-    return [state, [{ _tag: "Warning", time, ...(build === undefined ? {} : { build }), message: warning }]]
-  }
-  return [state, []]
+  return [state, warning === undefined ? [] : [{ _tag: "Warning", time, message: warning }]]
 }
 
 const artifactStep = (state: DecoderState, { build, field, time, value }: ArtifactField): Step => {
@@ -219,24 +176,4 @@ const withBuild = (state: DecoderState, build: BuildState): DecoderState => ({
 const trimBlank = (lines: ReadonlyArray<string>): ReadonlyArray<string> => {
   const first = lines.findIndex((line) => line !== "")
   return first === -1 ? [] : lines.slice(first, lines.findLastIndex((line) => line !== "") + 1)
-}
-
-const unitSeconds: ReadonlyArray<readonly [string, number]> = [
-  ["year", 31_536_000],
-  ["week", 604_800],
-  ["day", 86_400],
-  ["hour", 3600],
-  ["minute", 60],
-  ["second", 1],
-  ["millisecond", 1e-3],
-  ["microsecond", 1e-6]
-]
-
-/** Parses a duration as Packer prints it, `1 minute 3 seconds`, to seconds. */
-const secondsOf = (duration: string): number | undefined => {
-  const parts = [...duration.matchAll(/(\d+) ([a-z]+?)s?(?: |$)/g)].map(
-    ([, amount, unit]) => Number(amount) * (unitSeconds.find(([name]) => name === unit)?.[1] ?? Number.NaN)
-  )
-  const seconds = parts.reduce((sum, part) => sum + part, 0)
-  return parts.length === 0 || Number.isNaN(seconds) ? undefined : Math.round(seconds * 1e6) / 1e6
 }

@@ -70,9 +70,3 @@ export const hasInit = from(1, 7, 0)
 
 /** Whether builders are part of Packer, so that no plugin has to be installed. */
 export const pluginsBundled = (version: Version): boolean => !from(1, 10, 0)(version)
-
-/** Whether a guest's output has the kind `message`, unlike Packer's own lines, which have the kind `say`. */
-export const hasUiMessage = (version: Version): boolean => !from(1, 13, 0)(version)
-
-/** Whether machine-readable output has `<sensitive>` for the values of sensitive variables. */
-export const redactsSensitive = from(1, 15, 1)

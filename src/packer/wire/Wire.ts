@@ -33,19 +33,6 @@ interface ErrorRecord {
   readonly text: string
 }
 
-interface ErrorCount {
-  readonly _tag: "ErrorCount"
-  readonly time: number
-  readonly count: number
-}
-
-interface ArtifactCount {
-  readonly _tag: "ArtifactCount"
-  readonly time: number
-  readonly build: string
-  readonly count: number
-}
-
 /** One field of a build's artifact number `index`; `value` is the path of a `file`, empty for `nil` and `end`. */
 interface ArtifactField {
   readonly _tag: "ArtifactField"
@@ -59,7 +46,7 @@ interface ArtifactField {
 interface Version {
   readonly _tag: "Version"
   readonly time: number
-  readonly part: "version" | "prerelease" | "commit"
+  readonly part: "version" | "prerelease"
   readonly value: string
 }
 
@@ -79,7 +66,7 @@ interface TemplateBuilder {
   readonly type: string
 }
 
-/** A record of an unknown type, or with invalid data. */
+/** A record of a type that is not used here, or with invalid data. */
 interface Other {
   readonly _tag: "Other"
   readonly time: number
@@ -92,8 +79,6 @@ export type WireRecord =
   | Text
   | Ui
   | ErrorRecord
-  | ErrorCount
-  | ArtifactCount
   | ArtifactField
   | Version
   | TemplateVariable
@@ -208,16 +193,6 @@ const typed = (
         : undefined
     case "error":
       return first === undefined ? undefined : { _tag: "ErrorRecord", time, target, text: first }
-    case "error-count": {
-      const errors = count(first)
-      return errors === undefined ? undefined : { _tag: "ErrorCount", time, count: errors }
-    }
-    case "artifact-count": {
-      const artifacts = count(first)
-      return artifacts === undefined
-        ? undefined
-        : { _tag: "ArtifactCount", time, build: target, count: artifacts }
-    }
     case "artifact": {
       const index = count(first)
       // A `file` has its number before its path.
@@ -231,8 +206,6 @@ const typed = (
     // Packer's own spelling.
     case "version-prelease":
       return version(time, "prerelease", first)
-    case "version-commit":
-      return version(time, "commit", first)
     case "template-variable":
       return first === undefined || second === undefined || third === undefined
         ? undefined
