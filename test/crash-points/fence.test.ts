@@ -425,7 +425,10 @@ describe("a supervisor that is stopped before a write and continues after anothe
     }),
     {
       state: "failed",
-      failure: { reason: "packer-crashed", hint: expect.stringContaining("is kept, redacted") }
+      failure: {
+        reason: "packer-crashed",
+        hint: expect.stringContaining("A redacted copy of Packer's crash.log")
+      }
     },
     30
   )

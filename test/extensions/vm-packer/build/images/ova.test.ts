@@ -63,7 +63,9 @@ describe("an OVA whose supervisor dies", () => {
             "ova-1-disk1/demo-disk1.vmdk",
             "ova-1-disk2/demo-disk2.vmdk"
           ],
-          said: ["demo.ova has the default hardware 1 CPU: neither the profile's `hardware` nor the template sets it"],
+          said: [
+            "demo.ova has the default hardware 1 CPU: neither the profile's `hardware` nor the template sets it"
+          ],
           jobs: 3,
           left: []
         })
