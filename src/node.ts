@@ -12,9 +12,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { pipe } from "effect/Function"
 import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
 import * as ArtifactsFiles from "./artifacts/files/ArtifactsFiles.js"
 import * as Doctor from "./doctor/Doctor.js"
 import * as DoctorMachine from "./doctor/machine/DoctorMachine.js"
@@ -56,52 +54,7 @@ export { layer as layerPacker } from "./packer/command/PackerCommand.js"
 export { layer as layerProfiles } from "./profiles/directory/ProfilesDirectory.js"
 export { layer as layerStore } from "./store/sql/SandboxStoreSql.js"
 
-/** Builds services within a scope, each layer of them once for all that are built with a memo map. */
-type Build<A, E, R> = (known: Layer.MemoMap, scope: Scope.Scope) => Effect.Effect<Context.Context<A>, E, R>
-
-const building =
-  <A, E, R>(layer: Layer.Layer<A, E, R>): Build<A, E, R> =>
-  (known, scope) =>
-    Layer.buildWithMemoMap(layer, known, scope)
-
-const built = <A, E, R>(build: Build<A, E, R>): Layer.Layer<A, E, Exclude<R, Scope.Scope>> =>
-  Layer.scopedContext(
-    Effect.gen(function* () {
-      return yield* build(yield* Layer.CurrentMemoMap, yield* Effect.scope)
-    })
-  )
-
-/**
- * All the layers, those above with what they need of those below: as `Layer.provideMerge` of `Layer.mergeAll` has them, in
- * a sixth of the steps, for these make more layers of them, and a fiber for each. Every command builds what is here as it
- * starts, and takes it down as it ends.
- */
-const onTop =
-  <Above extends ReadonlyArray<Layer.Layer<never, unknown, unknown>>>(...above: Above) =>
-  <A, E, R>(below: Build<A, E, R>) => {
-    type Of<Each extends { readonly [K in keyof Above]: unknown }> = Each[number]
-    type More = Of<{ readonly [K in keyof Above]: Layer.Layer.Success<Above[K]> }>
-    type Fails = Of<{ readonly [K in keyof Above]: Layer.Layer.Error<Above[K]> }>
-    type Needs = Of<{ readonly [K in keyof Above]: Layer.Layer.Context<Above[K]> }>
-    type All = Build<A | More, E | Fails, R | Exclude<Needs, A>>
-    const build: All = (known, scope) =>
-      Effect.flatMap(below(known, scope), (given) =>
-        Effect.provide(
-          Effect.gen(function* () {
-            let all: Context.Context<never> = given
-            for (const layer of above as ReadonlyArray<Layer.Layer<never, Fails, Needs>>) {
-              all = Context.merge(all, yield* Layer.buildWithMemoMap(layer, known, scope))
-            }
-            return all as Context.Context<A | More>
-          }),
-          given
-        )
-      )
-    return build
-  }
-
-const platform = pipe(building(NodeFileSystem.layer), onTop(NodePath.layer))
-const layerPlatform = built(platform)
+const layerPlatform = Layer.merge(NodeFileSystem.layer, NodePath.layer)
 
 /**
  * Gives recipes their services, with the given Packer.
@@ -123,16 +76,13 @@ export const layerRecipes = (
       const hosts = Context.get(services, Hosts)
       return {
         of: (provision, placement) =>
-          built(
-            pipe(
-              building(
-                Layer.effectContext(
-                  Effect.map(hosts.get(placement), (host) =>
-                    Context.merge(services, Context.make(Host, host)).pipe(Context.add(Provision, provision))
-                  )
+          Layer.mergeAll(ArtifactsFiles.layer(provision), ReporterStore.layer, Steps.layer, packer).pipe(
+            Layer.provideMerge(
+              Layer.effectContext(
+                Effect.map(hosts.get(placement), (host) =>
+                  Context.merge(services, Context.make(Host, host)).pipe(Context.add(Provision, provision))
                 )
-              ),
-              onTop(ArtifactsFiles.layer(provision), ReporterStore.layer, Steps.layer, packer)
+              )
             )
           )
       }
@@ -163,18 +113,17 @@ const layerSettings = (given: LayerOptions["settings"]) =>
 const layerShipped = layerExtensions([vmPacker])
 
 const supervision = ({ extensions, hosts, packer, settings, stateHub }: LayerOptions) =>
-  pipe(
-    platform,
-    onTop(layerSettings(settings)),
-    onTop(hosts ?? ByPlacement.layer, SandboxStoreSql.layer, UptimeProc.layer),
-    onTop(
-      layerRecipes(packer ?? PackerCommand.layer),
-      SecretsFiles.layer,
-      ProcessIdentityProc.layer,
-      extensions ?? layerShipped,
-      stateHub ?? StateHubHttp.layer,
-      ProfilesDirectory.layer
-    )
+  Layer.mergeAll(
+    layerRecipes(packer ?? PackerCommand.layer),
+    SecretsFiles.layer,
+    ProcessIdentityProc.layer,
+    extensions ?? layerShipped,
+    stateHub ?? StateHubHttp.layer,
+    ProfilesDirectory.layer
+  ).pipe(
+    Layer.provideMerge(Layer.mergeAll(hosts ?? ByPlacement.layer, SandboxStoreSql.layer, UptimeProc.layer)),
+    Layer.provideMerge(layerSettings(settings)),
+    Layer.provideMerge(layerPlatform)
   )
 
 const layerDoctor = (packer: Layer.Layer<Packer, never, Host>) =>
@@ -226,7 +175,10 @@ export type Services =
  * @category layers
  */
 export const layer = (options: LayerOptions = {}): Layer.Layer<Services, UsageError> =>
-  built(pipe(supervision(options), onTop(SupervisorsInProcess.layer), onTop(Sandboxes.layer)))
+  Sandboxes.layer.pipe(
+    Layer.provideMerge(SupervisorsInProcess.layer),
+    Layer.provideMerge(supervision(options))
+  )
 
 /**
  * As `layer`, with supervisors that are processes: they go on when this program ends. `executable` is the file of
@@ -236,8 +188,9 @@ export const layer = (options: LayerOptions = {}): Layer.Layer<Services, UsageEr
 export const layerDetached = (
   options: LayerOptions & { readonly executable: string }
 ): Layer.Layer<Services, UsageError> =>
-  built(
-    pipe(supervision(options), onTop(SupervisorsDetached.layer(options.executable)), onTop(Sandboxes.layer))
+  Sandboxes.layer.pipe(
+    Layer.provideMerge(SupervisorsDetached.layer(options.executable)),
+    Layer.provideMerge(supervision(options))
   )
 
 /**
