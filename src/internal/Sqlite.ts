@@ -16,7 +16,6 @@ import * as Statement from "@effect/sql/Statement"
 import BetterSqlite3 from "better-sqlite3"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -48,116 +47,60 @@ const patience = Schedule.exponential("2 millis", 1.5).pipe(
   Schedule.upTo("30 seconds")
 )
 
-const mostPrepared = 200
-
-type Rows = Effect.Effect<ReadonlyArray<unknown>, SqlError>
-
-interface Direct extends Connection {
-  /**
-   * Runs a statement at once, before any other fiber goes on. Where another process has the lock, `wait` says how what
-   * tries again is waited for.
-   */
-  readonly now: (text: string, params: ReadonlyArray<unknown>, wait: (again: Rows) => Rows) => Rows
+interface DatabaseConnection extends Connection {
   /** The database as the bytes of a file. */
   readonly image: () => Uint8Array
 }
 
-/**
- * The connection of a database that is open; it waits for the lock in its fiber. To run a statement again is safe in a
- * transaction too: there only its `BEGIN IMMEDIATE` meets the lock of another.
- */
-const connect = (database: BetterSqlite3.Database): Direct => {
-  const prepared = new Map<string, BetterSqlite3.Statement>()
-  const prepare = (text: string) => {
-    const known = prepared.get(text) ?? database.prepare(text)
-    // One that lists values is another one for each number of them.
-    if (prepared.size >= mostPrepared) prepared.clear()
-    prepared.set(text, known)
-    return known
-  }
-  const attempt = (text: string, params: ReadonlyArray<unknown>, values = false) => {
-    try {
-      const statement = prepare(text)
-      if (statement.reader) return Either.right(statement.raw(values).all(...params))
-      statement.run(...params)
-      return Either.right([])
-    } catch (cause) {
-      return Either.left(new SqlError({ cause, message: "a statement failed" }))
-    }
-  }
-  const now = (
-    text: string,
-    params: ReadonlyArray<unknown>,
-    wait: (again: Rows) => Rows,
-    values = false
-  ): Rows => {
-    const first = attempt(text, params, values)
-    if (Either.isRight(first) || !isBusy(first.left)) return first
-    const again = Effect.suspend(() => attempt(text, params, values))
-    return wait(Effect.retry(again, { schedule: patience, while: isBusy }))
-  }
-  const rows = (text: string, params: ReadonlyArray<unknown>, values = false): Rows =>
-    Effect.suspend(() => now(text, params, (again) => again, values))
+/** The connection of an open database. Its fiber waits while another process holds the lock. */
+const connect = (database: BetterSqlite3.Database): DatabaseConnection => {
+  const attempt = (text: string, params: ReadonlyArray<unknown>, values: boolean) =>
+    Effect.try({
+      try: () => {
+        const statement = database.prepare(text)
+        if (statement.reader) return statement.raw(values).all(...params)
+        statement.run(...params)
+        return []
+      },
+      catch: (cause) => new SqlError({ cause, message: "a statement failed" })
+    })
+  // A retry is safe in a transaction too: only its `BEGIN IMMEDIATE` meets the lock of another process. Most statements
+  // need none, and a schedule costs more than the statement.
+  const rows = (text: string, params: ReadonlyArray<unknown>, values = false) =>
+    Effect.catchIf(attempt(text, params, values), isBusy, () =>
+      Effect.retry(attempt(text, params, values), { schedule: patience, while: isBusy })
+    )
   const execute: Connection["execute"] = (text, params, transform) =>
     transform === undefined
       ? rows(text, params)
       : Effect.map(rows(text, params), (all) => transform(all as ReadonlyArray<object>))
   return {
-    now,
     image: () => database.serialize(),
     execute,
     executeUnprepared: execute,
     executeRaw: (text, params) => rows(text, params),
     executeValues: (text, params) =>
       Effect.map(rows(text, params, true), (all) => all as ReadonlyArray<ReadonlyArray<unknown>>),
-    executeStream: () => Stream.dieMessage("an SQLite database gives all rows at once")
-  }
-}
-
-/** Who has the connection for itself: a transaction, or a statement that waits. */
-interface Turn {
-  readonly isTaken: () => boolean
-  readonly take: Effect.Effect<void>
-  readonly release: Effect.Effect<void>
-  readonly alone: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-}
-
-const makeTurn = (): Turn => {
-  const mutex = Effect.unsafeMakeSemaphore(1)
-  let isTaken = false
-  const set = (value: boolean) =>
-    Effect.sync(() => {
-      isTaken = value
-    })
-  const take = Effect.uninterruptibleMask((restore) => Effect.zipRight(restore(mutex.take(1)), set(true)))
-  const release = Effect.zipRight(set(false), mutex.release(1))
-  return {
-    isTaken: () => isTaken,
-    take,
-    release,
-    alone: (effect) =>
-      Effect.uninterruptibleMask((restore) =>
-        Effect.zipRight(restore(take), Effect.ensuring(restore(effect), release))
-      )
+    executeStream: () => Stream.dieMessage("an SQLite database returns all rows at once")
   }
 }
 
 /** Runs something with the connection. */
-type Use = <A, E, R>(run: (connection: Direct) => Effect.Effect<A, E, R>) => Effect.Effect<A, E | SqlError, R>
+type Use = <A, E, R>(
+  run: (connection: DatabaseConnection) => Effect.Effect<A, E, R>
+) => Effect.Effect<A, E | SqlError, R>
 
 /**
- * Statements without what `@effect/sql` makes for each of them, a span and a scope: a command runs a hundred, and takes
- * half as long to do so. One outside of a transaction waits while a fiber is in one.
+ * Runs statements without the span and the scope that `@effect/sql` makes for each, which take most of its time: see
+ * docs/decisions/0003-sqlite.md. A statement outside of a transaction waits until no other fiber is in one.
  */
-const direct = (client: SqlClient.SqlClient, use: Use, turn: Turn): SqlClient.SqlClient => {
+const withoutSpans = (client: SqlClient.SqlClient, use: Use, turn: Effect.Semaphore): SqlClient.SqlClient => {
   const run = (statement: Statement.Statement<unknown>) =>
     Effect.contextWithEffect((context: Context.Context<never>) =>
       use((connection) => {
         const [text, params] = statement.compile()
-        if (isWithin(context)) return connection.now(text, params, (again) => again)
-        return turn.isTaken()
-          ? turn.alone(connection.execute(text, params, undefined))
-          : connection.now(text, params, turn.alone)
+        const rows = connection.execute(text, params, undefined)
+        return isWithin(context) ? rows : turn.withPermits(1)(rows)
       })
     )
   return new Proxy(client, {
@@ -182,7 +125,7 @@ const isWithin = (context: Context.Context<never>): boolean =>
 const immediate = (
   client: SqlClient.SqlClient,
   use: Use,
-  { alone }: Turn
+  turn: Effect.Semaphore
 ): SqlClient.SqlClient["withTransaction"] => {
   const savepoint = client.withTransaction
   const outermost = <R, E, A>(connection: Connection, effect: Effect.Effect<A, E, R>) => {
@@ -200,17 +143,19 @@ const immediate = (
   }
   return (effect) =>
     Effect.contextWithEffect((context: Context.Context<never>) =>
-      isWithin(context) ? savepoint(effect) : use((connection) => alone(outermost(connection, effect)))
+      isWithin(context)
+        ? savepoint(effect)
+        : use((connection) => turn.withPermits(1)(outermost(connection, effect)))
     )
 }
 
-const makeClient = (use: Use, turn: Turn): Effect.Effect<SqlClient.SqlClient> =>
+const makeClient = (use: Use, turn: Effect.Semaphore): Effect.Effect<SqlClient.SqlClient> =>
   SqlClient.make({
     // A statement keeps the connection while it waits and runs: none gets into another fiber's transaction.
     acquirer: use((connection) =>
       Effect.uninterruptibleMask((restore) =>
-        restore(turn.take).pipe(
-          Effect.zipRight(Effect.addFinalizer(() => turn.release)),
+        restore(turn.take(1)).pipe(
+          Effect.zipRight(Effect.addFinalizer(() => turn.release(1))),
           Effect.as(connection)
         )
       )
@@ -220,7 +165,7 @@ const makeClient = (use: Use, turn: Turn): Effect.Effect<SqlClient.SqlClient> =>
   }).pipe(
     Effect.provideServiceEffect(Reactivity.Reactivity, Reactivity.make),
     Effect.map((client) =>
-      Object.assign(direct(client, use, turn), { withTransaction: immediate(client, use, turn) })
+      Object.assign(withoutSpans(client, use, turn), { withTransaction: immediate(client, use, turn) })
     )
   )
 
@@ -255,7 +200,7 @@ export interface SqliteClient extends SqlClient.SqlClient {
 /** Opens the database, and brings it up to date. */
 const opened = (
   { additions = [], filename, image, makeFolder = false, migrations }: DatabaseOptions,
-  turn: Turn
+  turn: Effect.Semaphore
 ) =>
   Effect.gen(function* () {
     if (makeFolder) yield* ensureFolder(dirname(filename))
@@ -288,7 +233,8 @@ const opened = (
  */
 export const make = (options: DatabaseOptions): Effect.Effect<SqliteClient, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const turn = makeTurn()
+    // A transaction, or a statement outside of one, has the connection to itself.
+    const turn = Effect.unsafeMakeSemaphore(1)
     const mutex = Effect.unsafeMakeSemaphore(1)
     let known: Effect.Effect.Success<ReturnType<typeof opened>> | undefined
     yield* Effect.addFinalizer(() => Effect.sync(() => known?.close()))
@@ -306,6 +252,6 @@ export const make = (options: DatabaseOptions): Effect.Effect<SqliteClient, neve
           : run(known.connection)
       )
     return Object.assign(yield* makeClient(use, turn), {
-      image: turn.alone(use(({ image }) => Effect.sync(image)))
+      image: use(({ image }) => turn.withPermits(1)(Effect.sync(image)))
     })
   })

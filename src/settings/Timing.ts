@@ -80,9 +80,7 @@ export const defaults = {
     /** The first pause before it tries again: a lock is usually held for a few milliseconds … */
     retryFirst: Duration.millis(2),
     /** … and the longest: hundreds of processes that try more often would keep each other from the lock. */
-    retryMax: Duration.millis(25),
-    /** Number of prepared statements kept: more than there are, unless statements list values. */
-    preparedStatements: 200
+    retryMax: Duration.millis(25)
   },
 
   /** Supervisors and those who watch over them. */
