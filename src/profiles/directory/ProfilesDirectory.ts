@@ -68,21 +68,15 @@ export const layer = Layer.effect(
     const path = yield* Path.Path
     const { profileFolders } = yield* Settings
 
-    // What a file says is parsed once for as long as it says so: a command asks for profiles more than once.
-    const parsed = new Map<string, { readonly text: string; readonly raw: Raw }>()
-    const parse = (file: string, text: string): Raw => {
-      const known = parsed.get(file)
-      if (known?.text === text) return known.raw
-      const raw = Documents.parse(file, text, kind)
-      parsed.set(file, { text, raw })
-      return raw
-    }
-
     const find = (file: string, origin: string): Found => {
       const text = readText(file)
       const name = path.basename(file) === "profile.yaml" ? path.dirname(file) : file
       const byName = `profile.${path.basename(name, path.extname(name))}`
-      const raw = () => Either.flatMap(text, (said) => parse(file, said))
+      let parsed: Raw | undefined
+      const raw = () => {
+        parsed ??= Either.flatMap(text, (written) => Documents.parse(file, written, kind))
+        return parsed
+      }
       return {
         file,
         origin,
