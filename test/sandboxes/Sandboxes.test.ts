@@ -168,7 +168,7 @@ describe("plan", () => {
 
   it.scopedLive.each([
     ["profile.tset", "NotFound", "did you mean profile.test?"],
-    ["profile.base", "UsageError", "`sandboxer profile list` shows those that can be created from"]
+    ["profile.base", "UsageError", "`sandboxer profile list` shows the profiles that you can use"]
   ] as const)("refuses %s", ([profile, tag, hint]) =>
     Effect.gen(function* () {
       const { request, sandboxes } = yield* begun()
