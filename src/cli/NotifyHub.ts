@@ -11,8 +11,8 @@ const notify = Effect.gen(function* () {
   const { target } = yield* StateHub
   yield* deliverBriefly
   const { outbox } = yield* SandboxStore
-  const { sender, waits } = yield* outbox.peek
-  const { answer, paused, target: of } = sender.delivering
+  const { delivering, waits } = yield* outbox.peek
+  const { answer, paused, target: of } = delivering
   if (waits && paused && of === (target ?? null)) {
     yield* report(
       `warning: the State Hub is told nothing until this is mended: ${answer}; see \`sandboxer hub status\``

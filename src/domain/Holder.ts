@@ -12,12 +12,3 @@ export const Holder = Schema.Struct({
   startTime: Schema.Number
 })
 export type Holder = typeof Holder.Type
-
-/** A lease in the store. `term` is the fence: the store rejects what an older term writes. */
-export interface HeldLease {
-  readonly term: number
-  /** Null after the last holder released it. */
-  readonly holder: Holder | null
-  /** Counts the heartbeats of this term. */
-  readonly beat: number
-}

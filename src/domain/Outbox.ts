@@ -1,4 +1,3 @@
-import type { Holder } from "./Holder.js"
 import type { Note } from "./Note.js"
 
 /** A note that waits for delivery. Positions grow in the order in which notes were written. */
@@ -38,16 +37,6 @@ export const neverDelivered: Delivering = {
   answeredAt: null
 }
 
-/** The right to deliver, which one process has at a time. `term` is its fence, like the term of a supervisor's lease. */
-export interface Sender {
-  readonly term: number
-  /** Null if no process delivers. */
-  readonly holder: Holder | null
-  /** When the holder last recorded a result, in epoch milliseconds. */
-  readonly renewedAt: number
-  readonly delivering: Delivering
-}
-
 /** The result of sending notes, by their positions. */
 export interface Settlement {
   readonly delivered: ReadonlyArray<number>
@@ -62,5 +51,5 @@ export interface OutboxStatus {
   readonly waiting: number
   readonly delivered: number
   readonly refused: number
-  readonly sender: Sender
+  readonly delivering: Delivering
 }

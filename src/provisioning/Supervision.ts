@@ -22,7 +22,8 @@ import { Reporter } from "../recipe/Reporter.js"
 import { isFence } from "../recipe/Steps.js"
 import { Secrets } from "../secrets/Secrets.js"
 import type { Settings } from "../settings/Settings.js"
-import { ProcessIdentity } from "../store/ProcessIdentity.js"
+import { hold, holderIsDead } from "../store/Lease.js"
+import type { ProcessIdentity } from "../store/ProcessIdentity.js"
 import { type Lease, SandboxStore, type StoreError } from "../store/SandboxStore.js"
 import * as Outages from "./ConnectionMonitor.js"
 import { End, endKey, failureOf } from "./End.js"
@@ -45,20 +46,8 @@ export type SupervisionServices =
   | Supervisors
   | Uptime.Uptime
 
-const beatEvery = Duration.seconds(2)
 const lookForHostEvery = Duration.seconds(2)
 const lookForCancelEvery = Duration.millis(200)
-
-// Nobody else can hold it, or who held it is gone.
-const takeLease = (id: SandboxId) =>
-  Effect.gen(function* () {
-    const store = yield* SandboxStore
-    const identity = yield* ProcessIdentity
-    const seen = yield* store.lease(id)
-    if (seen !== undefined && seen.holder !== null && (yield* identity.mayBeAlive(seen.holder)))
-      return undefined
-    return yield* store.takeLease(id, identity.self, seen?.term)
-  })
 
 // A program from before wrote the wall's time alone.
 const momentOf = (value: unknown) =>
@@ -260,46 +249,36 @@ const pauseBefore = (id: SandboxId, attempt: number, { retry }: Plan) =>
 export const supervise = (id: SandboxId): Effect.Effect<void, StoreError, SupervisionServices> =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
-    const lease = yield* takeLease(id)
-    if (lease === undefined) return
-    const carryThrough = Effect.gen(function* () {
-      const sandbox = yield* store.get(id)
-      const plan = yield* store.plan(id)
-      if (sandbox === undefined || plan === undefined || hasEnded(sandbox.state)) return false
-      const begun = yield* begin(lease, sandbox)
-      const layers = yield* RecipeLayers
-      const hosts = yield* Hosts
-      const secrets = yield* Effect.flatMap(Secrets, (kept) => kept.get(id, sandbox.attempt))
-      const again = yield* Effect.gen(function* () {
-        const host = yield* reach(hosts.get(plan.placement), lease, sandbox)
-        yield* host.prepare
-        const { attempt } = sandbox
-        const shape: ProvisionShape = { id, attempt, term: lease.term, plan, secrets }
-        return yield* Effect.provide(
-          provision(lease, sandbox, plan, host, begun),
-          layers.of(shape, plan.placement)
+    const carryThrough = (lease: Lease) =>
+      Effect.gen(function* () {
+        const sandbox = yield* store.get(id)
+        const plan = yield* store.plan(id)
+        if (sandbox === undefined || plan === undefined || hasEnded(sandbox.state)) return false
+        const begun = yield* begin(lease, sandbox)
+        const layers = yield* RecipeLayers
+        const hosts = yield* Hosts
+        const secrets = yield* Effect.flatMap(Secrets, (kept) => kept.get(id, sandbox.attempt))
+        const again = yield* Effect.gen(function* () {
+          const host = yield* reach(hosts.get(plan.placement), lease, sandbox)
+          yield* host.prepare
+          const { attempt } = sandbox
+          const shape: ProvisionShape = { id, attempt, term: lease.term, plan, secrets }
+          return yield* Effect.provide(
+            provision(lease, sandbox, plan, host, begun),
+            layers.of(shape, plan.placement)
+          )
+        }).pipe(
+          Effect.catchAll((error) => giveUp(lease, sandbox, plan, error)),
+          withDelivery
         )
-      }).pipe(
-        Effect.catchAll((error) => giveUp(lease, sandbox, plan, error)),
-        withDelivery
-      )
-      if (again) yield* pauseBefore(id, sandbox.attempt, plan)
-      return again
-    }).pipe(Effect.repeat({ while: (again) => again }))
-    // Fails when the lease is lost, which ends the work.
-    const beat = Effect.catchIf(
-      store.commit(lease, { beat: true }),
-      // A disk that is full, or a database that is locked, may be so for a moment.
-      ({ reason }) => reason !== "lease-lost",
-      () => Effect.void
-    )
-    const beats = Effect.schedule(beat, Schedule.spaced(beatEvery))
-    yield* Effect.raceFirst(carryThrough, Effect.zipRight(beats, Effect.never)).pipe(
-      Effect.ensuring(Effect.ignore(store.releaseLease(lease)))
-    )
+        if (again) yield* pauseBefore(id, sandbox.attempt, plan)
+        return again
+      }).pipe(Effect.repeat({ while: (again) => again }))
+    yield* hold(store.lease(id), holderIsDead, (term) => carryThrough({ id, term }))
   }).pipe(
+    Effect.catchTag("LeaseTaken", () => Effect.void),
     Effect.catchIf(
-      (error) => error.reason === "lease-lost",
+      ({ reason }) => reason === "lease-lost",
       () => Effect.void
     )
   )

@@ -1,24 +1,29 @@
-/** Seeing to it that a provision that has not ended has somebody who carries it through. */
+/**
+ * Keeps a sandbox supervised while its provision has not ended: starts a supervisor where none holds the lease, and kills
+ * one whose heartbeat stands still. It is run by every process that follows a sandbox, waits for one, or serves the state
+ * directory, so there may be many monitors of one sandbox; the lease lets one of the supervisors that they start begin.
+ */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import { monotonicSeconds } from "../domain/Monotonic.js"
 import type { SandboxId } from "../domain/Sandbox.js"
 import { Settings } from "../settings/Settings.js"
+import { makeStillness } from "../store/Lease.js"
 import { ProcessIdentity } from "../store/ProcessIdentity.js"
 import { SandboxStore, StoreError } from "../store/SandboxStore.js"
 import { Supervisors } from "./Supervisors.js"
 
-/** How often it is looked whether somebody supervises a sandbox, in seconds. */
-const lookForSupervisorEvery = 1
-/** A supervisor that gives no sign of life for so long is taken for dead and killed, in seconds. */
+/** How often a monitor looks, in seconds. */
+const lookEvery = 1
+/** A supervisor whose heartbeat stands still for this long is killed, in seconds. */
 const longestSilence = 60
-/** How long a supervisor may take to begin before another one is started, in seconds; each time twice as long. */
+/** How long a supervisor may take to begin before the next one is started, in seconds; doubled for each one. */
 const firstPatience = 3
-/** So many supervisors in a row that never began: something is wrong that another one will not mend. */
+/** After this many supervisors in a row that did not begin, another one would not begin either. */
 const mostStarts = 5
 
-/** Makes watches over the supervisor of one sandbox each, on the clock of this process: to be run again and again. */
+/** Makes monitors, each of one sandbox. A monitor is run again and again; it looks when it is time to. */
 export const makeMonitor = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -27,8 +32,8 @@ export const makeMonitor = Effect.gen(function* () {
   const supervisors = yield* Supervisors
   const { home } = yield* Settings
 
-  /** Where nothing can be written, no supervisor gets anywhere, nor can it say why. */
-  const writable = Effect.gen(function* () {
+  /** A supervisor that can write nothing cannot report why it fails either, so this process reports it. */
+  const checkWritable = Effect.gen(function* () {
     const file = path.join(home, ".space")
     yield* Effect.ensuring(
       fs.writeFile(file, new Uint8Array(64 * 1024)),
@@ -40,36 +45,31 @@ export const makeMonitor = Effect.gen(function* () {
         new StoreError({
           reason: "not-writable",
           message: `the state directory ${home} cannot be written: ${message}`,
-          hint: `free some space there (\`df -h '${home}'\`) or mend its permissions, then run this again: nothing is lost`
+          hint: `free some space there (\`df -h '${home}'\`) or correct its permissions, then run this again: nothing is lost`
         })
     )
   )
 
   return (id: SandboxId): Effect.Effect<void, StoreError> => {
+    const stillness = makeStillness()
     let lookedAt = Number.NEGATIVE_INFINITY
-    let sign = ""
-    let signAt = 0
     let starts = 0
-    let startAgainAt = 0
+    let nextStartAt = 0
     return Effect.gen(function* () {
       const now = yield* monotonicSeconds
-      if (now - lookedAt < lookForSupervisorEvery) return
-      const first = lookedAt < 0
+      if (now - lookedAt < lookEvery) return
+      const isFirstLook = lookedAt < 0
       lookedAt = now
-      const lease = yield* store.lease(id)
-      const latest = `${lease?.term}/${lease?.beat}`
-      if (latest !== sign) {
-        sign = latest
-        signAt = now
-        starts = 0
-      }
-      if (lease?.holder && (yield* identity.mayBeAlive(lease.holder))) {
-        if (now - signAt < longestSilence) return
+      const lease = yield* store.lease(id).read
+      const still = yield* stillness(lease)
+      if (still === 0) starts = 0
+      if (lease.holder !== null && (yield* identity.mayBeAlive(lease.holder))) {
+        if (still < longestSilence) return
         yield* identity.kill(lease.holder)
       }
-      // Where there never was a lease, whoever created the sandbox has just started a supervisor.
-      if (first && lease === undefined) startAgainAt = now + firstPatience
-      if (now < startAgainAt) return
+      // Whoever created the sandbox has just started its first supervisor.
+      if (isFirstLook && lease.term === 0) nextStartAt = now + firstPatience
+      if (now < nextStartAt) return
       if (starts >= mostStarts) {
         return yield* new StoreError({
           reason: "other",
@@ -77,8 +77,8 @@ export const makeMonitor = Effect.gen(function* () {
           hint: `run \`sandboxer supervise ${id} --log-level debug\` to see why`
         })
       }
-      yield* writable
-      startAgainAt = now + firstPatience * 2 ** starts
+      yield* checkWritable
+      nextStartAt = now + firstPatience * 2 ** starts
       starts++
       yield* supervisors.start(id)
     })

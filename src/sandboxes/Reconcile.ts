@@ -38,16 +38,18 @@ const supervision = Effect.fn(function* ({ sandboxes }: Known) {
   const supervisors = yield* Supervisors
   const found = yield* Effect.forEach(sandboxes, ({ id, state }) =>
     Effect.gen(function* () {
-      const lease = yield* store.lease(id)
-      const held = lease !== undefined && lease.holder !== null
-      if (held && (yield* identity.mayBeAlive(lease.holder))) return []
+      const lease = store.lease(id)
+      const { holder, term } = yield* lease.read
+      if (holder !== null && (yield* identity.mayBeAlive(holder))) return []
       if (hasEnded(state)) {
-        const mend = held ? store.releaseLease({ id, term: lease.term }) : Effect.void
-        return held ? [{ kind: "lease", what: id, action: "give it back", mend } satisfies Mismatch] : []
+        const mend = lease.release(term)
+        return holder === null
+          ? []
+          : [{ kind: "lease", what: id, action: "give it back", mend } satisfies Mismatch]
       }
       const begun = Effect.gen(function* () {
         const now = yield* store.get(id)
-        return now === undefined || hasEnded(now.state) || (yield* store.lease(id))?.term !== lease?.term
+        return now === undefined || hasEnded(now.state) || (yield* lease.read).term !== term
       })
       const mend = Effect.zipRight(
         supervisors.start(id),

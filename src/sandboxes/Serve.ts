@@ -19,7 +19,7 @@ import type { ProcessIdentity } from "../store/ProcessIdentity.js"
 import type { SandboxStore, StoreError } from "../store/SandboxStore.js"
 import type { Reaped } from "./Reap.js"
 import { Sandboxes } from "./Sandboxes.js"
-import * as ServeLock from "./ServeLock.js"
+import * as ServeLease from "./ServeLease.js"
 
 const lookEvery = Duration.seconds(2)
 const reapEvery = Duration.seconds(5)
@@ -137,8 +137,6 @@ export const serve = (
     const { home } = yield* Settings
     // It is made or refused by the store.
     yield* sandboxes.list({ states: runningStates })
-    yield* ServeLock.take
-    yield* say(`serving ${home}`)
     const troubles = makeTroubles(say)
     const forever = (what: string, work: Effect.Effect<void, StoreError>, every: Duration.Duration) =>
       work.pipe(
@@ -150,8 +148,9 @@ export const serve = (
         Effect.repeat(Schedule.spaced(every)),
         Effect.zipRight(Effect.never)
       )
-    return yield* forever("supervisors", yield* makeTending(say), lookEvery).pipe(
+    const work = forever("supervisors", yield* makeTending(say), lookEvery).pipe(
       Effect.raceFirst(forever("reap", yield* makeReaping(say), reapEvery)),
       Effect.raceFirst(deliverForever)
     )
+    return yield* ServeLease.hold(Effect.zipRight(say(`serving ${home}`), work))
   })

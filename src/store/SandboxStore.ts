@@ -5,12 +5,12 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Conflict } from "../domain/Errors.js"
 import type { Event, NewEvent } from "../domain/events/Event.js"
-import type { HeldLease, Holder } from "../domain/Holder.js"
 import type { HostPath } from "../domain/HostPath.js"
-import type { OutboxStatus, RefusedNote, Sender, Settlement, WaitingNote } from "../domain/Outbox.js"
+import type { Delivering, OutboxStatus, RefusedNote, Settlement, WaitingNote } from "../domain/Outbox.js"
 import type { Plan } from "../domain/Plan.js"
 import type { Sandbox, SandboxChange, SandboxId } from "../domain/Sandbox.js"
 import type { StopSignal } from "../hosts/Host.js"
+import type { LeaseStorage } from "./Lease.js"
 
 /**
  * `lease-lost`: another supervisor took the provision over; nothing was written.
@@ -92,7 +92,6 @@ export interface Commit {
   readonly events?: ReadonlyArray<NewEvent>
   readonly step?: Step
   readonly log?: LogPosition
-  readonly beat?: true
   /** Gives the lease back: there is nothing left to do under it. */
   readonly release?: true
 }
@@ -132,20 +131,8 @@ export interface SandboxStoreShape {
   readonly requestCancel: (id: SandboxId) => Effect.Effect<void, StoreError>
   readonly cancelRequested: (id: SandboxId) => Effect.Effect<boolean, StoreError>
 
-  readonly lease: (id: SandboxId) => Effect.Effect<HeldLease | undefined, StoreError>
-  /**
-   * Takes the lease over from the term that was seen (`undefined`: none was there); `undefined` where someone else
-   * was quicker.
-   */
-  readonly takeLease: (
-    id: SandboxId,
-    holder: Holder,
-    seen: number | undefined
-  ) => Effect.Effect<Lease | undefined, StoreError>
-
-  /** Gives the lease back, if it is still held: another supervisor need not wait. */
-  readonly releaseLease: (lease: Lease) => Effect.Effect<void, StoreError>
-
+  /** The lease of a sandbox's supervisor. */
+  readonly lease: (id: SandboxId) => LeaseStorage<StoreError>
   /** Writes under a lease: all or nothing, and nothing when the lease was lost. */
   readonly commit: (lease: Lease, commit: Commit) => Effect.Effect<void, StoreError>
   /**
@@ -195,8 +182,8 @@ export interface SandboxStoreShape {
 
 /** Notes for a State Hub: written with the events that they tell of, where the sandbox's plan wants them told. */
 export interface OutboxShape {
-  /** Whether any waits, and who delivers: quick. */
-  readonly peek: Effect.Effect<{ readonly waits: boolean; readonly sender: Sender }, StoreError>
+  /** Whether a note waits, and how the last delivery ended; cheap. */
+  readonly peek: Effect.Effect<{ readonly waits: boolean; readonly delivering: Delivering }, StoreError>
   readonly status: Effect.Effect<OutboxStatus, StoreError>
   /** The first of those that wait, in the order in which they were written. */
   readonly waiting: (most: number) => Effect.Effect<ReadonlyArray<WaitingNote>, StoreError>
@@ -204,12 +191,10 @@ export interface OutboxShape {
   readonly isUnsent: (id: SandboxId) => Effect.Effect<boolean, StoreError>
   /** The notes that the hub rejected, the oldest first. */
   readonly refused: Effect.Effect<ReadonlyArray<RefusedNote>, StoreError>
-  /** Takes the right to deliver over from the term that was seen; `undefined` where someone else was quicker. */
-  readonly take: (holder: Holder, seen: number) => Effect.Effect<number | undefined, StoreError>
-  /** Writes what became of notes. False, and nothing is written, where another sender took over. */
+  /** The lease of the process that sends notes. */
+  readonly lease: LeaseStorage<StoreError>
+  /** Writes how sending notes ended. False, and nothing is written, where `term` is not the newest of the lease. */
   readonly settle: (term: number, settlement: Settlement) => Effect.Effect<boolean, StoreError>
-  /** Gives the right to deliver back, if it is still held. */
-  readonly release: (term: number) => Effect.Effect<void, StoreError>
   /** Lets rejected notes wait again: those with these ids, or all where none are given. Gives their number. */
   readonly retry: (ids: ReadonlyArray<string>) => Effect.Effect<number, StoreError>
 }

@@ -100,7 +100,7 @@ const ending = ({ also, folders, made }: Scene) =>
       host: all(yield* onHost(made.host, HostPath("/elsewhere"))),
       running: yield* made.host.running,
       secrets: yield* made.secrets.get(id(1), 1),
-      holder: (yield* made.store.lease(id(1)))?.holder,
+      holder: (yield* made.store.lease(id(1)).read).holder,
       also: also?.()
     }
   })

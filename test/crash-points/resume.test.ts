@@ -59,7 +59,7 @@ const ending = (made: BuildWorld) =>
       converted: made.host.commands.filter(({ args }) => args[0] === "convert").length,
       running: yield* made.host.running,
       left: [...made.host.files.keys()].filter((file) => file.includes(id(1))),
-      holder: (yield* made.store.lease(id(1)))?.holder
+      holder: (yield* made.store.lease(id(1)).read).holder
     }
   })
 
@@ -166,7 +166,7 @@ describe("a build that is interrupted while Packer runs", () => {
       made.dead.add(1)
       const second = yield* Effect.fork(made.supervise(1, 2))
       yield* Effect.repeat(Effect.yieldNow(), {
-        until: () => Effect.map(made.store.lease(id(1)), (lease) => lease?.term === 2)
+        until: () => Effect.map(made.store.lease(id(1)).read, ({ term }) => term === 2)
       })
       yield* made.go
       yield* Fiber.join(second)

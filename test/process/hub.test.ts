@@ -9,7 +9,7 @@ import { type Note, Note as NoteSchema } from "../../src/domain/Note.js"
 import { layerStore } from "../../src/node.js"
 import { layerHome } from "../../src/settings/Settings.js"
 import { SandboxStore } from "../../src/store/SandboxStore.js"
-import { id, note, plan, platform, requested, sandbox } from "../support/inMemory.js"
+import { id, note, plan, platform, requested, sandbox, takeLease } from "../support/inMemory.js"
 import { shortest, timeLimit, waitFor } from "../support/patience.js"
 import { it, type Lab, type Outcome, type SandboxJson } from "./harness.js"
 import { type Behaviour, behaviours, HubServer } from "./hubServer.js"
@@ -352,15 +352,11 @@ const fill = (home: string, sandboxes: number, each: number) =>
         plan({ hub: { workstream: "w", task: null, notes: "all", everySeconds: 0 } }),
         requested
       )
-      const lease = yield* store.takeLease(
-        id(n),
-        { machine: "", bootId: "", pid: 1, startTime: 0 },
-        undefined
-      )
+      const lease = yield* takeLease(store, id(n), { machine: "", bootId: "", pid: 1, startTime: 0 })
       if (lease === undefined) throw new Error("no lease")
       const events = Array.from({ length: each - 1 }, (_, index) => note(`event ${index}`))
       yield* store.commit(lease, { events })
-      yield* store.releaseLease(lease)
+      yield* store.lease(id(n)).release(lease.term)
     }
   }).pipe(Effect.provide(layerStore.pipe(Layer.provide(layerHome(home)), Layer.provide(platform))))
 

@@ -19,7 +19,16 @@ import { supervise } from "../../src/provisioning/Supervision.js"
 import { Reporter } from "../../src/recipe/Reporter.js"
 import { runJob } from "../../src/recipe/RunJob.js"
 import { Steps } from "../../src/recipe/Steps.js"
-import { extensionOf, id, passTimeUntil, plan, platform, type World, world } from "../support/inMemory.js"
+import {
+  extensionOf,
+  id,
+  passTimeUntil,
+  plan,
+  platform,
+  takeLease,
+  type World,
+  world
+} from "../support/inMemory.js"
 
 /** A recipe with one long job; `begun` is completed when that runs. */
 const work = Effect.flatMap(Steps, (steps) =>
@@ -67,7 +76,7 @@ const expectCleanedUp = (made: World, n = 1) =>
     expect([...made.host.files.keys()].filter((file) => file.includes(id(n)))).toEqual([])
     expect(yield* made.host.info(join(made.host.home, "jobs", id(n)))).toBeUndefined()
     expect(yield* made.secrets.get(id(n), 1)).toEqual({})
-    expect((yield* made.store.lease(id(n)))?.holder).toBeNull()
+    expect((yield* made.store.lease(id(n)).read).holder).toBeNull()
   })
 
 const secrets = { password: Redacted.make("hunter2-hunter2") }
@@ -114,7 +123,7 @@ describe("a supervisor", () => {
       const first = yield* Effect.fork(made.supervise(1, 1))
       yield* made.begun
       yield* made.supervise(1, 2)
-      expect((yield* made.store.lease(id(1)))?.holder?.pid).toBe(1)
+      expect((yield* made.store.lease(id(1)).read).holder?.pid).toBe(1)
       expect((yield* made.get(1)).state).toBe("provisioning")
       yield* Fiber.interrupt(first)
     }).pipe(Effect.provide(platform))
@@ -126,10 +135,10 @@ describe("a supervisor", () => {
       yield* made.record(1, plan())
       const fiber = yield* Effect.fork(made.supervise(1))
       yield* made.begun
-      const beat = Effect.map(made.store.lease(id(1)), (lease) => lease?.beat ?? 0)
-      const before = yield* beat
+      const heartbeat = Effect.map(made.store.lease(id(1)).read, (lease) => lease.heartbeat)
+      const before = yield* heartbeat
       yield* TestClock.adjust("10 seconds")
-      expect(yield* beat).toBeGreaterThanOrEqual(before + 4)
+      expect(yield* heartbeat).toBeGreaterThanOrEqual(before + 4)
       yield* Fiber.interrupt(fiber)
     }).pipe(Effect.provide(platform))
   )
@@ -152,7 +161,7 @@ describe("a supervisor", () => {
       const first = yield* Effect.fork(made.supervise(1, 1))
       yield* Deferred.await(begun)
       yield* Fiber.interrupt(first)
-      expect((yield* made.store.lease(id(1)))?.holder).toBeNull()
+      expect((yield* made.store.lease(id(1)).read).holder).toBeNull()
       expect(yield* made.host.running).toHaveLength(1)
       const second = yield* Effect.fork(made.supervise(1, 2))
       yield* Deferred.succeed(go, undefined)
@@ -187,13 +196,18 @@ describe("a supervisor", () => {
       yield* made.record(1, plan(), secrets)
       const first = yield* Effect.fork(made.supervise(1, 1))
       yield* Deferred.await(begun)
-      const lease = yield* made.store.takeLease(id(1), { machine: "m", bootId: "b", pid: 2, startTime: 0 }, 1)
+      const lease = yield* takeLease(
+        made.store,
+        id(1),
+        { machine: "m", bootId: "b", pid: 2, startTime: 0 },
+        1
+      )
       const kept = Effect.all([
         made.store.get(id(1)),
         made.store.events(id(1), 0),
         made.store.steps(id(1), 1),
         made.store.log(id(1)),
-        made.store.lease(id(1)),
+        made.store.lease(id(1)).read,
         made.secrets.get(id(1), 1),
         Effect.sync(() => [...made.host.files.keys()])
       ])
@@ -211,7 +225,7 @@ describe("a supervisor", () => {
       yield* made.record(1, plan())
       const first = yield* Effect.fork(made.supervise(1, 1))
       yield* made.begun
-      yield* made.store.takeLease(id(1), { machine: "m", bootId: "b", pid: 2, startTime: 0 }, 1)
+      yield* takeLease(made.store, id(1), { machine: "m", bootId: "b", pid: 2, startTime: 0 }, 1)
       yield* passTimeUntil(first)
       expect(yield* made.host.running).toHaveLength(1)
       expect((yield* made.get(1)).state).toBe("provisioning")
@@ -469,7 +483,7 @@ describe("a provision past its timeout", () => {
       const second = yield* Effect.fork(made.supervise(1, 2))
       // It is at work when its lease is there.
       yield* Effect.repeat(TestClock.adjust("1 second"), {
-        until: () => Effect.map(made.store.lease(id(1)), (lease) => (lease?.beat ?? 0) > 0)
+        until: () => Effect.map(made.store.lease(id(1)).read, ({ heartbeat }) => heartbeat > 0)
       })
       yield* TestClock.setTime(19_000)
       expect((yield* made.get(1)).state).toBe("provisioning")

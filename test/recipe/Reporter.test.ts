@@ -25,7 +25,7 @@ const begun = (planned = plan()) =>
     /** Reports as the next term does, to its end. */
     const reporting = <A, E>(report: (reporter: ReporterShape) => Effect.Effect<A, E>) =>
       Effect.gen(function* () {
-        yield* store.takeLease(id(1), holder, terms === 0 ? undefined : terms)
+        yield* store.lease(id(1)).take(holder, terms)
         terms++
         const secrets = { password: Redacted.make(secret) }
         const shape = { id: id(1), attempt: 1, term: terms, plan: planned, secrets }

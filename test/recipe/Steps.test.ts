@@ -17,9 +17,9 @@ const begun = Effect.gen(function* () {
   const { store } = yield* SandboxStoreSql.makeMemory()
   const host = yield* HostMemory.make()
   yield* store.create(sandbox(), plan(), requested)
-  const take = (seen: number | undefined) =>
-    store.takeLease(id(1), { machine: "m", bootId: "b", pid: 1, startTime: 0 }, seen)
-  yield* take(undefined)
+  const take = (seen: number) =>
+    store.lease(id(1)).take({ machine: "m", bootId: "b", pid: 1, startTime: 0 }, seen)
+  yield* take(0)
   /** Runs a recipe as a supervisor does, in a term; it finds what the ones before it journaled. */
   const run = <A, E>(recipe: (steps: Steps.StepsShape) => Effect.Effect<A, E>, term = 1, attempt = 1) =>
     Effect.provide(

@@ -35,6 +35,7 @@ import {
   platform,
   requested,
   sandbox,
+  takeLease,
   temporaryFolder,
   world
 } from "../support/inMemory.js"
@@ -398,7 +399,7 @@ describe("a supervisor", () => {
       const { dead, request, sandboxes, store } = yield* begun(Effect.void, layer)
       const { id: created } = yield* sandboxes.create(request())
       const silent = { machine: "memory", bootId: "memory", pid: 7, startTime: 0 }
-      yield* store.takeLease(created, silent, undefined)
+      yield* takeLease(store, created, silent)
       const fiber = yield* Effect.fork(sandboxes.wait(created))
       yield* TestClock.adjust("59 seconds")
       expect({ dead: [...dead], starts: starts.length }).toEqual({ dead: [], starts: 1 })
@@ -415,11 +416,11 @@ describe("a supervisor", () => {
       const { dead, request, sandboxes, store } = yield* begun(Effect.void, layer)
       const { id: created } = yield* sandboxes.create(request())
       const busy = { machine: "memory", bootId: "memory", pid: 7, startTime: 0 }
-      const lease = (yield* store.takeLease(created, busy, undefined))!
+      const lease = (yield* takeLease(store, created, busy))!
       const fiber = yield* Effect.fork(sandboxes.wait(created))
       for (const _ of [1, 2]) {
         yield* TestClock.adjust("40 seconds")
-        yield* store.commit(lease, { beat: true })
+        yield* store.lease(created).renew(lease.term)
       }
       expect({ dead: [...dead], starts: starts.length }).toEqual({ dead: [], starts: 1 })
       yield* Fiber.interrupt(fiber)

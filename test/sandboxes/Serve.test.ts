@@ -14,7 +14,7 @@ import { Supervisors } from "../../src/provisioning/Supervisors.js"
 import { Sandboxes } from "../../src/sandboxes/Sandboxes.js"
 import { serve } from "../../src/sandboxes/Serve.js"
 import { StoreError } from "../../src/store/SandboxStore.js"
-import { extensionOf, id, plan, requested, sandbox } from "../support/inMemory.js"
+import { extensionOf, id, plan, requested, sandbox, takeLease } from "../support/inMemory.js"
 import { manager } from "./manager.js"
 
 /** A state directory that process `pid` can serve; supervisors are started as `start` does it. */
@@ -52,8 +52,8 @@ describe("serve", () => {
       yield* made.record(1, { state: "provisioning" })
       yield* made.record(2, { state: "provisioning" })
       yield* made.record(3, { state: "ready" })
-      yield* made.store.takeLease(id(1), holder(7), undefined)
-      yield* made.store.takeLease(id(2), holder(8), undefined)
+      yield* takeLease(made.store, id(1), holder(7))
+      yield* takeLease(made.store, id(2), holder(8))
       made.dead.add(7)
       const fiber = yield* Effect.fork(made.serve(1))
       yield* passTimeUntil(Effect.sync(() => started.size > 0))
@@ -77,7 +77,7 @@ describe("serve", () => {
         })
       )
       yield* made.record(1, { state: "provisioning" })
-      yield* made.store.takeLease(id(1), holder(7), undefined)
+      yield* takeLease(made.store, id(1), holder(7))
       made.dead.add(7)
       const fiber = yield* Effect.fork(made.serve(1))
       yield* passTimeUntil(Effect.sync(() => tries.length === 3))
@@ -132,7 +132,7 @@ describe("serve", () => {
     })
   )
 
-  it.scoped("is one at a time: until its process is dead", () =>
+  it.scoped("is one at a time: until it ends, or has lost its lease", () =>
     Effect.gen(function* () {
       const made = yield* served(nobody)
       const serving = (n: number) =>
@@ -145,16 +145,16 @@ describe("serve", () => {
         message: `process 1 serves ${made.home} already`
       })
       yield* Fiber.interrupt(first)
-      made.dead.add(1)
       const second = yield* Effect.fork(made.serve(2))
       yield* passTimeUntil(serving(2))
       expect(readdirSync(join(made.home, "serve"))).toEqual(["2"])
       expect((yield* Effect.flip(made.serve(3))).message).toContain("process 2 serves")
-      yield* Fiber.interrupt(second)
-      // What a crash of the machine cut off says nothing of who is there.
-      writeFileSync(join(made.home, "serve", "2"), "")
+      // A file that a crash of the machine cut off names no holder.
+      writeFileSync(join(made.home, "serve", "2"), '{"machine":')
       const third = yield* Effect.fork(made.serve(3))
       yield* passTimeUntil(serving(3))
+      yield* passTimeUntil(Effect.map(Fiber.poll(second), Option.isSome))
+      expect((yield* Effect.flip(Fiber.join(second))).message).toContain("process 3 serves")
       yield* Fiber.interrupt(third)
     })
   )

@@ -8,7 +8,7 @@ import { neverDelivered } from "../../src/domain/Outbox.js"
 import { layerHome } from "../../src/settings/Settings.js"
 import { type Commit, SandboxStore, type SandboxStoreShape, type Step } from "../../src/store/SandboxStore.js"
 import * as Sql from "../../src/store/sql/SandboxStoreSql.js"
-import { id, lineOf, note, plan, platform, requested, sandbox, temporaryFolder } from "../support/inMemory.js"
+import { id, lineOf, note, plan, platform, requested, sandbox, takeLease, temporaryFolder } from "../support/inMemory.js"
 
 const file = Layer.unwrapScoped(
   Effect.map(temporaryFolder, (home) => Layer.provide(Sql.layer, layerHome(home)))
@@ -32,7 +32,7 @@ const kept = (store: SandboxStoreShape) =>
     events: store.events(id(1), 0),
     steps: store.steps(id(1), 1),
     log: store.log(id(1)),
-    lease: store.lease(id(1)),
+    lease: store.lease(id(1)).read,
     asked: store.cancelRequested(id(1))
   })
 
@@ -43,8 +43,7 @@ const everything: Commit = {
   change: { state: "provisioning" },
   events: [note("written")],
   step: step("written"),
-  log: { path: "/log", length: 1, offsets: { build: 1 } },
-  beat: true
+  log: { path: "/log", length: 1, offsets: { build: 1 } }
 }
 
 describe.each(stores)("the store %s", (_, layer) => {
@@ -79,17 +78,17 @@ describe.each(stores)("the store %s", (_, layer) => {
         events: [],
         steps: [],
         log: undefined,
-        lease: undefined,
+        lease: { term: 0, holder: null, heartbeat: 0 },
         asked: false
       })
       expect(yield* store.plan(id(1))).toBeUndefined()
       expect((yield* Effect.flip(store.requestCancel(id(1)))).reason).toBe("other")
-      expect((yield* Effect.flip(store.takeLease(id(1), holder(1), undefined))).reason).toBe("other")
+      expect((yield* Effect.flip(takeLease(store, id(1), holder(1)))).reason).toBe("other")
       expect((yield* Effect.flip(store.commit({ id: id(1), term: 1 }, everything))).reason).toBe("lease-lost")
       expect(yield* store.transition(id(1), ["ready"], { state: "destroyed" }, destroyed(undefined))).toBe(
         false
       )
-      yield* store.releaseLease({ id: id(1), term: 1 })
+      yield* store.lease(id(1)).release(1)
     }))
 
   test("lists the oldest first, in order of creation within one moment", (store) =>
@@ -141,52 +140,24 @@ describe.each(stores)("the store %s", (_, layer) => {
       expect(results.filter(({ _tag }) => _tag === "Right")).toHaveLength(1)
     }))
 
-  test("gives the lease to the one that saw the current term", (store) =>
-    Effect.gen(function* () {
-      yield* recorded(store, 1, "demo")
-      expect(yield* store.lease(id(1))).toBeUndefined()
-      expect(yield* store.takeLease(id(1), holder(1), undefined)).toEqual({ id: id(1), term: 1 })
-      expect(yield* store.takeLease(id(1), holder(2), undefined)).toBeUndefined()
-      expect(yield* store.takeLease(id(1), holder(2), 2)).toBeUndefined()
-      expect(yield* store.lease(id(1))).toEqual({ term: 1, holder: holder(1), beat: 0 })
-      expect(yield* store.takeLease(id(1), holder(2), 1)).toEqual({ id: id(1), term: 2 })
-      expect(yield* store.lease(id(1))).toEqual({ term: 2, holder: holder(2), beat: 0 })
-    }))
-
-  test("gives the lease to one of many that take it at the same time", (store) =>
-    Effect.gen(function* () {
-      yield* recorded(store, 1, "demo")
-      for (const seen of [undefined, 1, 2]) {
-        const leases = yield* Effect.forEach(
-          [1, 2, 3, 4, 5],
-          (pid) => store.takeLease(id(1), holder(pid), seen),
-          {
-            concurrency: "unbounded"
-          }
-        )
-        expect(leases.filter((lease) => lease !== undefined)).toEqual([{ id: id(1), term: (seen ?? 0) + 1 }])
-      }
-    }))
-
   test("accepts writes of the newest term", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
-      yield* store.takeLease(id(1), holder(1), undefined)
+      yield* takeLease(store, id(1), holder(1))
       yield* store.commit({ id: id(1), term: 1 }, everything)
       expect(yield* kept(store)).toMatchObject({
         sandbox: { state: "provisioning" },
         events: [{ seq: 1 }, { seq: 2, message: "written" }],
         steps: [step("written")],
-        log: everything.log,
-        lease: { beat: 1 }
+        log: everything.log
       })
     }))
 
   test("refuses an older term and writes nothing of it", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
-      yield* store.takeLease(id(1), holder(1), undefined)
-      yield* store.takeLease(id(1), holder(2), 1)
+      yield* takeLease(store, id(1), holder(1))
+      yield* takeLease(store, id(1), holder(2), 1)
       const before = yield* kept(store)
       for (const term of [1, 3]) {
         const error = yield* Effect.flip(store.commit({ id: id(1), term }, everything))
@@ -199,7 +170,7 @@ describe.each(stores)("the store %s", (_, layer) => {
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
       yield* recorded(store, 2, "taken")
-      yield* store.takeLease(id(1), holder(1), undefined)
+      yield* takeLease(store, id(1), holder(1))
       const before = yield* kept(store)
       const error = yield* Effect.flip(
         store.commit({ id: id(1), term: 1 }, { ...everything, change: { name: "taken" } })
@@ -212,7 +183,7 @@ describe.each(stores)("the store %s", (_, layer) => {
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
       yield* recorded(store, 2, "other")
-      yield* store.takeLease(id(1), holder(1), undefined)
+      yield* takeLease(store, id(1), holder(1))
       const lease = { id: id(1), term: 1 }
       yield* store.commit(lease, { events: [note("a"), { ...note("a"), message: "again" }, note("b")] })
       yield* store.commit(lease, { events: [note("b"), note("a"), requested, note("c")] })
@@ -240,29 +211,6 @@ describe.each(stores)("the store %s", (_, layer) => {
       expect(next.position).toBeGreaterThan(first.position)
     }))
 
-  test("takes a lease back from its holder", (store) =>
-    Effect.gen(function* () {
-      yield* recorded(store, 1, "demo")
-      yield* store.takeLease(id(1), holder(1), undefined)
-      yield* store.takeLease(id(1), holder(2), 1)
-      yield* store.releaseLease({ id: id(1), term: 1 })
-      expect((yield* store.lease(id(1)))?.holder).toEqual(holder(2))
-      yield* store.releaseLease({ id: id(1), term: 2 })
-      expect(yield* store.lease(id(1))).toEqual({ term: 2, holder: null, beat: 0 })
-      expect(yield* store.takeLease(id(1), holder(3), 2)).toEqual({ id: id(1), term: 3 })
-    }))
-
-  test("restarts the heartbeat counter for each term", (store) =>
-    Effect.gen(function* () {
-      yield* recorded(store, 1, "demo")
-      yield* store.takeLease(id(1), holder(1), undefined)
-      yield* store.commit({ id: id(1), term: 1 }, { beat: true })
-      yield* store.commit({ id: id(1), term: 1 }, { beat: true })
-      expect((yield* store.lease(id(1)))?.beat).toBe(2)
-      yield* store.takeLease(id(1), holder(2), 1)
-      expect((yield* store.lease(id(1)))?.beat).toBe(0)
-    }))
-
   test("changes a state only from the given one", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
@@ -281,7 +229,7 @@ describe.each(stores)("the store %s", (_, layer) => {
   test("journals steps by attempt and key, in the order in which they began", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
-      yield* store.takeLease(id(1), holder(1), undefined)
+      yield* takeLease(store, id(1), holder(1))
       const lease = { id: id(1), term: 1 }
       const job = { folder: HostPath("/elsewhere/job"), stop: "group" } as const
       yield* store.commit(lease, { step: { ...step("job"), job, result: null } })
@@ -295,10 +243,10 @@ describe.each(stores)("the store %s", (_, layer) => {
   test("records the position of the log", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
-      yield* store.takeLease(id(1), holder(1), undefined)
+      yield* takeLease(store, id(1), holder(1))
       const log = { path: "/log.1", length: 10, offsets: { build: 20 } }
       yield* store.commit({ id: id(1), term: 1 }, { log })
-      yield* store.commit({ id: id(1), term: 1 }, { beat: true })
+      yield* store.lease(id(1)).renew(1)
       expect(yield* store.log(id(1))).toEqual(log)
       yield* store.commit({ id: id(1), term: 1 }, { log: { ...log, length: 15 } })
       expect((yield* store.log(id(1)))?.length).toBe(15)
@@ -340,9 +288,9 @@ describe.each(stores)("the store %s", (_, layer) => {
       expect(yield* Effect.forEach([id(1), id(2)], store.outbox.isUnsent)).toEqual([false, true])
       const [first, ...more] = yield* store.outbox.waiting(10)
       expect([first?.note.sandbox_id, more]).toEqual([id(2), []])
-      const term = (yield* store.outbox.take(holder(1), 0)) ?? 0
+      yield* store.outbox.lease.take(holder(1), 0)
       const settlement = { refused: undefined, again: [], delivering: neverDelivered }
-      yield* store.outbox.settle(term, { ...settlement, delivered: [first?.position ?? -1] })
+      yield* store.outbox.settle(1, { ...settlement, delivered: [first?.position ?? -1] })
       expect(yield* store.outbox.status).toMatchObject({ waiting: 0, delivered: 1 })
       expect(yield* store.forget(id(2), (_, waits) => !waits)).toBe(true)
     }))
@@ -363,13 +311,13 @@ describe.each(stores)("the store %s", (_, layer) => {
   test("releases the lease in the last commit", (store) =>
     Effect.gen(function* () {
       yield* recorded(store, 1, "demo")
-      yield* store.takeLease(id(1), holder(1), undefined)
+      yield* takeLease(store, id(1), holder(1))
       yield* store.commit({ id: id(1), term: 1 }, { change: { state: "ready" }, release: true })
-      expect(yield* store.lease(id(1))).toEqual({ term: 1, beat: 0, holder: null })
-      yield* store.releaseLease({ id: id(1), term: 1 })
-      expect(yield* store.takeLease(id(1), holder(2), 1)).toEqual({ id: id(1), term: 2 })
-      yield* store.releaseLease({ id: id(1), term: 1 })
-      expect((yield* store.lease(id(1)))?.holder).toEqual(holder(2))
+      expect(yield* store.lease(id(1)).read).toEqual({ term: 1, heartbeat: 0, holder: null })
+      yield* store.lease(id(1)).release(1)
+      expect(yield* takeLease(store, id(1), holder(2), 1)).toEqual({ id: id(1), term: 2 })
+      yield* store.lease(id(1)).release(1)
+      expect((yield* store.lease(id(1)).read).holder).toEqual(holder(2))
     }))
 
   test("gives a resource to as many as it has room for, then to the earliest request", (store) =>
@@ -380,7 +328,7 @@ describe.each(stores)("the store %s", (_, layer) => {
       )
       for (const n of [1, 2, 3, 4, 5]) {
         yield* recorded(store, n, `n${n}`)
-        yield* store.takeLease(id(n), holder(n), undefined)
+        yield* takeLease(store, id(n), holder(n))
       }
       // They come in any order.
       for (const n of [5, 3, 4, 1]) yield* claim(n)
@@ -406,7 +354,7 @@ describe.each(stores)("the store %s", (_, layer) => {
       ])
       // Who is tried again was requested again, and is the last.
       yield* store.beginAttempt(id(5), 2, requestedAgain(2, null))
-      yield* store.takeLease(id(5), holder(5), 1)
+      yield* takeLease(store, id(5), holder(5), 1)
       yield* claim(5, 2)
       expect((yield* line).at(-1)).toEqual(["n5", false])
     }))

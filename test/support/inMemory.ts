@@ -12,6 +12,7 @@ import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
 import { expect } from "vitest"
 import * as Event from "../../src/domain/events/Event.js"
+import type { Holder } from "../../src/domain/Holder.js"
 import { Plan } from "../../src/domain/Plan.js"
 import { Sandbox, SandboxId } from "../../src/domain/Sandbox.js"
 import { Host } from "../../src/hosts/Host.js"
@@ -87,6 +88,10 @@ export const plan = (fields: Partial<ConstructorParameters<typeof Plan>[0]> = {}
     ...fields
   })
 
+/** Takes a sandbox's lease for another process, as `hold` does; undefined where `seen` is not the newest term. */
+export const takeLease = (store: SandboxStoreShape, of: SandboxId, holder: Holder, seen = 0) =>
+  Effect.map(store.lease(of).take(holder, seen), (taken) => (taken ? { id: of, term: seen + 1 } : undefined))
+
 /** An extension whose one recipe this is. */
 export const extensionOf = (recipe: Effect.Effect<unknown, RecipeError, RecipeServices>): Extension => ({
   id: "ext.test",
@@ -116,7 +121,8 @@ const mortal = <S extends object>(service: S, lives: { left: number }): S => {
       if (typeof value !== "function") return value
       return (...args: ReadonlyArray<unknown>) => {
         const result: unknown = Reflect.apply(value, target, args)
-        return Effect.isEffect(result) ? living(result) : result
+        if (Effect.isEffect(result)) return living(result)
+        return name === "lease" ? mortal(result as object, lives) : result
       }
     }
   })

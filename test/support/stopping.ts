@@ -13,7 +13,7 @@ const reads = new Set([
     "events",
     "allEvents",
     "cancelRequested",
-    "lease",
+    "read",
     "place",
     "named",
     "idsWith",
@@ -84,7 +84,7 @@ export const stopBehind = (writes: number): Effect.Effect<Stop> =>
         if (isObject(value) && Stream.StreamTypeId in value && !Effect.isEffect(value)) {
           return Stream.concat(Stream.execute(before), value as Stream.Stream<unknown>)
         }
-        if (!Effect.isEffect(value)) return value
+        if (!Effect.isEffect(value)) return name === "lease" && isObject(value) ? of(value, isRead) : value
         const gated = Effect.zipRight(before, value as Effect.Effect<unknown>)
         return name === "open" ? Effect.map(gated, (file) => of(file as object, fileReads)) : gated
       }

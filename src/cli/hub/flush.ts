@@ -13,10 +13,13 @@ export const flush = Command.make("flush", {}, () =>
   Effect.gen(function* () {
     yield* warnOfHub
     const outcome = yield* run(Duration.toSeconds((yield* Timing).hub.flushTimeout))
-    const { refused, sender, waiting } = yield* Effect.flatMap(SandboxStore, ({ outbox }) => outbox.status)
+    const { delivering, refused, waiting } = yield* Effect.flatMap(
+      SandboxStore,
+      ({ outbox }) => outbox.status
+    )
     const notes = waiting === 1 ? "1 note waits" : `${waiting} notes wait`
     switch (outcome) {
-      case "untold":
+      case "no-hub":
         return yield* new UsageError({
           reason: "configuration",
           message: "there is no State Hub",
@@ -31,16 +34,16 @@ export const flush = Command.make("flush", {}, () =>
           )
         )
       case "later":
-        return sender.delivering.paused
+        return delivering.paused
           ? yield* end(
               failed(
                 4,
-                `${notes}: ${sender.delivering.answer}`,
+                `${notes}: ${delivering.answer}`,
                 "check STATE_HUB_URL, STATE_HUB_TOKEN and hub"
               )
             )
           : yield* end(
-              failed(14, `${notes}: ${sender.delivering.answer}`, "they are delivered once it can be reached")
+              failed(14, `${notes}: ${delivering.answer}`, "they are delivered once it can be reached")
             )
       case "none":
         if (refused > 0) {

@@ -24,7 +24,7 @@ const time = (millis: number | null) =>
 const said = (text: string | null) => text ?? "-"
 
 /** Null where the next one who looks tries at once. */
-const nextTry = ({ sender: { delivering }, target, waiting }: Status) =>
+const nextTry = ({ delivering, target, waiting }: Status) =>
   waiting === 0 || delivering.target !== (target ?? null) ? null : delivering.nextTryAt
 
 const statuses: Kind<Status> = {
@@ -43,10 +43,10 @@ const statuses: Kind<Status> = {
       attempts,
       reason
     })),
-    paused: status.sender.delivering.paused,
-    failures: status.sender.delivering.failures,
-    lastAnswer: status.sender.delivering.answer,
-    lastAnswerAt: time(status.sender.delivering.answeredAt),
+    paused: status.delivering.paused,
+    failures: status.delivering.failures,
+    lastAnswer: status.delivering.answer,
+    lastAnswerAt: time(status.delivering.answeredAt),
     nextTryAt: time(nextTry(status)),
     sender: status.sending === null ? null : { machine: status.sending.machine, pid: status.sending.pid }
   }),
@@ -62,14 +62,14 @@ const statuses: Kind<Status> = {
       ({ putAside }) =>
         putAside.map(({ note, reason }) => `${note.id}  ${note.summary}\n  ${reason}`).join("\n") || "-"
     ],
-    ["last answer", ({ sender: { delivering } }) => said(delivering.answer)],
-    ["at", ({ sender: { delivering } }) => said(time(delivering.answeredAt))],
+    ["last answer", ({ delivering }) => said(delivering.answer)],
+    ["at", ({ delivering }) => said(time(delivering.answeredAt))],
     [
       "next try",
       (status) =>
         status.waiting === 0
           ? "-"
-          : `${time(nextTry(status)) ?? "at once"}${status.sender.delivering.paused ? ", or when it is mended: sandboxer hub flush" : ""}`
+          : `${time(nextTry(status)) ?? "at once"}${status.delivering.paused ? ", or when it is mended: sandboxer hub flush" : ""}`
     ],
     ["delivers", ({ sending }) => (sending === null ? "-" : `process ${sending.pid} of ${sending.machine}`)]
   ]
@@ -81,7 +81,7 @@ export const status = Command.make("status", { output: options.output }, ({ outp
     const { target, tells, warning } = yield* StateHub
     const { mayBeAlive } = yield* ProcessIdentity
     const found = yield* outbox.status
-    const { holder } = found.sender
+    const { holder } = yield* outbox.lease.read
     yield* printOne(output, statuses, {
       ...found,
       told: tells !== false,

@@ -41,7 +41,7 @@ const inspect = (file: string) =>
 
 /** Problems with the State Hub that a person must solve. */
 const hub = ({ outbox }: SandboxStoreShape): Effect.Effect<ReadonlyArray<Check>, StoreError> =>
-  Effect.map(outbox.status, ({ refused, sender: { delivering }, waiting }) => [
+  Effect.map(outbox.status, ({ delivering, refused, waiting }) => [
     ...(delivering.paused && waiting > 0
       ? [
           warning(

@@ -1,6 +1,25 @@
 /**
- * Delivering notes to the State Hub, apart from the work that they tell of: in order, at least once, and never again
- * once the hub's yes was read. Any number of processes may try; one delivers at a time.
+ * Delivers notes to the State Hub, apart from the work that they report.
+ *
+ * Responsibilities
+ * - Sends the notes that wait in the outbox, in the order in which they were written, and records how that ended.
+ * - Decides when to try again: after a backoff, as the hub says, or when a person has corrected the configuration.
+ * - Delivers beside the work (`withDelivery`, `deliverForever`), after a command (`deliverBriefly`), and on demand (`flush`).
+ *
+ * Invariants
+ * - One process sends at a time: the one that holds the outbox's lease. `settle` is fenced by its term.
+ * - A note is sent at least once, and not again once its delivery was recorded.
+ * - A rejected note is set aside, so it never blocks the notes after it.
+ * - A hub that is away neither fails the work nor delays its end by more than 5 s.
+ *
+ * Tricky interleavings
+ * - The sender is interrupted during a request: once the answer was read, recording it cannot be interrupted.
+ * - The sender was stopped during a request, and another process took over: both send the same notes, which the hub
+ *   recognises by their ids. The first one records nothing.
+ * - Two processes see that it is time to send, and the first one fails: the second one looks again once it has the lease,
+ *   so it respects the backoff that the first one recorded.
+ * - A note is written just after the sender looked for the last time, and before it gave the lease back: the process that
+ *   wrote the note finds the outbox busy, so it looks again until it does not (`withDelivery`).
  */
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -10,81 +29,78 @@ import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
+import { monotonicSeconds } from "../../domain/Monotonic.js"
 import { oneLine } from "../../domain/Note.js"
-import type { Delivering, Sender, Settlement, WaitingNote } from "../../domain/Outbox.js"
-import { ProcessIdentity } from "../../store/ProcessIdentity.js"
+import type { Delivering, Settlement, WaitingNote } from "../../domain/Outbox.js"
+import { hold, makeHolderIsDeadOrStill } from "../../store/Lease.js"
+import type { ProcessIdentity } from "../../store/ProcessIdentity.js"
 import { SandboxStore, type StoreError } from "../../store/SandboxStore.js"
 import { HubError, StateHub } from "./StateHub.js"
 
 /**
- * What a delivery came to.
+ * How a delivery ended.
  *
- * - `none`: nothing waits any more
- * - `busy`: another one delivers
- * - `later`: it was tried in vain, or it is not time to try
- * - `untold`: there is no hub
+ * - `none`: no note waits any more
+ * - `busy`: another process sends
+ * - `later`: the hub did not take the notes, or it is not yet time to try again
+ * - `no-hub`: no hub is configured
  */
-export type Delivered = "none" | "busy" | "later" | "untold"
+export type Delivered = "none" | "busy" | "later" | "no-hub"
 
+/** The most notes in one request. */
 const batch = 100
 const lookEvery = Duration.seconds(1)
-/** What a hub may hold up the end of anything, in seconds. */
+/** The most that a hub may delay the end of a command. */
 const patience = Duration.seconds(5)
-/** An adapter has its own limits; this is for one that has none. */
+/** Limits a request of adapters that have no limit of their own. */
 const longestPublish = Duration.seconds(30)
-/** Who delivers and writes nothing for so long is taken for dead, in milliseconds. */
-const longestSilence = 60_000
+/** The lease of a sender whose heartbeat stands still for this long is taken over, in seconds: sooner than `hub flush` ends. */
+const longestSilence = 20
 const longestBackoff = 300
-/** A person has to mend it: seldom, as each try may be one more in somebody's log of refusals. */
+/** The wait after the hub refused the sender: rarely, since each try may be logged as an attack. */
 const pauseSeconds = 600
 const longestRetryAfter = 3600
 
-/** A second to begin with, twice as long each time, five minutes at most; by chance down to the half of it. */
+/** One second at first, doubled for each failure up to five minutes; by chance down to half of that. */
 const backoffSeconds = (failures: number) =>
   Effect.map(Random.nextRange(0.5, 1), (part) => Math.min(longestBackoff, 2 ** (failures - 1)) * part)
 
-/** A clock that was set back would have one wait for longer than ever was meant. */
-const isDue = ({ delivering: { nextTryAt, target: of } }: Sender, target: string | undefined, now: number) =>
+/** A time that lies further ahead than any wait does not count: the clock was set back since. */
+const isDue = ({ nextTryAt, target: of }: Delivering, target: string | undefined, now: number) =>
   nextTryAt === null ||
   nextTryAt <= now ||
   nextTryAt > now + longestRetryAfter * 1000 ||
   of !== (target ?? null)
 
-/** Whether one may take over from who delivers; of this process too there is only one at a time. */
-const mayTake = ({ holder, renewedAt }: Sender, now: number) =>
-  Effect.gen(function* () {
-    if (holder === null || now - renewedAt >= longestSilence) return true
-    return !(yield* Effect.flatMap(ProcessIdentity, ({ mayBeAlive }) => mayBeAlive(holder)))
-  })
-
-const after = (
+const deliveringAfter = (
   result: Either.Either<void, HubError>,
   before: Delivering,
   target: string | undefined,
   now: number
 ): Effect.Effect<Delivering> =>
   Effect.gen(function* () {
-    const said = { target: target ?? null, answeredAt: now }
+    const answered = { target: target ?? null, answeredAt: now }
     if (Either.isRight(result)) {
-      return { ...said, failures: 0, nextTryAt: null, paused: false, answer: "taken" }
+      return { ...answered, failures: 0, nextTryAt: null, paused: false, answer: "taken" }
     }
     const { message, reason, retryAfterSeconds = 0 } = result.left
     const answer = oneLine(message)
-    if (reason === "refused") return { ...said, failures: 0, nextTryAt: null, paused: false, answer }
+    if (reason === "refused") return { ...answered, failures: 0, nextTryAt: null, paused: false, answer }
     const failures = before.failures + 1
     const seconds =
       reason === "misconfigured"
         ? pauseSeconds
         : Math.max(yield* backoffSeconds(failures), Math.min(longestRetryAfter, retryAfterSeconds))
-    return { ...said, failures, nextTryAt: now + seconds * 1000, paused: reason === "misconfigured", answer }
+    const nextTryAt = now + seconds * 1000
+    return { ...answered, failures, nextTryAt, paused: reason === "misconfigured", answer }
   })
 
-/** Sends notes in one request and writes what became of them; whether one can go on. */
+/** Sends notes in one request and records how that ended: whether to continue, to stop, or to send them one by one. */
 const send = (
   term: number,
   notes: ReadonlyArray<WaitingNote>,
   before: Delivering
-): Effect.Effect<"on" | "stop" | "singly", StoreError, SandboxStore | StateHub> =>
+): Effect.Effect<"continue" | "stop" | "singly", StoreError, SandboxStore | StateHub> =>
   Effect.gen(function* () {
     const { outbox } = yield* SandboxStore
     const { publish, target } = yield* StateHub
@@ -95,41 +111,40 @@ const send = (
           new HubError({
             reason: "unavailable",
             message: "the hub does not answer",
-            hint: "look after the hub"
+            hint: "check whether the hub is running"
           })
       })
     )
-    // Once it was read that the hub has them, this is written down: also by who is told to leave.
     return yield* Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
         const result = yield* Effect.either(restore(publishing))
-        const delivering = yield* after(result, before, target, yield* Clock.currentTimeMillis)
+        const delivering = yield* deliveringAfter(result, before, target, yield* Clock.currentTimeMillis)
         const positions = notes.map(({ position }) => position)
         const refused = Either.isLeft(result) && result.left.reason === "refused" ? result.left : undefined
         const [first] = positions
-        const alone = positions.length === 1 && first !== undefined && refused !== undefined
+        const isSetAside = positions.length === 1 && first !== undefined && refused !== undefined
         const settlement: Settlement = {
           delivered: Either.isRight(result) ? positions : [],
-          refused: alone ? { position: first, reason: oneLine(refused.message) } : undefined,
-          again: Either.isRight(result) || alone ? [] : positions,
+          refused: isSetAside ? { position: first, reason: oneLine(refused.message) } : undefined,
+          again: Either.isRight(result) || isSetAside ? [] : positions,
           delivering
         }
-        // Where another one took over, it is for that one to go on.
         if (!(yield* outbox.settle(term, settlement))) return "stop"
-        return Either.isRight(result) || alone ? "on" : refused === undefined ? "stop" : "singly"
+        if (Either.isRight(result) || isSetAside) return "continue"
+        return refused === undefined ? "stop" : "singly"
       })
     )
   })
 
 const sendAll = (
   term: number,
-  { delivering }: Sender
+  delivering: Delivering
 ): Effect.Effect<Delivered, StoreError, SandboxStore | StateHub> =>
   Effect.gen(function* () {
     const { outbox } = yield* SandboxStore
     let before = delivering
     for (;;) {
-      // One that was away is asked with one note first.
+      // After a failure one note is enough to find out whether the hub is back.
       const notes = yield* outbox.waiting(before.failures > 0 ? 1 : batch)
       if (notes.length === 0) return "none"
       let next = yield* send(term, notes, before)
@@ -144,40 +159,48 @@ const sendAll = (
     }
   })
 
-/** Delivers all that waits, if it is time to; with `now`, whatever the backoff says. */
-export const deliver = (
-  options: { readonly now?: boolean } = {}
-): Effect.Effect<Delivered, StoreError, ProcessIdentity | SandboxStore | StateHub> =>
-  Effect.gen(function* () {
-    const { target, tells } = yield* StateHub
-    if (tells === false) return "untold"
-    const { outbox } = yield* SandboxStore
-    const { sender, waits } = yield* outbox.peek
-    if (!waits) return "none"
-    const now = yield* Clock.currentTimeMillis
-    if (options.now !== true && !isDue(sender, target, now)) return "later"
-    if (!(yield* mayTake(sender, now))) return "busy"
-    const { self } = yield* ProcessIdentity
-    return yield* Effect.acquireUseRelease(
-      outbox.take(self, sender.term),
-      (term): Effect.Effect<Delivered, StoreError, SandboxStore | StateHub> =>
-        term === undefined ? Effect.succeed("busy") : sendAll(term, sender),
-      (term) => (term === undefined ? Effect.void : Effect.ignore(outbox.release(term)))
-    )
-  })
-
-/** Delivers what waits, for as long as it is interrupted: for who stays. */
-export const deliverForever: Effect.Effect<never, never, ProcessIdentity | SandboxStore | StateHub> =
-  deliver().pipe(Effect.ignore, Effect.repeat(Schedule.spaced(lookEvery)), Effect.zipRight(Effect.never))
-
-/** Delivers what waits where that takes no longer than 5 s, and never fails: for the end of a command. */
-export const deliverBriefly: Effect.Effect<void, never, ProcessIdentity | SandboxStore | StateHub> =
-  deliver().pipe(Effect.timeoutOption(patience), Effect.ignore)
-
 /**
- * Runs `work` and delivers meanwhile, and what it leaves for 5 s at most; a hub that cannot take notes changes nothing
- * for the work.
+ * Sends the notes that wait, if it is time to; with `now`, regardless of the backoff. Run the same effect again to try
+ * again: it remembers for how long another sender has stood still.
  */
+export const deliver = ({
+  now = false
+}: {
+  readonly now?: boolean
+} = {}): Effect.Effect<Delivered, StoreError, ProcessIdentity | SandboxStore | StateHub> => {
+  const mayTakeOver = makeHolderIsDeadOrStill(longestSilence)
+  const look: Effect.Effect<Exclude<Delivered, "busy"> | Delivering, StoreError, SandboxStore | StateHub> =
+    Effect.gen(function* () {
+      const { tells, target } = yield* StateHub
+      if (tells === false) return "no-hub"
+      const { outbox } = yield* SandboxStore
+      const { delivering, waits } = yield* outbox.peek
+      if (!waits) return "none"
+      return now || isDue(delivering, target, yield* Clock.currentTimeMillis) ? delivering : "later"
+    })
+  return Effect.gen(function* () {
+    const { outbox } = yield* SandboxStore
+    const found = yield* look
+    if (typeof found === "string") return found
+    return yield* hold(outbox.lease, mayTakeOver, (term) =>
+      Effect.flatMap(look, (delivering) =>
+        typeof delivering === "string" ? Effect.succeed(delivering) : sendAll(term, delivering)
+      )
+    )
+  }).pipe(Effect.catchTag("LeaseTaken", () => Effect.succeed("busy" as const)))
+}
+
+/** Delivers until it is interrupted: for processes that stay. */
+export const deliverForever: Effect.Effect<never, never, ProcessIdentity | SandboxStore | StateHub> =
+  Effect.suspend(() =>
+    deliver().pipe(Effect.ignore, Effect.repeat(Schedule.spaced(lookEvery)), Effect.zipRight(Effect.never))
+  )
+
+/** Delivers for at most 5 s and never fails: for the end of a command. */
+export const deliverBriefly: Effect.Effect<void, never, ProcessIdentity | SandboxStore | StateHub> =
+  Effect.suspend(() => deliver().pipe(Effect.timeoutOption(patience), Effect.ignore))
+
+/** Runs `work` and delivers beside it, and afterwards for at most 5 s. The hub changes nothing about how the work ends. */
 export const withDelivery = <A, E, R>(
   work: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R | ProcessIdentity | SandboxStore | StateHub> =>
@@ -185,24 +208,21 @@ export const withDelivery = <A, E, R>(
     Effect.gen(function* () {
       if ((yield* StateHub).tells === false) return yield* work
       const ended = yield* Deferred.make<void>()
+      const pause = Effect.raceFirst(Deferred.await(ended), Effect.sleep(lookEvery))
+      const once = deliver()
       const round = Effect.gen(function* () {
-        const last = yield* Deferred.isDone(ended)
-        const outcome = yield* deliver()
-        if (last && outcome !== "busy") return true
-        // Another one that delivers may have looked before the last note was there.
-        yield* last
-          ? Effect.sleep(Duration.millis(100))
-          : Effect.raceFirst(Deferred.await(ended), Effect.sleep(lookEvery))
+        const isLast = yield* Deferred.isDone(ended)
+        const outcome = yield* once
+        if (isLast && outcome !== "busy") return true
+        yield* isLast ? Effect.sleep(Duration.millis(100)) : pause
         return false
       })
-      // A store that fails now may not do so in a second.
-      const patient = Effect.orElse(round, () =>
-        Effect.zipRight(
-          Effect.raceFirst(Deferred.await(ended), Effect.sleep(lookEvery)),
-          Deferred.isDone(ended)
-        )
+      // A store that fails now may work again a second later; after the work it is not waited for.
+      const rounds = Effect.repeat(
+        Effect.orElse(round, () => Effect.zipRight(pause, Deferred.isDone(ended))),
+        { until: (done) => done }
       )
-      const loop = yield* Effect.forkScoped(Effect.repeat(patient, { until: (done) => done }))
+      const loop = yield* Effect.forkScoped(rounds)
       return yield* Effect.onExit(work, () =>
         Deferred.succeed(ended, undefined).pipe(
           Effect.zipRight(Effect.interruptible(Fiber.await(loop))),
@@ -213,21 +233,21 @@ export const withDelivery = <A, E, R>(
   )
 
 /**
- * Delivers now, whatever the backoff says, and again for as long as `seconds`; how that ended. It ends at once where
- * trying again would not help.
+ * Delivers now, regardless of the backoff, and tries again for `seconds`. It ends early where nothing waits any more, and
+ * where only a person can help.
  */
 export const flush = (
   seconds: number
 ): Effect.Effect<Delivered, StoreError, ProcessIdentity | SandboxStore | StateHub> =>
   Effect.gen(function* () {
     const { outbox } = yield* SandboxStore
-    const until = (yield* Clock.currentTimeMillis) + seconds * 1000
+    const until = (yield* monotonicSeconds) + seconds
+    const once = deliver({ now: true })
     for (;;) {
-      const outcome = yield* deliver({ now: true })
-      if (outcome === "none" || outcome === "untold") return outcome
-      const { sender } = yield* outbox.peek
-      if (outcome === "later" && sender.delivering.paused) return outcome
-      if ((yield* Clock.currentTimeMillis) + Duration.toMillis(lookEvery) > until) return outcome
+      const outcome = yield* once
+      if (outcome === "none" || outcome === "no-hub") return outcome
+      if (outcome === "later" && (yield* outbox.peek).delivering.paused) return outcome
+      if ((yield* monotonicSeconds) + Duration.toSeconds(lookEvery) > until) return outcome
       yield* Effect.sleep(lookEvery)
     }
   })

@@ -3,12 +3,12 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Event } from "../../domain/events/Event.js"
-import { Holder } from "../../domain/Holder.js"
 import { isNotified, looksBack, Note, noteOf } from "../../domain/Note.js"
-import { neverDelivered, type Sender } from "../../domain/Outbox.js"
+import { type Delivering, neverDelivered } from "../../domain/Outbox.js"
 import type { Plan } from "../../domain/Plan.js"
 import type { Sandbox } from "../../domain/Sandbox.js"
 import type { OutboxShape } from "../SandboxStore.js"
+import { leaseInRow } from "./leases.js"
 import type { Query, Rows } from "./rows.js"
 
 const DeliveringDocument = Schema.Struct({
@@ -46,33 +46,21 @@ export const makeWriter = ({ documents, sql }: Rows): NoteWriter => {
     })
 }
 
-export const make = ({ documents, run, sql, transaction }: Rows): OutboxShape => {
+export const make = (rows: Rows): OutboxShape => {
+  const { documents, run, sql, transaction } = rows
   const notes = documents(Note)
-  const holders = documents(Schema.NullOr(Holder))
   const deliveries = documents(DeliveringDocument)
-  const sender: Query<Sender> = Effect.gen(function* () {
-    const [row] = yield* sql<{
-      readonly term: number
-      readonly holder: string
-      readonly renewed_at: number
-      readonly delivering: string
-    }>`SELECT term, holder, renewed_at, delivering FROM sender`
-    return row === undefined
-      ? { term: 0, holder: null, renewedAt: 0, delivering: neverDelivered }
-      : {
-          term: row.term,
-          holder: yield* holders.read(row.holder),
-          renewedAt: row.renewed_at,
-          delivering: yield* deliveries.read(row.delivering)
-        }
-  })
+  const lastDelivery: Query<Delivering> = Effect.flatMap(
+    sql<{ readonly delivering: string }>`SELECT delivering FROM sender`,
+    ([row]) => (row === undefined ? Effect.succeed(neverDelivered) : deliveries.read(row.delivering))
+  )
   const now = Effect.map(DateTime.now, DateTime.toEpochMillis)
 
   return {
     peek: run(
       Effect.gen(function* () {
-        const rows = yield* sql`SELECT 1 FROM outbox WHERE state = 'waiting' LIMIT 1`
-        return { waits: rows.length > 0, sender: yield* sender }
+        const waiting = yield* sql`SELECT 1 FROM outbox WHERE state = 'waiting' LIMIT 1`
+        return { waits: waiting.length > 0, delivering: yield* lastDelivery }
       })
     ),
     status: transaction(
@@ -84,7 +72,7 @@ export const make = ({ documents, run, sql, transaction }: Rows): OutboxShape =>
           waiting: number("waiting"),
           delivered: number("delivered"),
           refused: number("refused"),
-          sender: yield* sender
+          delivering: yield* lastDelivery
         }
       })
     ),
@@ -114,24 +102,30 @@ export const make = ({ documents, run, sql, transaction }: Rows): OutboxShape =>
         )
       )
     ),
-    take: (holder, seen) =>
-      transaction(
-        Effect.gen(function* () {
-          const current = yield* sender
-          if (current.term !== seen) return undefined
-          const term = seen + 1
-          yield* sql`INSERT INTO sender (id, term, holder, renewed_at, delivering)
-            VALUES (1, ${term}, ${yield* holders.write(holder)}, ${yield* now},
-              ${yield* deliveries.write(current.delivering)})
+    lease: leaseInRow(rows, {
+      read: sql`SELECT term, holder, renewed_at AS heartbeat FROM sender`,
+      take: (holder, seen) =>
+        Effect.flatMap(
+          Effect.all([now, deliveries.write(neverDelivered)]),
+          ([at, delivering]) => sql`
+            INSERT INTO sender (id, term, holder, renewed_at, delivering)
+            VALUES (1, ${seen + 1}, ${holder}, ${at}, ${delivering})
             ON CONFLICT (id) DO UPDATE SET term = excluded.term, holder = excluded.holder,
-              renewed_at = excluded.renewed_at`
-          return term
-        })
-      ),
+              renewed_at = excluded.renewed_at
+            WHERE sender.term = ${seen} RETURNING term`
+        ),
+      renew: (term) =>
+        Effect.flatMap(
+          now,
+          (at) => sql`UPDATE sender SET renewed_at = ${at} WHERE term = ${term} RETURNING term`
+        ),
+      release: (term) => sql`UPDATE sender SET holder = 'null' WHERE term = ${term}`
+    }),
     settle: (term, { again, delivered, delivering, refused }) =>
       transaction(
         Effect.gen(function* () {
-          if ((yield* sender).term !== term) return false
+          const current = yield* sql`SELECT 1 FROM sender WHERE term = ${term}`
+          if (current.length === 0) return false
           if (delivered.length > 0) {
             yield* sql`UPDATE outbox SET state = 'delivered', attempts = attempts + 1, document = ''
               WHERE ${sql.in("position", delivered)}`
@@ -143,12 +137,10 @@ export const make = ({ documents, run, sql, transaction }: Rows): OutboxShape =>
             yield* sql`UPDATE outbox SET state = 'refused', attempts = attempts + 1, reason = ${refused.reason}
               WHERE position = ${refused.position}`
           }
-          yield* sql`UPDATE sender SET renewed_at = ${yield* now},
-            delivering = ${yield* deliveries.write(delivering)}`
+          yield* sql`UPDATE sender SET delivering = ${yield* deliveries.write(delivering)}`
           return true
         })
       ),
-    release: (term) => run(Effect.asVoid(sql`UPDATE sender SET holder = 'null' WHERE term = ${term}`)),
     retry: (ids) =>
       transaction(
         Effect.gen(function* () {

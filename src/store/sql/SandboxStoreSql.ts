@@ -26,13 +26,13 @@ const over = (filename: string): Effect.Effect<SandboxStoreShape, never, SqlClie
     const { insert, livingAs, planOf, record, update, ...records } = makeRecords(rows)
     const outbox = Outbox.make(rows)
     const { append, ...events } = makeEvents(rows, { planOf, record }, Outbox.makeWriter(rows))
-    const { fenced, heartbeat, ...leases } = makeLeases(rows)
+    const { fenced, lease: leaseOf } = makeLeases(rows)
     const { writeLog, writeStep, ...journal } = makeJournal(rows)
 
     return {
       ...records,
       ...events,
-      ...leases,
+      lease: leaseOf,
       ...journal,
       ...makeClaims(rows, fenced),
       outbox,
@@ -64,17 +64,16 @@ const over = (filename: string): Effect.Effect<SandboxStoreShape, never, SqlClie
             ([row]) => row?.asked === 1
           )
         ),
-      commit: (lease, { beat, change, events: said = [], log, release, step }) =>
+      commit: (lease, { change, events: said = [], log, release, step }) =>
         transaction(
           Effect.gen(function* () {
-            const { id } = lease
+            const { id, term } = lease
             yield* fenced(lease)
-            if (beat === true) yield* heartbeat(id)
             if (change !== undefined) yield* update(id, change)
             if (step !== undefined) yield* writeStep(id, step)
             if (log !== undefined) yield* writeLog(id, log)
             yield* Effect.forEach(said, (event) => append(id, event), { discard: true })
-            if (release === true) yield* leases.releaseLease(lease)
+            if (release === true) yield* leaseOf(id).release(term)
           })
         ),
       transition: (id, from, fields, event, when = () => true) =>

@@ -20,7 +20,7 @@ import type { ProcessIdentity } from "../../../src/store/ProcessIdentity.js"
 import { SandboxStore, type SandboxStoreShape } from "../../../src/store/SandboxStore.js"
 import * as Sql from "../../../src/store/sql/SandboxStoreSql.js"
 import { ProcessIdentityMemory, StateHubMemory } from "../../../src/testing.js"
-import { id, note, plan, platform, requested, sandbox, temporaryFolder } from "../../support/inMemory.js"
+import { id, note, passTimeUntil, plan, platform, requested, sandbox, takeLease, temporaryFolder } from "../../support/inMemory.js"
 
 type Answer = "taken" | HubError | "silent"
 
@@ -64,8 +64,8 @@ const say = (store: SandboxStoreShape, n: number, ...messages: ReadonlyArray<str
         message: `n${n}`
       })
     }
-    const seen = yield* store.lease(id(n))
-    const lease = yield* store.takeLease(id(n), { machine: "", bootId: "", pid: 1, startTime: 0 }, seen?.term)
+    const { term } = yield* store.lease(id(n)).read
+    const lease = yield* takeLease(store, id(n), { machine: "", bootId: "", pid: 1, startTime: 0 }, term)
     if (lease === undefined) return
     yield* store.commit(lease, { events: messages.map(note) })
   })
@@ -141,8 +141,8 @@ describe.each(stores)("notes of a store %s", (_, storeLayer) => {
       // However it was jittered, it was tried once after each of these.
       expect(lab.hub.sent).toHaveLength(12)
       expect(lab.hub.sent.at(-1)).toEqual(["n1"])
-      const { sender } = yield* lab.store.outbox.status
-      expect(sender.delivering).toMatchObject({ failures: 12, paused: false, answer: "503", target: "hub" })
+      const { delivering } = yield* lab.store.outbox.status
+      expect(delivering).toMatchObject({ failures: 12, paused: false, answer: "503", target: "hub" })
       lab.hub.answers(() => "taken")
       lab.hub.sent.length = 0
       yield* TestClock.adjust("300 seconds")
@@ -182,7 +182,7 @@ describe.each(stores)("notes of a store %s", (_, storeLayer) => {
       yield* TestClock.adjust("9 minutes")
       yield* outcomes(lab, "later")
       expect(lab.hub.sent).toHaveLength(1)
-      expect((yield* lab.store.outbox.status).sender.delivering.paused).toBe(true)
+      expect((yield* lab.store.outbox.status).delivering.paused).toBe(true)
       expect(yield* lab.as(flush(30))).toBe("later")
       expect(lab.hub.sent).toHaveLength(2)
       lab.hub.answers(() => "taken")
@@ -236,14 +236,17 @@ describe.each(stores)("notes of a store %s", (_, storeLayer) => {
       expect(yield* lab.store.outbox.status).toMatchObject({ waiting: 0, delivered: 2 })
     }))
 
-  test("are taken over from who says nothing for a minute", (lab) =>
+  test("are taken over from a sender that stands still, while `hub flush` tries", (lab) =>
     Effect.gen(function* () {
       yield* say(lab.store, 1, "a")
-      const { sender } = yield* lab.store.outbox.peek
-      yield* lab.store.outbox.take({ machine: "memory", bootId: "memory", pid: 1, startTime: 0 }, sender.term)
+      yield* lab.store.outbox.lease.take({ machine: "memory", bootId: "memory", pid: 1, startTime: 0 }, 0)
       expect(yield* lab.as(deliver(), 2)).toBe("busy")
-      yield* TestClock.adjust("1 minute")
-      expect(yield* lab.as(deliver(), 2)).toBe("none")
+      const flushing = yield* Effect.fork(lab.as(flush(30), 2))
+      yield* TestClock.adjust("19 seconds")
+      expect(lab.hub.sent).toEqual([])
+      yield* passTimeUntil(flushing)
+      expect(yield* Fiber.join(flushing)).toBe("none")
+      expect(lab.hub.taken()).toEqual(["n1", "a"])
     }))
 
   test("hold a command up for 5 s at most", (lab) =>
@@ -255,7 +258,7 @@ describe.each(stores)("notes of a store %s", (_, storeLayer) => {
       yield* TestClock.adjust("5 seconds")
       yield* Fiber.join(fiber)
       // It gave back what it had.
-      expect((yield* lab.store.outbox.peek).sender.holder).toBeNull()
+      expect((yield* lab.store.outbox.lease.read).holder).toBeNull()
     }))
 
   test("are told while the work goes on, and at its end", (lab) =>
@@ -289,7 +292,7 @@ it.effect("where nobody is told, nothing is tried", () =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
     yield* say(store, 1, "a")
-    expect(yield* deliver()).toBe("untold")
+    expect(yield* deliver()).toBe("no-hub")
     expect(yield* store.outbox.status).toMatchObject({ waiting: 2 })
   }).pipe(Effect.provide(Layer.mergeAll(Sql.layerMemory, layerNoop, ProcessIdentityMemory.layer())))
 )
