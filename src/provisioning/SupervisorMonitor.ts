@@ -5,23 +5,16 @@
  */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { monotonicSeconds } from "../domain/Monotonic.js"
 import type { SandboxId } from "../domain/Sandbox.js"
 import { Settings } from "../settings/Settings.js"
+import { Timing } from "../settings/Timing.js"
 import { makeStillness } from "../store/Lease.js"
 import { ProcessIdentity } from "../store/ProcessIdentity.js"
 import { SandboxStore, StoreError } from "../store/SandboxStore.js"
 import { Supervisors } from "./Supervisors.js"
-
-/** How often a monitor looks, in seconds. */
-const lookEvery = 1
-/** A supervisor whose heartbeat stands still for this long is killed, in seconds. */
-const longestSilence = 60
-/** How long a supervisor may take to begin before the next one is started, in seconds; doubled for each one. */
-const firstPatience = 3
-/** After this many supervisors in a row that did not begin, another one would not begin either. */
-const mostStarts = 5
 
 /** Makes monitors, each of one sandbox. A monitor is run again and again; it looks when it is time to. */
 export const makeMonitor = Effect.gen(function* () {
@@ -31,6 +24,7 @@ export const makeMonitor = Effect.gen(function* () {
   const identity = yield* ProcessIdentity
   const supervisors = yield* Supervisors
   const { home } = yield* Settings
+  const { checkInterval, silence, startGrace, starts: mostStarts } = (yield* Timing).supervision
 
   /** A supervisor that can write nothing cannot report why it fails either, so this process reports it. */
   const checkWritable = Effect.gen(function* () {
@@ -57,18 +51,18 @@ export const makeMonitor = Effect.gen(function* () {
     let nextStartAt = 0
     return Effect.gen(function* () {
       const now = yield* monotonicSeconds
-      if (now - lookedAt < lookEvery) return
+      if (now - lookedAt < Duration.toSeconds(checkInterval)) return
       const isFirstLook = lookedAt < 0
       lookedAt = now
       const lease = yield* store.lease(id).read
       const still = yield* stillness(lease)
       if (still === 0) starts = 0
       if (lease.holder !== null && (yield* identity.mayBeAlive(lease.holder))) {
-        if (still < longestSilence) return
+        if (still < Duration.toSeconds(silence)) return
         yield* identity.kill(lease.holder)
       }
       // Whoever created the sandbox has just started its first supervisor.
-      if (isFirstLook && lease.term === 0) nextStartAt = now + firstPatience
+      if (isFirstLook && lease.term === 0) nextStartAt = now + Duration.toSeconds(startGrace)
       if (now < nextStartAt) return
       if (starts >= mostStarts) {
         return yield* new StoreError({
@@ -78,7 +72,7 @@ export const makeMonitor = Effect.gen(function* () {
         })
       }
       yield* checkWritable
-      nextStartAt = now + firstPatience * 2 ** starts
+      nextStartAt = now + Duration.toSeconds(startGrace) * 2 ** starts
       starts++
       yield* supervisors.start(id)
     })

@@ -83,10 +83,16 @@ export const defaults = {
     retryMax: Duration.millis(25)
   },
 
+  /** Leases: of supervisors, of the sender of notes, and of `serve`. */
+  lease: {
+    /** How often a holder renews its lease: often enough that `supervision.silence` and `hub.senderSilence` span many renewals. */
+    renewInterval: Duration.seconds(2),
+    /** The most that the time between two looks at a heartbeat counts: an observer that was itself stopped saw nothing. */
+    lookMax: Duration.seconds(5)
+  },
+
   /** Supervisors and those who watch over them. */
   supervision: {
-    /** How often a supervisor writes its heartbeat: often enough that `silence` spans many of them. */
-    heartbeat: Duration.seconds(2),
     /** A heartbeat that stands still for this long means a stuck supervisor, which is replaced. It is longer than the wait for a locked database. */
     silence: Duration.seconds(60),
     /** How often commands that wait for a provision check that it has a supervisor. */
@@ -178,8 +184,8 @@ export const defaults = {
     requestTimeout: Duration.seconds(4),
     /** How long an adapter without a limit of its own may take. */
     publishTimeout: Duration.seconds(30),
-    /** A sender that records nothing for this long is taken for dead. It is longer than `publishTimeout`. */
-    senderSilence: Duration.seconds(60),
+    /** A sender whose heartbeat stands still for this long is replaced. It is shorter than `flushTimeout`, so that `hub flush` can do it. */
+    senderSilence: Duration.seconds(20),
     /** The first pause after a failure; it doubles each time … */
     backoffFirst: Duration.seconds(1),
     /** … up to this: notes arrive soon after a hub is back. */

@@ -29,6 +29,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Holder } from "../domain/Holder.js"
 import { monotonicSeconds } from "../domain/Monotonic.js"
+import { Timing } from "../settings/Timing.js"
 import { ProcessIdentity } from "./ProcessIdentity.js"
 
 /** A lease as it is stored. */
@@ -64,35 +65,34 @@ export const holderIsDead: TakeOver = ({ holder }) =>
     ? Effect.succeed(true)
     : Effect.flatMap(ProcessIdentity, ({ mayBeAlive }) => Effect.map(mayBeAlive(holder), (alive) => !alive))
 
-/** How often a holder renews its lease. */
-const renewEvery = Duration.seconds(2)
-/** The most that the time between two looks counts, in seconds. */
-const longestGap = 5
+/** For how many seconds this observer has seen the heartbeat stand still; 0 where it has changed since the last look. */
+export type Stillness = (lease: HeldLease) => Effect.Effect<number>
 
-/**
- * An observer of one lease: for how many seconds its heartbeat has stood still before the observer's eyes; 0 where it has
- * just changed.
- */
-export const makeStillness = (): ((lease: HeldLease) => Effect.Effect<number>) => {
+/** An observer of one lease. */
+export const makeStillness = (): Stillness => {
   let heartbeat = ""
   let lookedAt = 0
   let still = 0
   return (lease) =>
-    Effect.map(monotonicSeconds, (now) => {
+    Effect.zipWith(Timing, monotonicSeconds, (timing, now) => {
       const latest = `${lease.term}/${lease.heartbeat}`
-      still = latest === heartbeat ? still + Math.min(now - lookedAt, longestGap) : 0
+      still =
+        latest === heartbeat ? still + Math.min(now - lookedAt, Duration.toSeconds(timing.lease.lookMax)) : 0
       heartbeat = latest
       lookedAt = now
       return still
     })
 }
 
-/** The holder is proven dead, or its heartbeat stands still for `seconds` before the eyes of this observer. */
-export const makeHolderIsDeadOrStill = (seconds: number): TakeOver => {
-  const stillness = makeStillness()
-  return (lease) =>
-    Effect.zipWith(stillness(lease), holderIsDead(lease), (still, dead) => dead || still >= seconds)
-}
+/** The holder is proven dead, or this observer has seen its heartbeat stand still for so long. */
+export const holderIsDeadOrStill =
+  (stillness: Stillness, silence: Duration.Duration): TakeOver =>
+  (lease) =>
+    Effect.zipWith(
+      stillness(lease),
+      holderIsDead(lease),
+      (still, isDead) => isDead || still >= Duration.toSeconds(silence)
+    )
 
 /** Takes a lease that is free or may be taken over, and gives its term. */
 const take = <E>(
@@ -110,13 +110,15 @@ const take = <E>(
 
 /** Renews a lease until it is lost. */
 const renewUntilLost = <E>({ read, renew }: LeaseStorage<E>, term: number) =>
-  renew(term).pipe(
-    Effect.orElseSucceed(() => true),
-    Effect.delay(renewEvery),
-    Effect.repeat({ while: (held) => held }),
-    Effect.zipRight(read),
-    Effect.flatMap((lease) => new LeaseTaken({ lease }))
-  )
+  Effect.gen(function* () {
+    const { lease } = yield* Timing
+    yield* renew(term).pipe(
+      Effect.orElseSucceed(() => true),
+      Effect.delay(lease.renewInterval),
+      Effect.repeat({ while: (isHeld) => isHeld })
+    )
+    return yield* new LeaseTaken({ lease: yield* read })
+  })
 
 /**
  * Runs `use` with the term of a lease, for as long as the lease is held; gives the lease back at the end.

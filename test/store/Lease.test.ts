@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -14,8 +15,9 @@ import { layerHome } from "../../src/settings/Settings.js"
 import {
   hold,
   holderIsDead,
+  holderIsDeadOrStill,
   type LeaseStorage,
-  makeHolderIsDeadOrStill,
+  makeStillness,
   type TakeOver
 } from "../../src/store/Lease.js"
 import { ProcessIdentity } from "../../src/store/ProcessIdentity.js"
@@ -224,7 +226,7 @@ describe.each([
         const storage = yield* makeStorage
         const { as } = makeMachine()
         yield* as(1, storage.take(holder(1), 0))
-        const mayTakeOver = makeHolderIsDeadOrStill(20)
+        const mayTakeOver = holderIsDeadOrStill(makeStillness(), Duration.seconds(20))
         const once = as(2, Effect.flatMap(storage.read, mayTakeOver))
         const look = (seconds: number) =>
           Effect.repeatN(Effect.zipRight(TestClock.adjust("1 second"), once), seconds - 1)

@@ -32,7 +32,8 @@ import * as Schedule from "effect/Schedule"
 import { monotonicSeconds } from "../../domain/Monotonic.js"
 import { oneLine } from "../../domain/Note.js"
 import type { Delivering, Settlement, WaitingNote } from "../../domain/Outbox.js"
-import { hold, makeHolderIsDeadOrStill } from "../../store/Lease.js"
+import { Timing, type TimingShape } from "../../settings/Timing.js"
+import { hold, holderIsDeadOrStill, makeStillness } from "../../store/Lease.js"
 import type { ProcessIdentity } from "../../store/ProcessIdentity.js"
 import { SandboxStore, type StoreError } from "../../store/SandboxStore.js"
 import { HubError, StateHub } from "./StateHub.js"
@@ -47,29 +48,24 @@ import { HubError, StateHub } from "./StateHub.js"
  */
 export type Delivered = "none" | "busy" | "later" | "no-hub"
 
-/** The most notes in one request. */
-const batch = 100
-const lookEvery = Duration.seconds(1)
-/** The most that a hub may delay the end of a command. */
-const patience = Duration.seconds(5)
-/** Limits a request of adapters that have no limit of their own. */
-const longestPublish = Duration.seconds(30)
-/** The lease of a sender whose heartbeat stands still for this long is taken over, in seconds: sooner than `hub flush` ends. */
-const longestSilence = 20
-const longestBackoff = 300
-/** The wait after the hub refused the sender: rarely, since each try may be logged as an attack. */
-const pauseSeconds = 600
-const longestRetryAfter = 3600
-
-/** One second at first, doubled for each failure up to five minutes; by chance down to half of that. */
-const backoffSeconds = (failures: number) =>
-  Effect.map(Random.nextRange(0.5, 1), (part) => Math.min(longestBackoff, 2 ** (failures - 1)) * part)
+/** Doubled for each failure up to a limit; by chance down to half of that. */
+const backoffMillis = (failures: number, { backoffFirst, backoffMax }: TimingShape["hub"]) =>
+  Effect.map(
+    Random.nextRange(0.5, 1),
+    (part) =>
+      Math.min(Duration.toMillis(backoffMax), Duration.toMillis(backoffFirst) * 2 ** (failures - 1)) * part
+  )
 
 /** A time that lies further ahead than any wait does not count: the clock was set back since. */
-const isDue = ({ nextTryAt, target: of }: Delivering, target: string | undefined, now: number) =>
+const isDue = (
+  { nextTryAt, target: of }: Delivering,
+  target: string | undefined,
+  now: number,
+  longest: Duration.Duration
+) =>
   nextTryAt === null ||
   nextTryAt <= now ||
-  nextTryAt > now + longestRetryAfter * 1000 ||
+  nextTryAt > now + Duration.toMillis(longest) ||
   of !== (target ?? null)
 
 const deliveringAfter = (
@@ -86,12 +82,16 @@ const deliveringAfter = (
     const { message, reason, retryAfterSeconds = 0 } = result.left
     const answer = oneLine(message)
     if (reason === "refused") return { ...answered, failures: 0, nextTryAt: null, paused: false, answer }
+    const { hub } = yield* Timing
     const failures = before.failures + 1
-    const seconds =
+    const pause =
       reason === "misconfigured"
-        ? pauseSeconds
-        : Math.max(yield* backoffSeconds(failures), Math.min(longestRetryAfter, retryAfterSeconds))
-    const nextTryAt = now + seconds * 1000
+        ? Duration.toMillis(hub.refusedPause)
+        : Math.max(
+            yield* backoffMillis(failures, hub),
+            Math.min(Duration.toMillis(hub.retryAfterMax), retryAfterSeconds * 1000)
+          )
+    const nextTryAt = now + pause
     return { ...answered, failures, nextTryAt, paused: reason === "misconfigured", answer }
   })
 
@@ -104,9 +104,10 @@ const send = (
   Effect.gen(function* () {
     const { outbox } = yield* SandboxStore
     const { publish, target } = yield* StateHub
+    const { hub } = yield* Timing
     const publishing = publish(notes.map(({ note }) => note)).pipe(
       Effect.timeoutFail({
-        duration: longestPublish,
+        duration: hub.publishTimeout,
         onTimeout: () =>
           new HubError({
             reason: "unavailable",
@@ -142,10 +143,11 @@ const sendAll = (
 ): Effect.Effect<Delivered, StoreError, SandboxStore | StateHub> =>
   Effect.gen(function* () {
     const { outbox } = yield* SandboxStore
+    const { hub } = yield* Timing
     let before = delivering
     for (;;) {
       // After a failure one note is enough to find out whether the hub is back.
-      const notes = yield* outbox.waiting(before.failures > 0 ? 1 : batch)
+      const notes = yield* outbox.waiting(before.failures > 0 ? 1 : hub.batch)
       if (notes.length === 0) return "none"
       let next = yield* send(term, notes, before)
       if (next === "singly") {
@@ -168,7 +170,7 @@ export const deliver = ({
 }: {
   readonly now?: boolean
 } = {}): Effect.Effect<Delivered, StoreError, ProcessIdentity | SandboxStore | StateHub> => {
-  const mayTakeOver = makeHolderIsDeadOrStill(longestSilence)
+  const stillness = makeStillness()
   const look: Effect.Effect<Exclude<Delivered, "busy"> | Delivering, StoreError, SandboxStore | StateHub> =
     Effect.gen(function* () {
       const { tells, target } = yield* StateHub
@@ -176,13 +178,17 @@ export const deliver = ({
       const { outbox } = yield* SandboxStore
       const { delivering, waits } = yield* outbox.peek
       if (!waits) return "none"
-      return now || isDue(delivering, target, yield* Clock.currentTimeMillis) ? delivering : "later"
+      const { retryAfterMax } = (yield* Timing).hub
+      return now || isDue(delivering, target, yield* Clock.currentTimeMillis, retryAfterMax)
+        ? delivering
+        : "later"
     })
   return Effect.gen(function* () {
     const { outbox } = yield* SandboxStore
     const found = yield* look
     if (typeof found === "string") return found
-    return yield* hold(outbox.lease, mayTakeOver, (term) =>
+    const { senderSilence } = (yield* Timing).hub
+    return yield* hold(outbox.lease, holderIsDeadOrStill(stillness, senderSilence), (term) =>
       Effect.flatMap(look, (delivering) =>
         typeof delivering === "string" ? Effect.succeed(delivering) : sendAll(term, delivering)
       )
@@ -192,29 +198,30 @@ export const deliver = ({
 
 /** Delivers until it is interrupted: for processes that stay. */
 export const deliverForever: Effect.Effect<never, never, ProcessIdentity | SandboxStore | StateHub> =
-  Effect.suspend(() =>
-    deliver().pipe(Effect.ignore, Effect.repeat(Schedule.spaced(lookEvery)), Effect.zipRight(Effect.never))
+  Effect.flatMap(Timing, ({ hub }) =>
+    deliver().pipe(Effect.ignore, Effect.repeat(Schedule.spaced(hub.interval)), Effect.zipRight(Effect.never))
   )
 
-/** Delivers for at most 5 s and never fails: for the end of a command. */
+/** Delivers for a few seconds at most and never fails: for the end of a command. */
 export const deliverBriefly: Effect.Effect<void, never, ProcessIdentity | SandboxStore | StateHub> =
-  Effect.suspend(() => deliver().pipe(Effect.timeoutOption(patience), Effect.ignore))
+  Effect.flatMap(Timing, ({ hub }) => deliver().pipe(Effect.timeoutOption(hub.endWait), Effect.ignore))
 
-/** Runs `work` and delivers beside it, and afterwards for at most 5 s. The hub changes nothing about how the work ends. */
+/** Runs `work` and delivers beside it, and afterwards for a few seconds at most. The hub changes nothing about how the work ends. */
 export const withDelivery = <A, E, R>(
   work: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R | ProcessIdentity | SandboxStore | StateHub> =>
   Effect.scoped(
     Effect.gen(function* () {
       if ((yield* StateHub).tells === false) return yield* work
+      const { busyPoll, endWait, interval } = (yield* Timing).hub
       const ended = yield* Deferred.make<void>()
-      const pause = Effect.raceFirst(Deferred.await(ended), Effect.sleep(lookEvery))
+      const pause = Effect.raceFirst(Deferred.await(ended), Effect.sleep(interval))
       const once = deliver()
       const round = Effect.gen(function* () {
         const isLast = yield* Deferred.isDone(ended)
         const outcome = yield* once
         if (isLast && outcome !== "busy") return true
-        yield* isLast ? Effect.sleep(Duration.millis(100)) : pause
+        yield* isLast ? Effect.sleep(busyPoll) : pause
         return false
       })
       // A store that fails now may work again a second later; after the work it is not waited for.
@@ -226,7 +233,7 @@ export const withDelivery = <A, E, R>(
       return yield* Effect.onExit(work, () =>
         Deferred.succeed(ended, undefined).pipe(
           Effect.zipRight(Effect.interruptible(Fiber.await(loop))),
-          Effect.timeoutOption(patience)
+          Effect.timeoutOption(endWait)
         )
       )
     })
@@ -241,13 +248,14 @@ export const flush = (
 ): Effect.Effect<Delivered, StoreError, ProcessIdentity | SandboxStore | StateHub> =>
   Effect.gen(function* () {
     const { outbox } = yield* SandboxStore
+    const { interval } = (yield* Timing).hub
     const until = (yield* monotonicSeconds) + seconds
     const once = deliver({ now: true })
     for (;;) {
       const outcome = yield* once
       if (outcome === "none" || outcome === "no-hub") return outcome
       if (outcome === "later" && (yield* outbox.peek).delivering.paused) return outcome
-      if ((yield* monotonicSeconds) + Duration.toSeconds(lookEvery) > until) return outcome
-      yield* Effect.sleep(lookEvery)
+      if ((yield* monotonicSeconds) + Duration.toSeconds(interval) > until) return outcome
+      yield* Effect.sleep(interval)
     }
   })
