@@ -23,7 +23,7 @@ import {
 import { ProcessIdentity } from "../../src/store/ProcessIdentity.js"
 import { SandboxStore } from "../../src/store/SandboxStore.js"
 import * as Sql from "../../src/store/sql/SandboxStoreSql.js"
-import { id, plan, platform, sandbox, temporaryFolder } from "../support/inMemory.js"
+import { id, plan, platform, requested, sandbox, temporaryFolder } from "../support/inMemory.js"
 
 type MakeStorage = Effect.Effect<LeaseStorage<unknown>, unknown, Scope.Scope>
 
@@ -34,7 +34,7 @@ const store = Effect.map(Layer.build(Layer.provide(Sql.layer, home)), (context) 
 
 const ofSupervisor: MakeStorage = Effect.gen(function* () {
   const { create, lease } = yield* store
-  yield* create(sandbox(), plan(), { identity: "requested", type: "requested", message: "requested" })
+  yield* create(sandbox(), plan(), requested)
   return lease(id(1))
 })
 const ofSender: MakeStorage = Effect.map(store, ({ outbox }) => outbox.lease)

@@ -8,7 +8,17 @@ import { neverDelivered } from "../../src/domain/Outbox.js"
 import { layerHome } from "../../src/settings/Settings.js"
 import { type Commit, SandboxStore, type SandboxStoreShape, type Step } from "../../src/store/SandboxStore.js"
 import * as Sql from "../../src/store/sql/SandboxStoreSql.js"
-import { id, lineOf, note, plan, platform, requested, sandbox, takeLease, temporaryFolder } from "../support/inMemory.js"
+import {
+  id,
+  lineOf,
+  note,
+  plan,
+  platform,
+  requested,
+  sandbox,
+  takeLease,
+  temporaryFolder
+} from "../support/inMemory.js"
 
 const file = Layer.unwrapScoped(
   Effect.map(temporaryFolder, (home) => Layer.provide(Sql.layer, layerHome(home)))

@@ -36,11 +36,7 @@ export const flush = Command.make("flush", {}, () =>
       case "later":
         return delivering.paused
           ? yield* end(
-              failed(
-                4,
-                `${notes}: ${delivering.answer}`,
-                "check STATE_HUB_URL, STATE_HUB_TOKEN and hub"
-              )
+              failed(4, `${notes}: ${delivering.answer}`, "check STATE_HUB_URL, STATE_HUB_TOKEN and hub")
             )
           : yield* end(
               failed(14, `${notes}: ${delivering.answer}`, "they are delivered once it can be reached")

@@ -61,10 +61,21 @@ export const makeLeases = (rows: Rows): Leases => {
     lease: (id: SandboxId) =>
       leaseInRow(rows, {
         read: sql`SELECT term, holder, beat AS heartbeat FROM leases WHERE sandbox_id = ${id}`,
-        take: (holder, seen) => sql`
-          INSERT INTO leases (sandbox_id, term, holder, beat) VALUES (${id}, ${seen + 1}, ${holder}, 0)
-          ON CONFLICT (sandbox_id) DO UPDATE SET term = excluded.term, holder = excluded.holder, beat = 0
-          WHERE leases.term = ${seen} RETURNING term`,
+        take: (holder, seen) =>
+          Effect.gen(function* () {
+            const known = yield* sql`SELECT 1 FROM sandboxes WHERE id = ${id}`
+            if (known.length === 0) {
+              return yield* new StoreError({
+                reason: "other",
+                message: `no sandbox ${id}`,
+                hint: "`sandboxer list --all` shows all"
+              })
+            }
+            return yield* sql`
+              INSERT INTO leases (sandbox_id, term, holder, beat) VALUES (${id}, ${seen + 1}, ${holder}, 0)
+              ON CONFLICT (sandbox_id) DO UPDATE SET term = excluded.term, holder = excluded.holder, beat = 0
+              WHERE leases.term = ${seen} RETURNING term`
+          }),
         renew: (term) => sql`
           UPDATE leases SET beat = beat + 1 WHERE sandbox_id = ${id} AND term = ${term} RETURNING term`,
         release: (term) => sql`

@@ -20,7 +20,17 @@ import type { ProcessIdentity } from "../../../src/store/ProcessIdentity.js"
 import { SandboxStore, type SandboxStoreShape } from "../../../src/store/SandboxStore.js"
 import * as Sql from "../../../src/store/sql/SandboxStoreSql.js"
 import { ProcessIdentityMemory, StateHubMemory } from "../../../src/testing.js"
-import { id, note, passTimeUntil, plan, platform, requested, sandbox, takeLease, temporaryFolder } from "../../support/inMemory.js"
+import {
+  id,
+  note,
+  passTimeUntil,
+  plan,
+  platform,
+  requested,
+  sandbox,
+  takeLease,
+  temporaryFolder
+} from "../../support/inMemory.js"
 
 type Answer = "taken" | HubError | "silent"
 
