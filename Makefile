@@ -1,4 +1,4 @@
-# Everything that is done with this project. `make` alone lists it.
+# The tasks of this project. `make` alone lists them.
 .DEFAULT_GOAL := help
 .SUFFIXES:
 
@@ -12,18 +12,18 @@ sqlite := node_modules/better-sqlite3
 
 include scripts/remote-build.mk
 
-# What dist/ is made of (folders too: they change where a file goes), and the scripts that sh or bash runs.
+# The sources of dist/ (folders too: they change when a file is added or removed), and the shell scripts.
 sources := $(shell find src) scripts/build.js scripts/compile.js package.json tsconfig.json tsconfig.build.json
 shell_scripts := $(shell grep -rlE '^\#!/.*sh$$' scripts profiles .ci)
 
 title = @printf '== %s\n' '$(1)'
 
 .PHONY: help
-help: ## Lists what can be made
+help: ## Lists the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile scripts/remote-build.mk | while IFS='	' read -r name what; do printf '  %-12s %s\n' "$$name" "$$what"; done
 
 .PHONY: setup
-setup: ## Installs what the checks and tests need (Debian packages, npm dependencies)
+setup: ## Installs the Debian packages and npm dependencies of the checks and tests
 	$(call title,setup)
 	@scripts/setup.sh check
 
@@ -42,7 +42,7 @@ check: setup ## Runs every check and every test
 	@$(bin)/vitest run
 
 .PHONY: static
-static: lint types effects imports unused shell ## Runs the checks that run no test
+static: lint types effects imports unused shell api ## Runs the checks that run no test
 
 .PHONY: lint
 lint: ## Checks format and style
@@ -50,7 +50,7 @@ lint: ## Checks format and style
 	@$(bin)/biome ci $(if $(MAKE_TERMOUT),,--colors=off) --error-on-warnings .
 
 .PHONY: format
-format: ## Formats all files, and mends what can be mended
+format: ## Formats all files and applies safe fixes
 	@$(bin)/biome check --write .
 
 .PHONY: types
@@ -59,7 +59,7 @@ types: ## Checks the types of src, test and scripts
 	@$(bin)/tsc -p tsconfig.json
 
 .PHONY: effects
-effects: ## Looks for effects that are never run, and other mistakes with Effect
+effects: ## Finds effects that are never run, and other mistakes with Effect
 	$(call title,effects)
 	@$(bin)/effect-language-service diagnostics --project tsconfig.json --format text --strict --severity error,warning
 
@@ -69,7 +69,7 @@ imports: ## Checks which module imports which
 	@$(bin)/depcruise --config .dependency-cruiser.cjs src test scripts
 
 .PHONY: unused
-unused: ## Looks for files, exports and dependencies that nothing uses
+unused: ## Finds files, exports and dependencies that nothing uses
 	$(call title,unused)
 	@$(bin)/knip --no-progress
 
@@ -78,8 +78,13 @@ shell: ## Checks the shell scripts
 	$(call title,shell)
 	@shellcheck --exclude=SC2187 $(shell_scripts) # SC2187: that busybox's sh is checked as if it were dash
 
+.PHONY: api
+api: dist/bin.js ## Checks that the public API is as docs/api/ reports it
+	$(call title,api)
+	@node scripts/api-report.js --check
+
 .PHONY: test
-test: dist/bin.js ## Runs the quick tests: units, and those with real processes
+test: dist/bin.js ## Runs the quick tests: units, crash points, and tests with real processes
 	@$(bin)/vitest run --project unit --project crash-points --project process
 
 .PHONY: e2e
@@ -87,9 +92,10 @@ e2e: dist/bin.js ## Runs the tests with real Packer, SSH and QEMU
 	@$(bin)/vitest run --project e2e
 
 .PHONY: docs
-docs: dist/bin.js ## Writes docs/cli.md and docs/state-hub.openapi.json from the command itself
+docs: dist/bin.js ## Writes docs/cli.md, docs/state-hub.openapi.json and the API report
 	@node scripts/generate-cli-docs.js
 	@node scripts/generate-hub-docs.js
+	@node scripts/api-report.js
 
 .PHONY: demo
 demo: dist/bin.js ## Builds and boots a tiny Linux image
@@ -106,7 +112,7 @@ N ?= 200
 SEED ?= 1
 
 .PHONY: chaos
-chaos: dist/bin.js ## Hits N (200) real builds at random points, by SEED (1), and looks that nothing is lost or left
+chaos: dist/bin.js ## Strikes N (200) real builds at random points, by SEED (1), and checks that nothing is lost or left
 	@scripts/setup.sh check
 	@node test/chaos/chaos.js --machines --bare --rounds='$(N)' --seed='$(SEED)' $(if $(ROUND),--round='$(ROUND)')
 
@@ -118,7 +124,7 @@ check-long: check ## Runs every check, and the tests that are too long for every
 	@node test/chaos/chaos.js --machines --rounds=50 --seed='$(SEED)'
 
 .PHONY: install
-install: dist/bin.js ## Installs the command under PREFIX (/usr/local), whole: it needs this folder no more
+install: dist/bin.js ## Installs the command under PREFIX (/usr/local); you can delete this folder after that
 	@rm -rf '$(lib).new'
 	@mkdir -p '$(lib).new/dist' '$(lib).new/scripts' '$(lib).new/$(sqlite)/build/Release' '$(dir $(link))'
 	@cp dist/bin.js dist/command.cjs dist/command.cjs.cache '$(lib).new/dist/'
@@ -134,10 +140,10 @@ install: dist/bin.js ## Installs the command under PREFIX (/usr/local), whole: i
 	@printf 'installed %s\n' '$(link)'
 
 .PHONY: uninstall
-uninstall: ## Removes what install put under PREFIX
+uninstall: ## Removes the installed command from PREFIX
 	@rm -rf '$(lib)'
 	@rm -f '$(link)'
 
 .PHONY: clean
-clean: ## Removes what was built
+clean: ## Removes dist/
 	@rm -rf dist

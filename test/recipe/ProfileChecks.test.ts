@@ -80,9 +80,9 @@ prepare:
 prepare: { command: [./make.sh], inputs: [make.sh, init], produces: base, variable: base }
 `
       expect(yield* problems(text, { "a.hcl": "", "make.sh": "" })).toEqual([
-        "/test.yaml:4:15: input template: there is no /template.json",
-        "/test.yaml:5:12: input files: there is no /b.hcl",
-        "/test.yaml:6:34: prepare: there is no /init"
+        "/test.yaml:4:15: input template: /template.json does not exist",
+        "/test.yaml:5:12: input files: /b.hcl does not exist",
+        "/test.yaml:6:34: prepare: /init does not exist"
       ])
       // A path is relative to the file that it was written in.
       const extending = "id: profile.test\nextends: profile.base\nprepare: { command: [./make.sh] }\n"
@@ -90,8 +90,8 @@ prepare: { command: [./make.sh], inputs: [make.sh, init], produces: base, variab
       expect(
         yield* problems(extending, { ...below, "base/template.json": "", "base/a.hcl": "", "base/b.hcl": "" })
       ).toEqual([
-        "/base/profile.yaml:6:34: prepare: there is no /base/make.sh",
-        "/base/profile.yaml:6:34: prepare: there is no /base/init"
+        "/base/profile.yaml:6:34: prepare: /base/make.sh does not exist",
+        "/base/profile.yaml:6:34: prepare: /base/init does not exist"
       ])
     })
   )

@@ -122,7 +122,7 @@ inputs:
       ).toEqual([
         ["/child.yaml:4:11", "input size is a size, not a integer", "remove its `type`"],
         ["/child.yaml:5:3", "ext.test has no input vm_nmae", "did you mean vm_name?"],
-        ["/child.yaml:6:3", "input memory has no type", "say `type: string`, or what else it is"]
+        ["/child.yaml:6:3", "input memory has no type", "add its type, such as `type: string`"]
       ])
     })
   )
