@@ -142,6 +142,10 @@ const escapes = [
   ["\n", "\\n"]
 ] as const
 
+/** Writes a text as Packer writes it in the data of a record. */
+export const encode = (text: string): string =>
+  escapes.reduce((encoded, [character, escape]) => encoded.replaceAll(character, escape), text)
+
 /** Reads a text from the data of a record. */
 export const decode = (text: string): string =>
   escapes.reduce((decoded, [character, escape]) => decoded.replaceAll(escape, character), text)

@@ -18,7 +18,7 @@ import { isForward, type PhaseName } from "../../domain/Phase.js"
 import * as Redactor from "../../domain/Redactor.js"
 import { formatDuration } from "../../domain/Units.js"
 import * as Uptime from "../../hosts/Uptime.js"
-import * as Wire from "../../packer/wire/Wire.js"
+import { decode, encode } from "../../packer/wire/Wire.js"
 import { Settings } from "../../settings/Settings.js"
 import { Timing } from "../../settings/Timing.js"
 import { SandboxStore, StoreError } from "../../store/SandboxStore.js"
@@ -112,7 +112,7 @@ export const layer = Layer.scoped(
     } = yield* Effect.catchAll(openLog, (error) =>
       Effect.fail(error._tag === "StoreError" ? error : logError(error))
     )
-    const redactor = Redactor.make(Object.values(secrets).map(Redacted.value), Wire)
+    const redactor = Redactor.make(Object.values(secrets).map(Redacted.value), { decode, encode })
     const streams = new Map<string, ReturnType<Redactor.Redactor["stream"]>>()
     const writing = yield* Effect.makeSemaphore(1)
     let position = begun
