@@ -11,7 +11,7 @@ const attach = Effect.gen(function* () {
   const sandboxes = yield* Sandboxes.Sandboxes
   const { id } = yield* sandboxes.create({
     profile: "profile.vm-packer-attach",
-    inputs: { host: { _tag: "Value", value: "local" } },
+    inputs: { host: "local" },
     name: "here",
     workstream: "images",
     environment: process.env,

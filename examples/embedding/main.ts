@@ -66,7 +66,7 @@ const program = Effect.gen(function* () {
     const sandboxes = yield* Sandboxes.Sandboxes
     const { id } = yield* sandboxes.create({
       profile: "profile.copy",
-      inputs: { vm_name: { _tag: "Value", value: "demo" } },
+      inputs: { vm_name: "demo" },
       environment: process.env,
       workingDirectory: process.cwd()
     })

@@ -20,7 +20,7 @@ const provisioned = (tar: HostMemory.Program) =>
       const sandboxes = yield* Sandboxes.Sandboxes
       const { id } = yield* sandboxes.create({
         profile: "profile.archive",
-        inputs: { folder: { _tag: "Value", value: "profiles" } },
+        inputs: { folder: "profiles" },
         environment: {},
         workingDirectory: process.cwd()
       })

@@ -10,7 +10,7 @@ const program = Effect.gen(function* () {
   const sandboxes = yield* Sandboxes.Sandboxes
   const { id } = yield* sandboxes.create({
     profile: "profile.archive",
-    inputs: { folder: { _tag: "Value", value: process.argv[2] ?? "." } },
+    inputs: { folder: process.argv[2] ?? "." },
     environment: process.env,
     workingDirectory: process.cwd()
   })

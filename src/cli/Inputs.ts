@@ -1,16 +1,25 @@
-/** `-i key=value`, `-i key.name=value` and `--inputs-file`: the inputs as they were given. */
+/** `-i key=value`, `-i key.name=value` and `--inputs-file`. */
 import type * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { UsageError } from "../domain/Errors.js"
-import type { GivenInput, GivenInputs } from "../domain/Input.js"
+import type { InputLocations, InputValue, InputValues } from "../domain/Input.js"
 import { type DocumentKind, read } from "../settings/Documents.js"
 
-/** A key that is repeated is a list, `key.name=value` an entry of a map. */
-export const parseInputs = (given: ReadonlyArray<string>): Either.Either<GivenInputs, UsageError> =>
+type Texts = string | ReadonlyArray<string>
+type Entries = Readonly<Record<string, string>>
+
+const isMap = (value: unknown): value is Readonly<Record<string, InputValue>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** Inputs as the words after each `-i` give them: a repeated key is a list, `key.name=value` an entry of a map. */
+export const parseInputs = (
+  words: ReadonlyArray<string>
+): Either.Either<Readonly<Record<string, Texts | Entries>>, UsageError> =>
   Either.gen(function* () {
-    const inputs = new Map<string, GivenInput>()
-    for (const word of given) {
+    const texts = new Map<string, Texts>()
+    const maps = new Map<string, Entries>()
+    for (const word of words) {
       const match = /^([A-Za-z_][A-Za-z0-9_-]*)(?:\.([^=]+))?=([\s\S]*)$/.exec(word)
       if (match === null) {
         return yield* Either.left(
@@ -22,8 +31,10 @@ export const parseInputs = (given: ReadonlyArray<string>): Either.Either<GivenIn
         )
       }
       const [, key = "", name, value = ""] = match
-      const before = inputs.get(key)
-      if (before !== undefined && (before._tag === "Entries") !== (name !== undefined)) {
+      const before = texts.get(key)
+      if (name !== undefined) maps.set(key, { ...maps.get(key), [name]: value })
+      else texts.set(key, before === undefined ? value : [before, value].flat())
+      if (texts.has(key) && maps.has(key)) {
         return yield* Either.left(
           new UsageError({
             reason: "input",
@@ -32,17 +43,8 @@ export const parseInputs = (given: ReadonlyArray<string>): Either.Either<GivenIn
           })
         )
       }
-      inputs.set(
-        key,
-        name === undefined
-          ? { _tag: "Texts", texts: [...(before?._tag === "Texts" ? before.texts : []), value] }
-          : {
-              _tag: "Entries",
-              entries: { ...(before?._tag === "Entries" ? before.entries : {}), [name]: value }
-            }
-      )
     }
-    return Object.fromEntries(inputs)
+    return Object.fromEntries<Texts | Entries>([...texts, ...maps])
   })
 
 const inputsFile: DocumentKind = {
@@ -51,27 +53,34 @@ const inputsFile: DocumentKind = {
   begin: "begin with `NAME: VALUE`, a line for each input"
 }
 
-/** Reads a map of inputs, YAML or JSON. */
-export const readInputsFile = (file: string): Effect.Effect<GivenInputs, UsageError, FileSystem.FileSystem> =>
-  Effect.map(read(file, inputsFile), ({ keys, locate }) =>
-    Object.fromEntries(
-      Object.entries(keys).map(([name, value]) => [
-        name,
-        { _tag: "Value", value, location: { file, ...locate([name]) } }
-      ])
-    )
-  )
-
-/** What was given on the command line wins over what a file says; in a map, entry by entry. */
-export const over = (inFile: GivenInputs, given: GivenInputs): GivenInputs => {
-  const entries = Object.entries(given).map(([name, input]): [string, GivenInput] => {
-    const below = Object.hasOwn(inFile, name) ? inFile[name] : undefined
-    return input._tag === "Entries" && below?._tag === "Value" && isMap(below.value)
-      ? [name, { ...below, value: { ...below.value, ...input.entries } }]
-      : [name, input]
-  })
-  return { ...inFile, ...Object.fromEntries(entries) }
+export interface LocatedInputs {
+  readonly inputs: InputValues
+  readonly inputLocations: InputLocations
 }
 
-const isMap = (value: unknown): value is object =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
+/** Reads a map of inputs, YAML or JSON. */
+export const readInputsFile = (
+  file: string
+): Effect.Effect<LocatedInputs, UsageError, FileSystem.FileSystem> =>
+  Effect.map(read(file, inputsFile), ({ keys, locate }) => ({
+    // YAML has no other values than null, which no input takes.
+    inputs: keys as InputValues,
+    inputLocations: Object.fromEntries(
+      Object.keys(keys).map((name) => [name, { file, ...locate([name]) }] as const)
+    )
+  }))
+
+/** The inputs of a file and of the command line, which wins over the file; in a map, entry by entry. */
+export const over = ({ inputLocations, inputs }: LocatedInputs, words: InputValues): LocatedInputs => {
+  const locations = new Map(Object.entries(inputLocations))
+  const entries = Object.entries(words).map(([name, value]): [string, InputValue] => {
+    const inFile = Object.hasOwn(inputs, name) ? inputs[name] : undefined
+    if (isMap(value) && isMap(inFile)) return [name, { ...inFile, ...value } as InputValue]
+    locations.delete(name)
+    return [name, value]
+  })
+  return {
+    inputs: { ...inputs, ...Object.fromEntries(entries) },
+    inputLocations: Object.fromEntries(locations)
+  }
+}

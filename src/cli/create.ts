@@ -100,19 +100,18 @@ export const create = Command.make(
     Effect.gen(function* () {
       const manager = yield* Sandboxes
       const profiles = yield* Profiles
-      const inFile = inputsFile === undefined ? {} : yield* readInputsFile(inputsFile)
-      // It says the same as -i mode=…, which would win over the file, too.
-      const { mode: _, ...withoutMode } = inFile
-      const given = over(mode === undefined ? inFile : withoutMode, yield* parseInputs(inputs))
+      const inFile =
+        inputsFile === undefined ? { inputs: {}, inputLocations: {} } : yield* readInputsFile(inputsFile)
+      // --mode says the same as -i mode=….
+      const words = mode === undefined ? inputs : [...inputs, `mode=${mode}`]
       const found = yield* profiles.get(profile)
       const request = {
         profile: found,
-        inputs: given,
+        ...over(inFile, yield* parseInputs(words)),
         environment: process.env,
         workingDirectory: process.cwd(),
         detach,
         ...(askSecret === undefined ? {} : { askSecret }),
-        ...(mode === undefined ? {} : { mode }),
         ...(name === undefined ? {} : { name }),
         ...(ttlSeconds === undefined ? {} : { ttlSeconds }),
         ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),

@@ -1,5 +1,6 @@
 import * as Either from "effect/Either"
 import * as Inspectable from "effect/Inspectable"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { type Location, UsageError } from "./Errors.js"
 import { didYouMean } from "./Nearest.js"
@@ -79,16 +80,22 @@ export const ProfileInput = Schema.Struct({ type: Schema.optional(InputType), ..
 })
 export type ProfileInput = typeof ProfileInput.Type
 
+type PlainValue =
+  | string
+  | number
+  | boolean
+  | ReadonlyArray<PlainValue>
+  | { readonly [key: string]: PlainValue }
+
 /**
- * What the user gave for one input: texts of the command line (several where the key was repeated), the entries of
- * `-i key.name=value`, or a value of a document or of a program. `location` is where in a document it was written:
- * what is wrong with it is told with that.
+ * What is given for an input: its value, or a text that has its value (`"20 GiB"` for a size). For a secret, a text is its
+ * source (`env:NAME` or `@FILE`), and a `Redacted` is its value.
  */
-export type GivenInput =
-  | { readonly _tag: "Texts"; readonly texts: ReadonlyArray<string> }
-  | { readonly _tag: "Entries"; readonly entries: Readonly<Record<string, string>> }
-  | { readonly _tag: "Value"; readonly value: unknown; readonly location?: Location }
-export type GivenInputs = Readonly<Record<string, GivenInput>>
+export type InputValue = PlainValue | Redacted.Redacted
+export type InputValues = Readonly<Record<string, InputValue>>
+
+/** Where in documents inputs were given, by their names. */
+export type InputLocations = Readonly<Record<string, Location>>
 
 /**
  * Inputs with their types: sizes are bytes, durations seconds, paths absolute. Of a secret the source alone is
@@ -162,40 +169,37 @@ const scalar = (
   }
 }
 
+const isMap = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
 const typed = (
   name: string,
-  declared: InputDeclaration,
-  given: GivenInput,
-  absolute: (path: string) => string
-): Either.Either<unknown, UsageError> =>
-  Either.gen(function* () {
-    const texts = given._tag === "Texts" ? given.texts : []
-    if (declared.type === "secret" && (given._tag === "Entries" || texts.length > 1)) {
-      return yield* Either.left(secretGiven(name))
-    }
-    if (declared.type === "map") {
-      const value =
-        given._tag === "Entries"
-          ? given.entries
-          : given._tag === "Value"
-            ? given.value
-            : given.texts.join(" ")
-      return typeof value === "object" && value !== null && !Array.isArray(value)
-        ? value
-        : yield* Either.left(wrong(name, value, `entries: -i ${name}.key=value`))
-    }
-    if (given._tag === "Entries") {
-      return yield* Either.left(wrong(name, given.entries, `a ${declared.type}, not -i ${name}.key=value`))
-    }
-    if (declared.type === "list") {
-      const value = given._tag === "Texts" ? given.texts : given.value
-      return Array.isArray(value)
-        ? yield* Either.all(value.map((item) => scalar(name, declared.items ?? "string", item, absolute)))
-        : yield* Either.left(wrong(name, value, `a list: repeat -i ${name}=…`))
-    }
-    if (texts.length > 1) return yield* Either.left(wrong(name, texts, "one value"))
-    return yield* scalar(name, declared.type, given._tag === "Texts" ? texts[0] : given.value, absolute)
-  })
+  { items = "string", type }: InputDeclaration,
+  { absolute, inDocument, value }: Source
+): Either.Either<unknown, UsageError> => {
+  if (Redacted.isRedacted(value)) {
+    return type === "secret"
+      ? Either.right(prompt)
+      : Either.left(wrong(name, value, "a value that is no secret"))
+  }
+  if (type === "secret") return scalar(name, type, value, absolute)
+  if (type === "map") {
+    return isMap(value)
+      ? Either.right(value)
+      : Either.left(wrong(name, value, `entries: -i ${name}.key=value`))
+  }
+  if (isMap(value)) return Either.left(wrong(name, value, `a ${type}, not a map`))
+  if (type === "list") {
+    // Only a document can tell a list of one from a single value.
+    const values = Array.isArray(value) ? value : inDocument ? undefined : [value]
+    return values === undefined
+      ? Either.left(wrong(name, value, `a list: repeat -i ${name}=…`))
+      : Either.all(values.map((item) => scalar(name, items, item, absolute)))
+  }
+  return Array.isArray(value)
+    ? Either.left(wrong(name, value, "one value"))
+    : scalar(name, type, value, absolute)
+}
 
 const checked = (
   name: string,
@@ -220,24 +224,20 @@ const checked = (
       )
 }
 
-/** The source of a secret that a person is asked for. */
+/** The source of a secret whose value was typed, or given by a program: it is asked for again on a retry. */
 export const prompt = "prompt"
 
-/** Where an input's value is from, and what makes its paths absolute; `from` says so where it was not given. */
+/** Where an input's value is from; `from` names that in errors, where the user did not give the value. */
 interface Source {
-  readonly given: GivenInput
-  readonly from: string | undefined
+  readonly value: unknown
+  readonly location?: Location | undefined
+  readonly inDocument: boolean
+  readonly from?: string
   readonly absolute: (path: string) => string
 }
 
-const locationOf = (given: GivenInput) => (given._tag === "Value" ? given.location : undefined)
-
-const read = (
-  name: string,
-  declared: InputDeclaration,
-  { absolute, from, given }: Source
-): Either.Either<unknown, UsageError> =>
-  typed(name, declared, given, absolute).pipe(
+const read = (name: string, declared: InputDeclaration, source: Source): Either.Either<unknown, UsageError> =>
+  typed(name, declared, source).pipe(
     Either.flatMap((value) =>
       declared.type === "secret" ? Either.right(value) : checked(name, declared, value)
     ),
@@ -245,8 +245,8 @@ const read = (
       (error) =>
         new UsageError({
           ...error,
-          location: locationOf(given),
-          message: from === undefined ? error.message : `${error.message} (${from})`
+          location: source.location,
+          message: source.from === undefined ? error.message : `${error.message} (${source.from})`
         })
     )
   )
@@ -259,11 +259,7 @@ export const defaultOf = (
 ): Either.Either<unknown, UsageError> =>
   declared.default === undefined
     ? Either.right(undefined)
-    : read(name, declared, {
-        given: { _tag: "Value", value: declared.default },
-        from: "its default",
-        absolute
-      })
+    : read(name, declared, { value: declared.default, inDocument: true, from: "its default", absolute })
 
 /**
  * Gives every declared input its value: what was given, else its environment variable, else its default. A path
@@ -272,7 +268,8 @@ export const defaultOf = (
  */
 export const resolveInputs = (options: {
   readonly declarations: InputDeclarations
-  readonly given: GivenInputs
+  readonly given: InputValues
+  readonly locations?: InputLocations
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly absolute: {
     readonly given: (path: string, location: Location | undefined) => string
@@ -283,7 +280,16 @@ export const resolveInputs = (options: {
   readonly elsewhere?: Readonly<Record<string, string>>
 }): Either.Either<ResolvedInputs, UsageError> =>
   Either.gen(function* () {
-    const { absolute, asks = false, declarations, elsewhere = {}, environment, given } = options
+    const {
+      absolute,
+      asks = false,
+      declarations,
+      elsewhere = {},
+      environment,
+      given,
+      locations = {}
+    } = options
+    const locationOf = (name: string) => (Object.hasOwn(locations, name) ? locations[name] : undefined)
     const unknown = Object.keys(given).find((name) => !Object.hasOwn(declarations, name))
     if (unknown !== undefined) {
       const there = Object.hasOwn(elsewhere, unknown) ? elsewhere[unknown] : undefined
@@ -297,7 +303,7 @@ export const resolveInputs = (options: {
             there === undefined
               ? didYouMean(unknown, names, `inputs are ${names.join(", ")}`)
               : `leave it out, or choose that mode: --mode ${there}`,
-          location: given[unknown] && locationOf(given[unknown])
+          location: locationOf(unknown)
         })
       )
     }
@@ -305,15 +311,21 @@ export const resolveInputs = (options: {
       name: string,
       { default: fallback, env, type }: InputDeclaration
     ): Source | undefined => {
-      const own = Object.hasOwn(given, name) ? given[name] : undefined
-      if (own !== undefined) {
-        return { given: own, from: undefined, absolute: (path) => absolute.given(path, locationOf(own)) }
+      const value = Object.hasOwn(given, name) ? given[name] : undefined
+      if (value !== undefined) {
+        const location = locationOf(name)
+        return {
+          value,
+          location,
+          inDocument: location !== undefined,
+          absolute: (path) => absolute.given(path, location)
+        }
       }
       const text = env !== undefined && Object.hasOwn(environment, env) ? environment[env] : undefined
       if (text !== undefined && text !== "") {
-        const texts = [type === "secret" ? `env:${env}` : text]
         return {
-          given: { _tag: "Texts", texts },
+          value: type === "secret" ? `env:${env}` : text,
+          inDocument: false,
           from: `from ${env}`,
           absolute: (path) => absolute.given(path, undefined)
         }
@@ -321,7 +333,8 @@ export const resolveInputs = (options: {
       return fallback === undefined
         ? undefined
         : {
-            given: { _tag: "Value", value: fallback },
+            value: fallback,
+            inDocument: true,
             from: "its default",
             absolute: (path) => absolute.profile(path, name)
           }

@@ -1,7 +1,9 @@
 /** The mode that provisions a profile's sandboxes: a mode of its extension, with inputs that the profile narrows. */
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Inspectable from "effect/Inspectable"
 import { type Location, UsageError } from "../domain/Errors.js"
-import type { InputDeclaration, InputDeclarations, ProfileInput } from "../domain/Input.js"
+import type { InputDeclaration, InputDeclarations, InputValues, ProfileInput } from "../domain/Input.js"
 import { didYouMean } from "../domain/Nearest.js"
 import type { Profile } from "../domain/Profile.js"
 import { type AnyMode, type Extension, Extensions } from "./Extension.js"
@@ -74,9 +76,34 @@ const narrow = (
   return { inputs: Object.fromEntries(inputs), problems }
 }
 
-/** The mode that a profile is provisioned by: `wanted`, else its own, else its extension's first. */
-export const find = (profile: Profile, wanted?: string): Effect.Effect<ProfileMode, UsageError, Extensions> =>
+/** What a request says about the mode; an input called `mode` means the same as `mode`. */
+export interface ModeRequest {
+  readonly mode?: string | undefined
+  readonly inputs?: InputValues
+}
+
+/** The mode that was requested, if any. It may be given in several places if they agree. */
+const requestedMode = ({ inputs, mode }: ModeRequest): Either.Either<string | undefined, UsageError> => {
+  const given = [mode, inputs?.mode].flat().filter((one) => one !== undefined)
+  const [first, ...others] = new Set(given.map((one) => Inspectable.toStringUnknown(one, 0)))
+  return others.length === 0
+    ? Either.right(first)
+    : Either.left(
+        new UsageError({
+          reason: "usage",
+          message: `the mode is given twice: ${first} and ${others.join(" and ")}`,
+          hint: `give one of them: --mode ${first}`
+        })
+      )
+}
+
+/** The mode that a profile is provisioned by: the requested one, else the profile's, else its extension's first. */
+export const find = (
+  profile: Profile,
+  request: ModeRequest = {}
+): Effect.Effect<ProfileMode, UsageError, Extensions> =>
   Effect.gen(function* () {
+    const wanted = yield* requestedMode(request)
     const { document } = profile
     if (document.extension === undefined) {
       return yield* new UsageError({

@@ -23,23 +23,6 @@ const passing: ReadonlyArray<FailureReason> = [
   "interrupted",
   "port-taken"
 ]
-/** `-i mode=…` says the same as `--mode`; both may be given if they agree. */
-const modeOf = ({ inputs, mode }: CreateRequest): Effect.Effect<string | undefined, UsageError> => {
-  const given = inputs.mode
-  if (given === undefined) return Effect.succeed(mode)
-  const text =
-    given._tag === "Texts" && given.texts.length === 1
-      ? given.texts[0]
-      : given._tag === "Value"
-        ? given.value
-        : undefined
-  const wrong = (message: string, hint: string) =>
-    Effect.fail(new UsageError({ reason: "usage", message, hint }))
-  if (typeof text !== "string") return wrong("a sandbox has one mode", "give one: --mode build")
-  return mode !== undefined && mode !== text
-    ? wrong(`the mode is given twice: --mode ${mode} and -i mode=${text}`, "give one of them")
-    : Effect.succeed(text)
-}
 
 /** The plan of what is asked for, what its inputs are, and the name that it has where none is given. Writes nothing. */
 export const planOf = Effect.fn("Sandboxes.plan")(function* (request: CreateRequest) {
@@ -50,10 +33,7 @@ export const planOf = Effect.fn("Sandboxes.plan")(function* (request: CreateRequ
   const { tells } = yield* StateHub
   const profile = typeof request.profile === "string" ? yield* profiles.get(request.profile) : request.profile
   const { document } = profile
-  const { elsewhere, extension, inputs, mode, name, problems } = yield* ProfileMode.find(
-    profile,
-    yield* modeOf(request)
-  )
+  const { elsewhere, extension, inputs, mode, name, problems } = yield* ProfileMode.find(profile, request)
   const [problem] = problems
   if (problem !== undefined) return yield* problem
   const { mode: _, ...given } = request.inputs
@@ -61,6 +41,7 @@ export const planOf = Effect.fn("Sandboxes.plan")(function* (request: CreateRequ
     declarations: inputs,
     elsewhere,
     given,
+    locations: request.inputLocations ?? {},
     environment: request.environment,
     absolute: {
       given: (file, location) =>

@@ -2,14 +2,18 @@
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type { UsageError } from "../domain/Errors.js"
-import type { GivenInputs } from "../domain/Input.js"
+import type { InputLocations, InputValues } from "../domain/Input.js"
 import type { Profile } from "../domain/Profile.js"
 
 /** What is asked for. `environment` is where `env:NAME` and inputs with `env` are read from. */
 export interface CreateRequest {
   /** Its id, or the profile itself. */
   readonly profile: string | Profile
-  readonly inputs: GivenInputs
+  /** Strings, numbers, booleans, lists and maps by name. A secret is a `Redacted`, or a text with its source. */
+  readonly inputs: InputValues
+  /** Where in documents inputs were given: their relative paths are relative to the document, and errors name the place. */
+  readonly inputLocations?: InputLocations
+  /** The mode of the profile's extension, by default the profile's; the same as an input called `mode`. */
   readonly mode?: string
   readonly name?: string
   readonly ttlSeconds?: number

@@ -41,17 +41,19 @@ const declarations: InputDeclarations = {
 
 /** What the inputs of a file and of the command line come to; paths of the latter are relative to /work. */
 const resolved = (text: string, ...words: ReadonlyArray<string>) =>
-  Effect.map(read(text), (inFile) =>
-    resolveInputs({
+  Effect.map(read(text), (inFile) => {
+    const { inputLocations, inputs } = over(inFile, Either.getOrThrow(parseInputs(words)))
+    return resolveInputs({
       declarations,
-      given: over(inFile, Either.getOrThrow(parseInputs(words))),
+      given: inputs,
+      locations: inputLocations,
       environment: {},
       absolute: {
         given: (path, location) => `${location === undefined ? "/work" : location.file}: ${path}`,
         profile: (path) => path
       }
     })
-  )
+  })
 
 describe("an inputs file", () => {
   it.effect("has typed values, in YAML or in JSON", () =>
@@ -71,11 +73,7 @@ variables: &shared
         [JSON.stringify(written), "inputs.json"],
         [JSON.stringify(written, null, "\t"), "inputs.json"]
       ] as const) {
-        const values = Object.entries(yield* read(text, name)).map(([key, given]) => [
-          key,
-          given._tag === "Value" ? given.value : given._tag
-        ])
-        expect(Object.fromEntries(values)).toEqual(written)
+        expect((yield* read(text, name)).inputs).toEqual(written)
       }
     })
   )
@@ -165,7 +163,7 @@ variables: &shared
     Effect.gen(function* () {
       const name = "name: x # "
       const largest = name.padEnd(256 * 1024, "x")
-      expect(Object.keys(yield* read(largest))).toEqual(["name"])
+      expect(Object.keys((yield* read(largest)).inputs)).toEqual(["name"])
       expect(yield* refused(`${largest}x`)).toEqual({
         reason: "input",
         at: "inputs.yaml:1:1",

@@ -1,40 +1,62 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
+import * as Redacted from "effect/Redacted"
 import type { UsageError } from "../../src/domain/Errors.js"
 import {
-  type GivenInput,
-  type GivenInputs,
   type InputDeclaration,
   type InputDeclarations,
+  type InputLocations,
   type InputType,
+  type InputValue,
+  type InputValues,
   type ResolvedInputs,
   resolveInputs
 } from "../../src/domain/Input.js"
 
-const texts = (...given: ReadonlyArray<string>): GivenInput => ({ _tag: "Texts", texts: given })
-const entries = (given: Readonly<Record<string, string>>): GivenInput => ({ _tag: "Entries", entries: given })
-const value = (given: unknown): GivenInput => ({ _tag: "Value", value: given })
+/** What is given for an input, and whether a document has it. */
+interface Given {
+  readonly value: unknown
+  readonly inDocument: boolean
+}
+
+/** As a command line gives it: a text, or the texts of a repeated key. */
+const texts = (...given: ReadonlyArray<string>): Given => ({
+  value: given.length === 1 ? given[0] : given,
+  inDocument: false
+})
+const entries = (given: Readonly<Record<string, string>>): Given => ({ value: given, inDocument: false })
+/** As a document has it. */
+const value = (given: unknown): Given => ({ value: given, inDocument: true })
 
 const resolveAll = (
   declarations: InputDeclarations,
-  given: GivenInputs,
+  given: Readonly<Record<string, Given>>,
   environment: Readonly<Record<string, string | undefined>> = {}
-): Either.Either<ResolvedInputs, UsageError> =>
-  resolveInputs({
+): Either.Either<ResolvedInputs, UsageError> => {
+  const all = Object.entries(given)
+  return resolveInputs({
     declarations,
-    given,
+    given: Object.fromEntries(
+      all.map(([name, one]) => [name, one.value as InputValue])
+    ) satisfies InputValues,
+    locations: Object.fromEntries(
+      all.flatMap(([name, { inDocument }]) =>
+        inDocument ? [[name, { file: "/inputs.yaml", line: 1, column: 1 }] as const] : []
+      )
+    ) satisfies InputLocations,
     environment,
     absolute: {
       given: (path) => (path.startsWith("/") ? path : `/given/${path}`),
       profile: (path, input) => `/profiles/of-${input}/${path}`
     }
   })
+}
 
 /** What the input `it` becomes, or what is said instead. */
 const resolve = (
   declared: InputDeclaration,
-  given?: GivenInput,
+  given?: Given,
   environment?: Readonly<Record<string, string | undefined>>
 ) =>
   Either.match(resolveAll({ it: declared }, given === undefined ? {} : { it: given }, environment), {
@@ -45,7 +67,7 @@ const resolve = (
 const refused = (message: string, hint: string) => ({ reason: "input", message, hint })
 
 describe("what an input becomes", () => {
-  it.each<[InputType, GivenInput, unknown]>([
+  it.each<[InputType, Given, unknown]>([
     ["string", texts("hello"), "hello"],
     ["string", texts(""), ""],
     ["string", value("hello"), "hello"],
@@ -81,8 +103,8 @@ describe("what an input becomes", () => {
     expect(resolve({ type }, given)).toEqual(expected)
   })
 
-  it.each<[InputType, GivenInput, string, string]>([
-    ["string", value(["a"]), '["a"]', "a text"],
+  it.each<[InputType, Given, string, string]>([
+    ["string", value(["a"]), '["a"]', "one value"],
     ["string", value(null), "null", "a text"],
     ["string", texts("a", "b"), '["a","b"]', "one value"],
     ["path", texts(""), '""', "a path"],
@@ -110,8 +132,8 @@ describe("what an input becomes", () => {
     ["size", texts("5 constructor"), '"5 constructor"', 'a size like "20 GiB", "512M" or "1.5 GB"'],
     ["list", value("a"), '"a"', "a list: repeat -i it=…"],
     ["list", value([["a"]]), '["a"]', "a text"],
-    ["list", entries({ a: "1" }), '{"a":"1"}', "a list, not -i it.key=value"],
-    ["string", entries({ a: "1" }), '{"a":"1"}', "a string, not -i it.key=value"],
+    ["list", entries({ a: "1" }), '{"a":"1"}', "a list, not a map"],
+    ["string", entries({ a: "1" }), '{"a":"1"}', "a string, not a map"],
     ["map", texts("a"), '"a"', "entries: -i it.key=value"],
     ["map", value(["a"]), '["a"]', "entries: -i it.key=value"],
     ["map", value(null), "null", "entries: -i it.key=value"]
@@ -122,9 +144,11 @@ describe("what an input becomes", () => {
   it("is refused, too, where it cannot be written down", () => {
     const circle: Record<string, unknown> = {}
     circle.itself = circle
-    expect(resolve({ type: "string" }, value(circle))).toMatchObject({ hint: "it takes a text" })
+    expect(resolve({ type: "string" }, value(circle))).toMatchObject({
+      hint: "it takes a string, not a map"
+    })
     expect(resolve({ type: "integer" }, value(5n))).toMatchObject({ hint: "it takes a whole number" })
-    expect(resolve({ type: "path" }, value(undefined))).toMatchObject({ hint: "it takes a path" })
+    expect(resolve({ type: "path" }, value(Symbol("s")))).toMatchObject({ hint: "it takes a path" })
   })
 
   it("is an integer for any safe one, and its own text again", () => {
@@ -151,7 +175,7 @@ describe("a secret", () => {
     "give its source, once: -i it=env:NAME or -i it=@FILE"
   )
 
-  it.each<[string, GivenInput]>([
+  it.each<[string, Given]>([
     ["a text", texts("hunter2")],
     ["an empty text", texts("")],
     ["no name", texts("env:")],
@@ -164,6 +188,14 @@ describe("a secret", () => {
     ["a list", value(["hunter2"])]
   ])("is never given as %s, and what was given is not repeated", (_, given) => {
     expect(resolve({ type: "secret" }, given)).toEqual(source)
+  })
+
+  it("may be given as a Redacted, whose value is not in the plan", () => {
+    const given = { value: Redacted.make("hunter2"), inDocument: false }
+    expect(resolve({ type: "secret" }, given)).toBe("prompt")
+    const wrong = resolve({ type: "string" }, given)
+    expect(wrong).toMatchObject({ reason: "input", hint: "it takes a value that is no secret" })
+    expect(JSON.stringify(wrong)).not.toContain("hunter2")
   })
 
   it("is told apart from what is none, with its source alone", () => {

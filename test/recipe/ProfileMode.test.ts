@@ -20,7 +20,7 @@ const find = (text: string, mode?: string) =>
   Effect.gen(function* () {
     const { folder, get } = yield* profilesIn({ "base.yaml": base, "child.yaml": text })
     const profile = yield* get("child")
-    const found = yield* Effect.either(Effect.provide(ProfileMode.find(profile, mode), extensions))
+    const found = yield* Effect.either(Effect.provide(ProfileMode.find(profile, { mode }), extensions))
     return { folder, profile, found }
   })
 

@@ -15,7 +15,6 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import { Artifacts } from "../../src/artifacts/Artifacts.js"
 import { join } from "../../src/domain/HostPath.js"
-import type { GivenInputs } from "../../src/domain/Input.js"
 import type { SandboxState } from "../../src/domain/Sandbox.js"
 import { Host } from "../../src/hosts/Host.js"
 import * as ProfilesDirectory from "../../src/profiles/directory/ProfilesDirectory.js"
@@ -100,9 +99,7 @@ const begun = (recipe: Recipe = Effect.void, supervisors?: Layer.Layer<Superviso
     const sandboxes = Context.get(context, Sandboxes.Sandboxes)
     const request = (given: Readonly<Record<string, string>> = {}): Sandboxes.CreateRequest => ({
       profile: "profile.test",
-      inputs: Object.fromEntries(
-        Object.entries(given).map(([name, text]) => [name, { _tag: "Texts", texts: [text] }] as const)
-      ) satisfies GivenInputs,
+      inputs: given,
       environment: { PASSWORD: "correct-horse", EMPTY: "" },
       workingDirectory: folder
     })
@@ -158,7 +155,7 @@ describe("plan", () => {
       expect((yield* mode_({ mode: "other" }, "other")).mode).toBe("other")
       expect(yield* Effect.flip(mode_({ mode: "other" }, "make"))).toMatchObject({
         _tag: "UsageError",
-        message: "the mode is given twice: --mode make and -i mode=other"
+        message: "the mode is given twice: make and other"
       })
       expect(yield* Effect.flip(mode_({}, "destroy"))).toMatchObject({
         message: "ext.test has no mode destroy",

@@ -2,7 +2,6 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { UsageError } from "../../src/domain/Errors.js"
-import type { GivenInputs } from "../../src/domain/Input.js"
 import type { Extension } from "../../src/recipe/Extension.js"
 import type { AskSecret, CreateRequest } from "../../src/sandboxes/Sandboxes.js"
 import { manager } from "./manager.js"
@@ -36,9 +35,7 @@ const begun = Effect.gen(function* () {
     })
   const request = (given: Readonly<Record<string, string>>): CreateRequest => ({
     profile: "test",
-    inputs: Object.fromEntries(
-      Object.entries(given).map(([name, text]) => [name, { _tag: "Texts", texts: [text] }] as const)
-    ) satisfies GivenInputs,
+    inputs: given,
     environment: { FIRST: "given first" },
     workingDirectory: made.folder
   })
@@ -107,6 +104,33 @@ describe("a required secret that was not given", () => {
         "input first is a secret and cannot be given as it is"
       )
       expect(asked).toEqual([])
+    })
+  )
+
+  it.scoped("is not asked for if a program gives it as a Redacted, but is when it is retried", () =>
+    Effect.gen(function* () {
+      const { asked, askSecret, request, sandboxes, secrets, store } = yield* begun
+      const given = request({ user: "me" })
+      const { id, inputs } = yield* sandboxes.create({
+        ...given,
+        inputs: { ...given.inputs, first: Redacted.make("one"), second: Redacted.make("two") }
+      })
+      expect(inputs).toEqual({ user: "me", first: "prompt", second: "prompt" })
+      expect((yield* secrets.get(id, 1)).first).toEqual(Redacted.make("one"))
+      yield* store.transition(
+        id,
+        ["requested"],
+        { state: "failed" },
+        { identity: "failed", type: "failed", message: "it failed" }
+      )
+      expect(yield* Effect.flip(sandboxes.retry(id, { environment: {} }))).toMatchObject({
+        message: "input first: its value is not kept",
+        hint: "run this at a terminal, to type it"
+      })
+      expect(asked).toEqual([])
+      yield* sandboxes.retry(id, { environment: {}, askSecret })
+      expect(asked.map(([name]) => name)).toEqual(["first", "second"])
+      expect((yield* secrets.get(id, 2)).first).toEqual(Redacted.make("typed first"))
     })
   )
 

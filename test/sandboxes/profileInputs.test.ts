@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import type { GivenInputs } from "../../src/domain/Input.js"
+import type { InputLocations, InputValues } from "../../src/domain/Input.js"
 import type { Extension, PlanRequest } from "../../src/recipe/Extension.js"
 import { manager } from "./manager.js"
 
@@ -37,7 +37,7 @@ prepare: { produces: other }
 `
 
 /** What profile.child, or another one of that name, is planned from. */
-const planned = (given: GivenInputs, text = child) =>
+const planned = (given: InputValues, text = child, inputLocations: InputLocations = {}) =>
   Effect.gen(function* () {
     const requests: Array<PlanRequest> = []
     const made = yield* manager(recording(requests), {
@@ -48,6 +48,7 @@ const planned = (given: GivenInputs, text = child) =>
       made.sandboxes.plan({
         profile: "child",
         inputs: given,
+        inputLocations,
         environment: {},
         workingDirectory: "/given"
       })
@@ -73,11 +74,11 @@ describe("relative paths", () => {
     () =>
       Effect.gen(function* () {
         const location = { file: "/inputs/of/mine.yaml", line: 1, column: 1 }
-        const { request } = yield* planned({
-          template: { _tag: "Value", value: "./a.json", location },
-          other: { _tag: "Texts", texts: ["./b.json"] },
-          files: { _tag: "Value", value: ["c.hcl"] }
-        })
+        const { request } = yield* planned(
+          { template: "./a.json", other: "./b.json", files: ["c.hcl"] },
+          child,
+          { template: location }
+        )
         expect(request?.inputs).toEqual({
           template: "/inputs/of/a.json",
           other: "/given/b.json",

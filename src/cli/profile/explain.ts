@@ -55,7 +55,7 @@ export const explain = Command.make(
   ({ id, mode, output }) =>
     Effect.gen(function* () {
       const profile = yield* Effect.flatMap(Profiles, ({ get }) => get(id))
-      const found = yield* ProfileMode.find(profile, mode)
+      const found = yield* ProfileMode.find(profile, { mode })
       const [problem] = found.problems
       if (problem !== undefined) return yield* problem
       yield* printList(output, inputs, ProfileMode.explain(profile, found))
