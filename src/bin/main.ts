@@ -18,7 +18,7 @@ const written = (stream: NodeJS.WriteStream) =>
 
 /** `executable` is the file that supervisors are started with. */
 export const main = (executable: string, timing = defaults): void => {
-  // A reader that has seen enough closes the pipe: that is no failure.
+  // A reader that has read enough (`| head`) closes the pipe, which is no failure.
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "EPIPE") throw error
@@ -33,7 +33,7 @@ export const main = (executable: string, timing = defaults): void => {
 
   const fiber = Effect.runFork(
     program.pipe(
-      // Nobody reads the spans, and each statement and each function makes one.
+      // Nobody reads the spans, of which every statement and every traced function would make one.
       Effect.withTracerEnabled(false),
       Effect.provideService(Timing, timing),
       Effect.provideService(
@@ -47,8 +47,8 @@ export const main = (executable: string, timing = defaults): void => {
   fiber.addObserver(async (exit) => {
     process.exitCode = Exit.isSuccess(exit) ? exit.value : 130
     await Promise.all([process.stdout, process.stderr].map(written))
-    // Where Node comes to its end by itself, it takes its handlers down some time before: a signal would end it as if
-    // nothing had been done.
+    // Exit explicitly: when Node ends by itself, it removes its signal handlers some time before that, and a signal would
+    // then replace the exit code.
     process.exit()
   })
 }

@@ -1,13 +1,13 @@
 /**
- * Puts the words of a command line in the order that @effect/cli reads them in: global options, the verb, its flags,
- * its arguments. People write them in any order.
+ * Puts the words of a command line, which may be in any order, into the one that @effect/cli needs: global options, the
+ * verb, its flags, its arguments.
  */
 import * as Either from "effect/Either"
 import { UsageError } from "../domain/Errors.js"
 import { didYouMean } from "../domain/Nearest.js"
 import { type Flag, flags } from "./Options.js"
 
-/** Global options that decide which layers there are. */
+/** Global options, which the layers are made from. */
 export interface Globals {
   readonly profiles?: string
   readonly config?: string
@@ -27,10 +27,10 @@ const globalFlags = ["--profiles", "--config", "--no-color"]
 
 const usage = (message: string, hint: string) => new UsageError({ reason: "usage", message, hint })
 
-/** Words behind the program's name, in order. */
+/** Sorts the words that follow the program's name. */
 export const parse = (argv: ReadonlyArray<string>, verbs: Verbs): Either.Either<Arguments, UsageError> =>
   Either.gen(function* () {
-    // The first of all: it is @effect/cli's own, and found nowhere else.
+    // `--log-level` comes first: @effect/cli finds it nowhere else.
     const level: Array<string> = []
     const global: Array<string> = []
     const flagged: Array<string> = []
@@ -58,7 +58,7 @@ export const parse = (argv: ReadonlyArray<string>, verbs: Verbs): Either.Either<
           )
         )
       }
-      // A flag may be said again; of two values one would be lost.
+      // A repeated flag is harmless; of two values one would be lost.
       if (given.has(known) && known.repeats !== true) {
         if (!known.takesValue) continue
         return yield* Either.left(usage(`${name} is given twice`, "give it once"))
@@ -122,7 +122,7 @@ export const parse = (argv: ReadonlyArray<string>, verbs: Verbs): Either.Either<
         noColor: global.includes("--no-color"),
         debug: /^(debug|trace|all)$/i.test(level.at(-1) ?? "")
       },
-      // Whoever asks for help need not have the rest right.
+      // With --help, the other words may be wrong.
       words: flagged.some((word) => word === "--help" || word === "-h")
         ? [...path, "--help"]
         : [

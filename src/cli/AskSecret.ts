@@ -1,4 +1,4 @@
-/** Asking for a secret at the terminal: what is typed is not shown. */
+/** Asking for a secret at the terminal, without showing what is typed. */
 import * as readline from "node:readline"
 import { Writable } from "node:stream"
 import * as Effect from "effect/Effect"
@@ -9,7 +9,7 @@ import { printable } from "./Printer.js"
 
 const nowhere = () => new Writable({ write: (_chunk, _encoding, done) => done() })
 
-/** A line; Ctrl-C interrupts, Ctrl-D gives none. */
+/** Reads a line. Ctrl-C interrupts; Ctrl-D returns an empty line. */
 const hiddenLine = (question: string): Effect.Effect<string> =>
   Effect.async((resume) => {
     const reader = readline.createInterface({
@@ -24,7 +24,7 @@ const hiddenLine = (question: string): Effect.Effect<string> =>
     }
     reader.once("line", (line) => end(Effect.succeed(line)))
     reader.once("SIGINT", () => end(Effect.interrupt))
-    // The first answer counts.
+    // Also called after a line or Ctrl-C; `resume` ignores every call but the first.
     reader.once("close", () => {
       process.stderr.write("\n")
       resume(Effect.succeed(""))
@@ -45,5 +45,5 @@ const ask: AskSecret = (name, description) =>
     })
   })
 
-/** Undefined where nobody sits there to answer. */
+/** Undefined without a terminal. */
 export const askSecret: AskSecret | undefined = process.stdin.isTTY && process.stderr.isTTY ? ask : undefined

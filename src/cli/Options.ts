@@ -1,6 +1,5 @@
 /**
- * Options of the command line. Each is made here, so that it is known which take a value: `Arguments.ts` puts words in the
- * order that @effect/cli reads them in.
+ * Options of the command line. All are made here, so that `Arguments.ts` knows which of them take a value.
  */
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
@@ -11,11 +10,11 @@ import { didYouMean } from "../domain/Nearest.js"
 import { parseDuration } from "../domain/Units.js"
 import { type Format, formats } from "./Printer.js"
 
-/** What is known of a flag before @effect/cli reads it. */
+/** What `Arguments.ts` needs to know about a flag. */
 export interface Flag {
   readonly takesValue: boolean
   readonly repeats?: boolean
-  /** What it takes, where it does not take this value. */
+  /** Returns a hint if the flag does not take this value. */
   readonly refuses?: (value: string) => string | undefined
 }
 
@@ -25,7 +24,7 @@ const oneOf = (choices: ReadonlyArray<string>): Flag => ({
     choices.includes(value) ? undefined : didYouMean(value, choices, `it takes ${choices.join(", ")}`)
 })
 
-/** Flags that are known; an alias has the same value. */
+/** All flags, by name and by alias. */
 export const flags = new Map<string, Flag>()
 
 const know = (name: string, known: Flag, alias?: string) => {
@@ -33,7 +32,7 @@ const know = (name: string, known: Flag, alias?: string) => {
   if (alias !== undefined) flags.set(`-${alias}`, known)
 }
 
-// Those of @effect/cli itself.
+// The flags of @effect/cli itself.
 know("help", { takesValue: false }, "h")
 know("version", { takesValue: false })
 know("wizard", { takesValue: false })
@@ -48,7 +47,7 @@ export const text = (name: string, description: string, alias?: string): Options
   return aliased(Options.text(name), alias).pipe(Options.withDescription(description))
 }
 
-/** One that may be given any number of times. */
+/** An option that may be repeated. */
 export const texts = (
   name: string,
   description: string,
@@ -106,7 +105,7 @@ export const progress = choice("progress", progressModes, "How progress is shown
   Options.withDefault("auto" as const)
 )
 
-/** Options of every verb; `Arguments.ts` reads them wherever they stand. */
+/** Options of every verb, which may also stand before it. */
 export const globals = {
   profiles: optional(text("profiles", "A folder of profiles that is looked in first")),
   config: optional(text("config", "The configuration file")),

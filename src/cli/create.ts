@@ -123,7 +123,7 @@ export const create = Command.make(
       if (dryRun) return yield* printOne(output, plans, yield* manager.plan(request))
       yield* warnOfHub
       const sandbox = yield* manager.create(request)
-      // Its supervisor tells the hub.
+      // Its supervisor notifies the hub.
       if (detach) return yield* printOne(output, sandboxes, sandbox)
       yield* followToCompletion(sandbox, { output, progress })
     })

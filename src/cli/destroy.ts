@@ -24,7 +24,7 @@ const make = (name: string, description: string) =>
     ({ deleteArtifacts, deleteWorkspace, force, ids, output }) =>
       Effect.gen(function* () {
         const manager = yield* Sandboxes
-        // All of them are there before the first one goes.
+        // Find all of them before destroying the first: a wrong id changes nothing.
         const found = yield* Effect.forEach(ids, find)
         const destroyed = yield* Effect.forEach(found, ({ id }) =>
           manager.destroy(id, { force, deleteArtifacts, deleteWorkspace })

@@ -20,7 +20,7 @@ const checks: Kind<Check> = {
   ]
 }
 
-/** A mismatch, and what became of it: null where nothing was tried. */
+/** A mismatch, and the result of repairing it. */
 interface Mended {
   readonly mismatch: Mismatch
   readonly outcome: "mended" | "would-mend" | "failed" | "left"
@@ -81,7 +81,7 @@ const doctorOptions = {
   dryRun: options.flag("dry-run", "With --fix: list what would be mended, and change nothing")
 }
 
-/** `store` gives what mending takes; without `--fix` it is not opened, nor made. */
+/** `store` provides what `--fix` needs; without that, the database is neither opened nor created. */
 export const doctor = <E>(store: Layer.Layer<ReconcileServices, E>) =>
   Command.make("doctor", doctorOptions, ({ dryRun, fix, output }) =>
     Effect.gen(function* () {

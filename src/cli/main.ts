@@ -1,4 +1,4 @@
-/** The command line: verbs put together, errors turned into exit codes. */
+/** The command line: combines the verbs, and turns errors into exit codes. */
 import { stripVTControlCharacters } from "node:util"
 import type * as CliApp from "@effect/cli/CliApp"
 import * as Command from "@effect/cli/Command"
@@ -43,7 +43,7 @@ import { sync } from "./sync.js"
 import { wait } from "./wait.js"
 import { watch } from "./watch.js"
 
-/** Layers for the verbs, by the global options: `settled` for those that do without the store. */
+/** Makes the layers of the verbs from the global options: `settled` for verbs that do not use the store. */
 export interface CliLayers {
   readonly settled: (
     globals: Globals
@@ -118,7 +118,7 @@ const application = (layers: CliLayers, globals: Globals) => {
   )
 }
 
-/** Colours where they are wanted; what is wrong with the words is said by us, not by @effect/cli. */
+/** Removes colours where they are not wanted, and the errors of @effect/cli: `ExitCode.ts` reports them. */
 const consoleFor = (console: Console.Console, colours: boolean): Console.Console => ({
   ...console,
   log: (text) => console.log((colours ? String(text) : stripVTControlCharacters(String(text))).trimEnd()),
@@ -126,8 +126,8 @@ const consoleFor = (console: Console.Console, colours: boolean): Console.Console
 })
 
 /**
- * Runs a command line (the words behind the program's name) and gives its exit code; everything that is to be said
- * has been said by then.
+ * Runs a command line (the words after the program's name) and returns its exit code, after everything has been
+ * reported.
  */
 export const run = (
   words: ReadonlyArray<string>,

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { supervise as run } from "../provisioning/Supervision.js"
 import { find, reference } from "./SandboxArgument.js"
 
-/** What `create` starts for each sandbox; by hand it shows why one does not start. */
+/** `create` starts this for each sandbox. Run by hand, it shows why a supervisor does not start. */
 export const supervise = Command.make("supervise", { id: reference }, ({ id }) =>
   Effect.flatMap(find(id), (sandbox) => run(sandbox.id))
 ).pipe(Command.withDescription("Carry a provision through to its end; started by create, watch and wait"))

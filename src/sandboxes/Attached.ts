@@ -1,4 +1,4 @@
-/** Using the machine of a sandbox that is ready: commands on it, and its project once more. */
+/** Using the machine of a sandbox that is ready: running commands there, and copying its project again. */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -12,7 +12,7 @@ import { Timing } from "../settings/Timing.js"
 import { SandboxStore, type StoreError } from "../store/SandboxStore.js"
 import { refuseInUse } from "./Teardown.js"
 
-/** Says that a sandbox is in use: its time begins anew. */
+/** Records that a sandbox is in use, which restarts its ttl. */
 const touch = (id: SandboxId) =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
@@ -24,7 +24,7 @@ const touch = (id: SandboxId) =>
     yield* store.transition(id, ["ready"], { expiresAt: later }, Event.renewedByUse(now))
   })
 
-/** The sandbox is in use while `effect` runs. */
+/** Keeps a sandbox from expiring while `effect` runs. */
 const using = <A, E, R>(id: SandboxId, effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     const { useInterval } = (yield* Timing).sandboxes
@@ -69,7 +69,7 @@ const open = (sandbox: Sandbox) =>
   })
 
 /**
- * Runs a command on the sandbox's machine, in its workspace, with this program's own input and outputs; gives its exit
+ * Runs a command on the sandbox's machine, in its workspace, with the input and outputs of this process; returns its exit
  * code.
  */
 export const run = (
@@ -84,7 +84,7 @@ export const run = (
     )
   )
 
-/** Makes the workspace the same as the project once more, or with `dryRun` says what that would change. */
+/** Copies the project to the workspace again, and returns what changed; with `dryRun`, what would change. */
 export const sync = (
   sandbox: Sandbox,
   options: { readonly dryRun: boolean }
@@ -101,7 +101,7 @@ export const sync = (
         hint: "attach with one: -i project=…"
       })
     }
-    // Nothing is to change under a command that runs there.
+    // The files must not change while a command of another provision uses them.
     yield* refuseInUse(sandbox.id)
     return yield* using(sandbox.id, Effect.provideService(again(workdir, options), Host, host))
   })

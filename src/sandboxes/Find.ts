@@ -8,7 +8,7 @@ import { SandboxStore, type StoreError } from "../store/SandboxStore.js"
 
 const isId = Schema.is(SandboxId)
 
-/** So many of the newest sandboxes are looked at for a name that resembles a wrong one. */
+/** The number of newest sandboxes among which the nearest name is searched. */
 const suggested = 1000
 
 const showAll = "`sandboxer list --all` shows all"

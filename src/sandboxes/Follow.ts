@@ -1,4 +1,4 @@
-/** Following a provision until it has ended. Whoever follows one also restarts its supervisor if that has died. */
+/** Following a provision until it has ended. Each follower restarts a supervisor that has died. */
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -11,8 +11,7 @@ import { SandboxStore } from "../store/SandboxStore.js"
 import { get } from "./Find.js"
 
 /**
- * Makes an effect that checks the supervisor of a provision, then waits for a moment: until there may be something new to
- * read.
+ * Makes the pause between two looks at a provision: an effect that checks its supervisor, then waits for a moment.
  */
 export const makePause = (id: SandboxId) =>
   Effect.gen(function* () {

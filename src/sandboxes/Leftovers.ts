@@ -1,4 +1,4 @@
-/** Files of this machine that are not as they are recorded, or that are no sandbox's any more. */
+/** Files of this machine that differ from the records, or whose sandbox has ended. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Clock from "effect/Clock"
@@ -14,18 +14,18 @@ import type { ProcessIdentity } from "../store/ProcessIdentity.js"
 import { type SandboxStore, StoreError } from "../store/SandboxStore.js"
 
 /**
- * Something that is not as it is recorded.
+ * A difference between the records and the machines.
  *
- * - `unsupervised`: a provision that nobody carries through
- * - `lease`: of a supervisor that is dead, on a provision that has ended
- * - `process`: runs for a sandbox that has ended, or that nobody knows
- * - `job-folder`: of such a sandbox
- * - `secrets`: put aside for such a sandbox, for a provision that was never recorded
- * - `staging`: files on their way to their place, of such a sandbox
- * - `log`, `kept`: of a sandbox that nobody knows
- * - `artifact-missing`: recorded, and not there
- * - `artifact-unknown`: there, and not recorded
- * - `host`: cannot be looked at
+ * - `unsupervised`: a provision that has no supervisor
+ * - `lease`: a lease that a dead supervisor holds on a provision that has ended
+ * - `process`: a process that runs for a sandbox that has ended or is not recorded
+ * - `job-folder`: the folder with the Jobs of such a sandbox
+ * - `secrets`: values that were stored for such a sandbox
+ * - `staging`: unfinished copies of such a sandbox's artifacts
+ * - `log`, `kept`: the log, or the retained failure artifacts, of a sandbox that is not recorded
+ * - `artifact-missing`: an artifact that is recorded but does not exist
+ * - `artifact-unknown`: a file among the artifacts that is not recorded
+ * - `host`: a host that cannot be examined
  *
  * @category model
  */
@@ -42,10 +42,10 @@ export type MismatchKind =
   | "artifact-unknown"
   | "host"
 
-/** `action` is what mends it; null where that is for a person to decide. */
+/** A mismatch, and its repair: `action` is null where a person must decide. */
 export interface Mismatch {
   readonly kind: MismatchKind
-  /** What it is about: an id, or a path. */
+  /** An id or a path. */
   readonly what: string
   readonly action: string | null
   readonly mend: Effect.Effect<void, StoreError | HostError, ReconcileServices>
@@ -60,7 +60,7 @@ export type ReconcileServices =
   | Settings
   | Supervisors
 
-/** What is known of a sandbox by its id: a living one is left alone. */
+/** Whether the sandbox with an id is living, has ended, or is not recorded. What belongs to a living one is not touched. */
 export type Liveness = "living" | "ended" | "unknown"
 
 export interface Known {
@@ -81,7 +81,7 @@ export const knownOf = (sandboxes: ReadonlyArray<Sandbox>): Known => {
 
 export const isId = (name: string): boolean => /^[0-9a-f]{12}$/.test(name)
 
-/** Names in a folder of this machine; none where it is not there. */
+/** The names in a folder of this machine; none if it does not exist. */
 const namesIn = (folder: string) =>
   Effect.flatMap(FileSystem.FileSystem, (fs) =>
     Effect.orElseSucceed(fs.readDirectory(folder), (): ReadonlyArray<string> => [])
@@ -98,7 +98,7 @@ const remove = (file: string) =>
 const removing = (kind: MismatchKind, file: string) =>
   ({ kind, what: file, action: "remove it", mend: remove(file) }) satisfies Mismatch
 
-/** For a person to decide. */
+/** A mismatch about which a person must decide. */
 export const telling = (kind: MismatchKind, what: string): Mismatch => ({
   kind,
   what,
@@ -106,7 +106,7 @@ export const telling = (kind: MismatchKind, what: string): Mismatch => ({
   mend: Effect.void
 })
 
-/** Logs and kept files of sandboxes that nobody knows; `idOf` is what their names look like. */
+/** Files of a folder whose sandbox is not recorded; `idOf` matches their names, with the id as its first group. */
 export const unknown = (kind: MismatchKind, folder: string, idOf: RegExp, { liveness: standing }: Known) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -116,7 +116,7 @@ export const unknown = (kind: MismatchKind, folder: string, idOf: RegExp, { live
       .map((name) => removing(kind, path.join(folder, name)))
   })
 
-/** Whether one of these was changed so lately that a record may yet come. */
+/** Whether one of these files is so new that its sandbox may still be recorded. */
 export const isYoung = (...files: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -130,13 +130,13 @@ export const isYoung = (...files: ReadonlyArray<string>) =>
     )
   })
 
-/** The secrets in a sandbox's folder, where nothing else is in it: none yet, where they are about to be put there. */
+/** The names of the secrets in a folder (none if it is empty); undefined if it has anything else. */
 export const secretsAlone = (folder: string) =>
   Effect.map(namesIn(folder), (names) =>
     names.every((name) => /^secrets(\.\d+)?\.json$/.test(name)) ? names : undefined
   )
 
-/** Whether it is for good that nothing else is in a sandbox's folder: nobody just put them there. */
+/** Whether a folder has only secrets, none of them new: nothing else will follow. */
 const isAbandoned = (folder: string) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -145,8 +145,8 @@ const isAbandoned = (folder: string) =>
   })
 
 /**
- * Secrets that were put aside on this machine by who was killed before there was a record of what they were for. Records
- * are read behind the folders, and only where there is something to look up.
+ * Secrets on this machine whose provision was never recorded, because the command was killed before that. The records are
+ * read after the folders, so that a sandbox that was recorded meanwhile is known, and only if there are such folders.
  */
 export const secrets = <E, R>(jobs: string, records: Effect.Effect<Known, E, R>) =>
   Effect.gen(function* () {
@@ -162,12 +162,12 @@ export const secrets = <E, R>(jobs: string, records: Effect.Effect<Known, E, R>)
       .filter((folder) => standing(path.basename(folder)) !== "living")
       .map((folder) => {
         const { mend, ...found } = removing("secrets", folder)
-        // `retry` may have put others there since.
+        // Check again: `retry` may have stored new secrets there meanwhile.
         return { ...found, mend: Effect.asVoid(Effect.whenEffect(mend, isAbandoned(folder))) }
       })
   })
 
-/** Images: those that are recorded and not there, those that are there and not recorded, and halves of some. */
+/** Artifacts that are recorded but missing, files that are not recorded, and unfinished copies. */
 export const artifacts = Effect.fn(function* (home: string, { sandboxes, liveness: standing }: Known) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -189,7 +189,7 @@ export const artifacts = Effect.fn(function* (home: string, { sandboxes, livenes
       names.flatMap((name): ReadonlyArray<Mismatch> => {
         const file = path.join(folder, name)
         const [, id] = /^\.staging-([0-9a-f]{12})\.\d+$/.exec(name) ?? []
-        // In a folder of the user's one under an unknown id may be another state directory's.
+        // In a folder of the user's, an unknown id may belong to another state directory.
         if (id !== undefined) {
           const ours = standing(id) === "ended" || (standing(id) === "unknown" && own.includes(folder))
           return ours ? [removing("staging", file)] : []

@@ -1,4 +1,4 @@
-/** From what is asked for to a plan: the profile, its mode, the inputs, the host, and what the extension makes of them. */
+/** Makes the plan of a request: from the profile, its mode, the inputs and the host, by the extension. */
 import * as Path from "@effect/platform/Path"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -14,7 +14,7 @@ import { Settings } from "../settings/Settings.js"
 import { Timing } from "../settings/Timing.js"
 import type { CreateRequest } from "./Request.js"
 
-/** Reasons of a failure that may be gone the next time. */
+/** Failures that may not happen again on a retry. */
 const passing: ReadonlyArray<FailureReason> = [
   "connect-timeout",
   "download-failed",
@@ -24,7 +24,7 @@ const passing: ReadonlyArray<FailureReason> = [
   "port-taken"
 ]
 
-/** The plan of what is asked for, what its inputs are, and the name that it has where none is given. Writes nothing. */
+/** The plan of a request, the declarations of its inputs, and its default name. Writes nothing. */
 export const planOf = Effect.fn("Sandboxes.plan")(function* (request: CreateRequest) {
   const path = yield* Path.Path
   const profiles = yield* Profiles

@@ -1,4 +1,4 @@
-/** Ending what is past its time. */
+/** Removing what has expired. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as DateTime from "effect/DateTime"
@@ -11,15 +11,21 @@ import { Settings } from "../settings/Settings.js"
 import { SandboxStore, StoreError } from "../store/SandboxStore.js"
 import { destroy } from "./Destroy.js"
 
-/** What `reap` does about a sandbox, and why it could not: null where it could. */
+/** An expired sandbox, and what `reap` does with it; `problem` says why that failed, or is null. */
 export interface Reaped {
   readonly sandbox: Sandbox
-  /** `destroy`: what was ready ends, its artifacts stay. `forget`: the record and the logs of what is dead go. */
+  /**
+   * `destroy` ends a sandbox that was ready, and keeps its artifacts; `forget` removes the record and the logs of one that
+   * had ended.
+   */
   readonly action: "destroy" | "forget"
   readonly problem: string | null
 }
 
-/** Its logs, and what `on_error=keep` kept. The record is gone by then: what nobody knows of can be swept up. */
+/**
+ * Removes a sandbox's logs and retained failure artifacts. Its record is removed before: `doctor --fix` finds what a crash
+ * leaves in between.
+ */
 const removeLeftovers = (id: SandboxId) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -44,15 +50,15 @@ const removeLeftovers = (id: SandboxId) =>
     )
   )
 
-/** Whether any of its artifacts is still on the disk: whoever looks for one finds it by the record. */
+/** Whether any of its artifacts still exists: the record is how a user finds it. */
 const hasArtifacts = ({ artifacts }: Sandbox) =>
   Effect.flatMap(FileSystem.FileSystem, (fs) =>
     Effect.exists(artifacts, ({ path }) => Effect.orElseSucceed(fs.exists(path), () => true))
   )
 
 /**
- * Whether a record stays that is to be forgotten, as the State Hub has not been told all of it yet. A hub that cannot be
- * told holds it for so long as a record is kept; where there is none, nothing is waited for.
+ * Whether a record that has expired is kept while notes about it wait for the State Hub: for as long again as records are
+ * kept, and only if there is a hub.
  */
 const holds = ({ expiresAt }: Sandbox, now: DateTime.Utc) =>
   Effect.gen(function* () {
@@ -67,7 +73,7 @@ export const reap = ({ dryRun }: { readonly dryRun: boolean }) =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
     const now = yield* DateTime.now
-    // Looked at again in the transaction: whoever renewed or used it meanwhile wins.
+    // Checked again in the transaction: it may have been renewed or used meanwhile.
     const isOver = ({ expiresAt }: Sandbox) =>
       expiresAt !== null && DateTime.lessThanOrEqualTo(expiresAt, now)
 
@@ -93,7 +99,7 @@ export const reap = ({ dryRun }: { readonly dryRun: boolean }) =>
     const reaped: Array<Reaped> = []
     for (const sandbox of yield* store.list({ due: now })) {
       const { state } = sandbox
-      // One that is being destroyed was left in the midst of it, or its machine was gone.
+      // `destroying`: the command was killed meanwhile, or could not reach the machine.
       if (!hasEnded(state) || !(state === "destroying" || isOver(sandbox))) continue
       const action = state === "ready" || state === "destroying" ? "destroy" : "forget"
       const held = yield* holds(sandbox, now)
@@ -104,7 +110,7 @@ export const reap = ({ dryRun }: { readonly dryRun: boolean }) =>
         continue
       }
       const done = yield* Effect.either(action === "destroy" ? expire(sandbox) : forget(sandbox, held))
-      // Where it is not done and nothing failed, it lives on, or there is more to be told of it by now.
+      // Right(false): it was renewed meanwhile, or new notes about it wait.
       if (Either.isLeft(done)) reaped.push({ sandbox, action, problem: done.left.message })
       else if (done.right) reaped.push({ sandbox, action, problem: null })
     }

@@ -1,4 +1,4 @@
-/** Comparing what is recorded with what is there, and mending what differs: what was left by whoever was killed in between. */
+/** Comparing the records with the machines, and repairing the differences that killed processes have left. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Duration from "effect/Duration"
@@ -28,10 +28,10 @@ import {
 
 export type { Mismatch, ReconcileServices } from "./Leftovers.js"
 
-/** How long a supervisor may take to begin, in seconds. */
+/** How long a supervisor may take to start, in seconds. */
 const toBegin = 15
 
-/** Provisions that nobody carries through, and leases that nobody holds. */
+/** Provisions without a supervisor, and leases whose holder is dead. */
 const supervision = Effect.fn(function* ({ sandboxes }: Known) {
   const store = yield* SandboxStore
   const identity = yield* ProcessIdentity
@@ -64,7 +64,7 @@ const supervision = Effect.fn(function* ({ sandboxes }: Known) {
   return found.flat()
 })
 
-/** Names in a folder of a host; none where it is not there. */
+/** The names in a folder of a host; none if it does not exist. */
 const listed = (host: HostShape, folder: HostPath) =>
   Effect.catchIf(
     host.list(folder),
@@ -77,7 +77,7 @@ const jobsFolder = (host: HostShape) => join(host.home, "jobs")
 const stop = (host: HostShape, job: HostPath) =>
   Effect.asVoid(host.stopJob(job, { stop: "group", graceSeconds: 0 }))
 
-/** Stops what runs in a sandbox's jobs, with proof, and removes their folder. */
+/** Stops all Jobs of a sandbox, proves that none of their processes is left, and removes their folder. */
 const clear = (host: HostShape, folder: HostPath): Effect.Effect<void, HostError> =>
   Effect.gen(function* () {
     for (const attempt of yield* listed(host, folder)) {
@@ -99,10 +99,10 @@ const look = (host: HostShape): Effect.Effect<Seen, HostError> =>
     return { host, living: yield* host.livingJobs, folders: yield* listed(host, jobsFolder(host)) }
   })
 
-/** Jobs of a host, of sandboxes that have ended or that nobody knows. */
+/** Jobs on a host whose sandbox has ended or is not recorded. */
 const jobs = Effect.fn(function* ({ folders, host, living }: Seen, { liveness: standing }: Known) {
   const isLocal = host.name === "local"
-  // What lies on another machine under an id that nobody knows may be another state directory's.
+  // On another machine, an unknown id may belong to another state directory.
   const isOurs = (id: string) =>
     isId(id) && (standing(id) === "ended" || (isLocal && standing(id) === "unknown"))
   const below = `${jobsFolder(host)}/`
@@ -125,11 +125,11 @@ const jobs = Effect.fn(function* ({ folders, host, living }: Seen, { liveness: s
 
 interface PlacedOn {
   readonly placement: Placement
-  /** Whether it is missed where it cannot be reached: a machine that somebody attached once may be gone. */
+  /** Whether it is a mismatch if it cannot be reached: a machine that was attached once may no longer exist. */
   readonly isNeeded: boolean
 }
 
-/** Where sandboxes are, or were: how a machine is reached that no configuration names stands in the plan alone. */
+/** The machines that sandboxes are or were on. Only a plan says how to reach a machine that is not in the configuration. */
 const machinesOf = Effect.fn(function* (sandboxes: ReadonlyArray<Sandbox>) {
   const store = yield* SandboxStore
   const machines = new Map<string, PlacedOn>([["local", { placement: { host: "local" }, isNeeded: true }]])
@@ -144,8 +144,8 @@ const machinesOf = Effect.fn(function* (sandboxes: ReadonlyArray<Sandbox>) {
 })
 
 /**
- * All that is not as it is recorded, with what mends each; it changes nothing itself. Where there is no database there
- * is nothing to compare with, and nothing is found.
+ * All mismatches, each with its repair, which is not run here. Without a database nothing is compared, and nothing is
+ * found.
  */
 export const examine: Effect.Effect<
   ReadonlyArray<Mismatch>,
@@ -169,7 +169,7 @@ export const examine: Effect.Effect<
   const lost = looked.flatMap(({ isNeeded, seen }) =>
     seen._tag === "Left" && isNeeded ? [telling("host", seen.left.message)] : []
   )
-  // Read after the folders were: what was created in between is known.
+  // Read after the folders, so that a sandbox that was created meanwhile is known.
   const records = knownOf(yield* store.list())
   const found = yield* Effect.all([
     supervision(records),

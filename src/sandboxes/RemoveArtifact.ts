@@ -5,7 +5,7 @@ import type { Artifact } from "../domain/Artifact.js"
 import type { SandboxId } from "../domain/Sandbox.js"
 import { StoreError } from "../store/SandboxStore.js"
 
-/** Removes an artifact's file, its checksum, and the folder where nothing else is in it. */
+/** Removes an artifact's file, its checksum, and their folder if it is the sandbox's and empty. */
 export const removeArtifact = (id: SandboxId, { path: file }: Artifact) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -14,7 +14,7 @@ export const removeArtifact = (id: SandboxId, { path: file }: Artifact) =>
     yield* fs.remove(`${file}.sha256`, { force: true })
     const folder = path.dirname(file)
     const empty = Effect.map(fs.readDirectory(folder), (names) => names.length === 0)
-    // A folder of its own has its id for a name; any other is the user's.
+    // A folder that is not named after the sandbox's id is the user's.
     if (path.basename(folder) === id && (yield* Effect.orElseSucceed(empty, () => false))) {
       yield* fs.remove(folder, { recursive: true })
     }

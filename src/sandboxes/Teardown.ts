@@ -1,4 +1,4 @@
-/** Removing what a sandbox has on its machine when it ends. */
+/** Removing what a sandbox has on its machine, when the sandbox ends. */
 import * as Effect from "effect/Effect"
 import { Conflict } from "../domain/Errors.js"
 import * as Event from "../domain/events/Event.js"
@@ -7,7 +7,7 @@ import { Host, HostError, Hosts } from "../hosts/Host.js"
 import { Extensions } from "../recipe/Extension.js"
 import { SandboxStore, type StoreError } from "../store/SandboxStore.js"
 
-/** Fails where a provision that runs has for itself what this sandbox uses, a workspace for one. */
+/** Fails if a provision that has not ended holds a lock that is in this sandbox's plan, such as that of a workspace. */
 export const refuseInUse = (id: SandboxId): Effect.Effect<void, StoreError | Conflict, SandboxStore> =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
@@ -26,8 +26,8 @@ export const refuseInUse = (id: SandboxId): Effect.Effect<void, StoreError | Con
   })
 
 /**
- * Gives what a user should know that is left: where the machine is gone, and that will do with `force`; or where there
- * is no workspace that could be deleted.
+ * Removes it, and returns a warning about what is left: on a machine that could not be reached, which is no error with
+ * `force`; or if there is no workspace to delete.
  */
 export const tearDown = (
   { extension, id, mode, name, state }: Sandbox,
@@ -39,7 +39,7 @@ export const tearDown = (
     const hosts = yield* Hosts
     const plan = yield* store.plan(id)
     if (state === "destroyed" || plan === undefined) return undefined
-    // It may be another program's: then nothing is known of it.
+    // This program may not have the extension; then there is nothing to remove.
     const made = yield* Effect.orElseSucceed(extensions.get(extension), () => undefined)
     const teardown = yield* made?.modes[mode]?.teardown?.(plan.spec, { id, deleteWorkspace }) ??
       Effect.succeed(undefined)

@@ -43,7 +43,7 @@ const wanted = (names: ReadonlyArray<string>) =>
     )
   )
 
-/** What was found, and how the command ends for it where it does not end well. */
+/** The checks of a host, and the ending of the command if the host cannot be reached. */
 const lookAt = (host: string) =>
   HostChecks.check({ host }).pipe(
     Effect.map((found) => ({ found: found.map((one): HostCheck => ({ ...one, host })), ending: undefined })),

@@ -42,7 +42,7 @@ const hosts: Kind<Listed> = {
   ]
 }
 
-/** This machine first, then those of the configuration. */
+/** All hosts: this machine, then those of the configuration. */
 export const all = Effect.map(Settings, ({ hosts: named, sources }): ReadonlyArray<Listed> => {
   const from = sources.find(({ key }) => key === "hosts")?.from ?? "default"
   return [

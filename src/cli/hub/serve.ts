@@ -16,7 +16,7 @@ import { untilSignal } from "../Signals.js"
 
 const usage = (message: string, hint: string) => new UsageError({ reason: "usage", message, hint })
 
-/** A token that others may read is none. */
+/** Reads a token. A file that other users may read is refused. */
 const readToken = (file: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -77,7 +77,7 @@ export const serve = Command.make(
       })
       yield* Effect.provide(serving, server)
     }).pipe(
-      // What is said of its work is for the person at the terminal.
+      // The server's log is for a person, so it goes to stderr.
       Effect.provide(Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.logfmtLogger)))
     )
 ).pipe(

@@ -8,7 +8,7 @@ import { type Kind, printList } from "../Printer.js"
 
 const text = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value))
 
-/** What a value of an input is held against. */
+/** The choices and the pattern that the values of an input must match. */
 const takes = ({ choices, pattern }: ProfileMode.ExplainedInput["declaration"]) =>
   [...(choices === undefined ? [] : [choices.join(" | ")]), ...(pattern === undefined ? [] : [pattern])].join(
     ", "

@@ -14,7 +14,7 @@ import { profiles } from "./list.js"
 const exists = (file: string) =>
   new Conflict({ reason: "exists", message: `${file} exists already`, hint: "choose another name" })
 
-/** Where no profile of that id is. */
+/** Fails if there is a profile with this id. */
 const refuseTaken = (id: string) =>
   Effect.gen(function* () {
     const found = (yield* Effect.flatMap(Profiles, ({ list }) => list)).find((entry) => entry.id === id)
