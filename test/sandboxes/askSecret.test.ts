@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { UsageError } from "../../src/domain/Errors.js"
+import { failed } from "../../src/domain/events/Event.js"
 import type { Extension } from "../../src/recipe/Extension.js"
 import type { AskSecret, CreateRequest } from "../../src/sandboxes/Sandboxes.js"
 import { manager } from "./manager.js"
@@ -121,7 +122,13 @@ describe("a required secret that was not given", () => {
         id,
         ["requested"],
         { state: "failed" },
-        { identity: "failed", type: "failed", message: "it failed" }
+        failed(1, {
+          reason: "build-failed",
+          message: "it failed",
+          hint: "see the log",
+          logTail: [],
+          runbook: null
+        })
       )
       expect(yield* Effect.flip(sandboxes.retry(id, { environment: {} }))).toMatchObject({
         message: "input first: its value is not kept",
