@@ -52,7 +52,7 @@ describe("an error", () => {
       exitCode: 2,
       message: [
         "error: Expected to find option: '--profile'",
-        "hint: `sandboxer --help`, or --help behind a command, shows what it takes"
+        "hint: `sandboxer --help`, or --help after a command, shows what it takes"
       ]
     })
   })

@@ -37,9 +37,11 @@ const captured = (stream: NodeJS.WriteStream) => {
   return Effect.acquireRelease(
     Effect.sync(() => {
       if (sinks.size === 0) {
-        vi.spyOn(stream, "write").mockImplementation((chunk) => {
+        vi.spyOn(stream, "write").mockImplementation((chunk, encoding?: unknown, written?: unknown) => {
           const text = typeof chunk === "string" ? chunk : Buffer.from(chunk).toString("utf8")
           for (const sink of sinks) sink.push(text)
+          const done = typeof encoding === "function" ? encoding : written
+          if (typeof done === "function") done()
           return true
         })
       }
