@@ -201,7 +201,7 @@ export const layerHubServer = (
   options: HubServerOptions & { readonly database?: string }
 ): Layer.Layer<HubServer, HubServerError | HubStoreError, Settings.Settings> =>
   Layer.unwrapEffect(
-    // Whoever starts none does not load all that a server takes.
+    // Loaded on demand: most programs start no server.
     Effect.map(
       Effect.promise(() =>
         Promise.all([import("./hub/server/node/HubServerNode.js"), import("./hub/server/sql/HubStoreSql.js")])

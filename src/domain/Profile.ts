@@ -75,7 +75,7 @@ const HubKeys = Schema.Struct({
 
 /** When a provision that failed is retried. */
 export const Retry = Schema.Struct({
-  /** How often, after the first attempt. */
+  /** The maximum number of retries after the first attempt. */
   times: Schema.Int.pipe(Schema.between(1, 100)),
   /** For which reasons; by default those that may be temporary. */
   on: Schema.optional(Schema.Array(FailureReason).annotations({ title: "a list of failure reasons" })),

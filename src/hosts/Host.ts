@@ -1,6 +1,6 @@
 /**
- * A machine that commands run on and that files lie on. It need not be this one: its paths are `HostPath`s, which
- * mean nothing here.
+ * A host: a machine that runs commands and has files. It may be another machine, so its paths are `HostPath`s, which must not
+ * be used on this one.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -10,7 +10,7 @@ import type { HostPath } from "../domain/HostPath.js"
 import type { Placement } from "../domain/Placement.js"
 
 /**
- * What a host could not do. `host` is its name.
+ * An operation of a host failed. `host` is its name.
  * @category errors
  */
 export class HostError extends Schema.TaggedError<HostError>("sandboxer/HostError")("HostError", {
@@ -32,7 +32,7 @@ export class HostError extends Schema.TaggedError<HostError>("sandboxer/HostErro
   hint: Schema.String
 }) {}
 
-/** A program with its arguments: never a shell's line. `env` is added to the host's own environment. */
+/** A program with its arguments, never a shell command. `env` is added to the host's own environment. */
 export interface Command {
   readonly program: string
   readonly args: ReadonlyArray<string>
@@ -47,9 +47,9 @@ export interface CommandResult {
 }
 
 /**
- * A command that outlives whoever started it. `folder` is its own: what it prints, who it is and how it ended are
- * kept there, and its name tells which processes are its. `stop` says who is told to end: the command alone (which
- * then ends what it started), or its whole process group.
+ * A Job: a command that outlives its starter. Its folder has its output, its identity and its exit code, and the folder's name
+ * identifies its processes. `stop` says who gets the signal to end: the command alone (which then ends its children), or its
+ * whole process group.
  */
 export interface Job extends Command {
   readonly folder: HostPath
@@ -57,42 +57,42 @@ export interface Job extends Command {
 }
 export type StopSignal = "leader" | "group"
 
-/** The variable whose value is the job's folder, in every process that a job started. */
+/** The cookie: an environment variable of every process of a Job, whose value is the Job's folder. */
 export const cookie = "SANDBOXER_JOB"
 
 export type JobStatus =
   | { readonly _tag: "Absent" }
   | { readonly _tag: "Running" }
   | { readonly _tag: "Exited"; readonly exitCode: number }
-  /** It was started, and is neither running nor did it leave an exit code: the machine went down, or it was killed. */
+  /** It was started, does not run any more and left no exit code: it was killed, or the machine went down. */
   | { readonly _tag: "Interrupted" }
 
-/** A living process of a job; `name` is that of its program, its first 15 bytes. */
+/** A living process of a Job; `name` is the first 15 bytes of its program's name. */
 export interface JobProcess {
   readonly pid: number
   readonly name: string
 }
 
-/** A piece of a job's output; `end` is the offset behind its last byte. */
+/** A piece of a Job's output; `end` is the offset after its last byte. */
 export interface JobOutput {
   readonly bytes: Uint8Array
   readonly end: number
 }
 
-/** The proof that nothing of a job runs any more: how many processes had to be killed, and that none was left. */
+/** The proof that nothing of a Job runs any more: the number of processes that were killed, and that none is left. */
 export interface JobStopped {
   readonly killed: number
   readonly left: 0
 }
 
 /**
- * What is changed where others work, too, is changed behind a fence, a folder of a supervisor's term that need not be
- * there: from when `stopJob` was called for it, or the folder that it is in is gone, nothing of it runs or begins.
+ * Changes in places that other provisions use are made behind a fence: the path of a folder that belongs to a supervisor's
+ * term and need not exist. After `stopJob` for it, or once its parent folder is gone, nothing behind it runs or starts.
  */
 export interface RunOptions {
   readonly timeoutSeconds?: number
   readonly fence?: HostPath
-  /** It ends by itself in a moment: nothing watches over it, which takes longer than it does. */
+  /** The command ends by itself in a moment, so it is not watched: watching would take longer. */
   readonly brief?: boolean
 }
 
@@ -101,13 +101,13 @@ export interface FileInfo {
   readonly sizeBytes: number
 }
 
-/** How a local folder is brought to a host. */
+/** How a local folder is copied to a host. */
 export interface SyncOptions {
-  /** rsync's patterns of what is neither sent nor deleted. */
+  /** rsync patterns for files that are neither sent nor deleted. */
   readonly exclude: ReadonlyArray<string>
-  /** Whether what `.gitignore` files name is left out, too. */
+  /** Whether files that `.gitignore` names are left out, too. */
   readonly gitignore: boolean
-  /** Says what would change, and changes nothing. */
+  /** Reports what would change, and changes nothing. */
   readonly dryRun: boolean
   readonly fence?: HostPath
 }
@@ -118,7 +118,7 @@ export interface SyncChange {
   readonly path: string
 }
 
-/** Who one is on a host, and the fingerprint of its key (`SHA256:…`); null on this machine. */
+/** The login on a host, and the fingerprint of the host's key (`SHA256:…`); null on this machine. */
 export interface HostIdentity {
   readonly host: string
   readonly port: number
@@ -126,18 +126,18 @@ export interface HostIdentity {
   readonly keyFingerprint: string | null
 }
 
-/** What `becomes` is of a host that is never lost. */
+/** `becomes` of a host whose connection is never lost. */
 export const neverLost = (connected: boolean): Effect.Effect<void> => (connected ? Effect.void : Effect.never)
 
 export interface HostShape {
   readonly name: string
   /** sandboxer's own folder on the host, private to the user. */
   readonly home: HostPath
-  /** What has to be on its PATH, beside sh: for jobs, and for files that are brought there or back. */
+  /** Programs that must be on its PATH, besides sh: for Jobs, and for copying files. */
   readonly programs: { readonly jobs: ReadonlyArray<string>; readonly files: ReadonlyArray<string> }
-  /** Waits until the host is connected, or until it is not: what runs there as a job goes on meanwhile. */
+  /** Waits until the host is connected, or until it is not. Jobs there continue meanwhile. */
   readonly becomes: (connected: boolean) => Effect.Effect<void>
-  /** Begins what the first question takes, for whoever has something else to do before that; it does not fail. */
+  /** Starts connecting early, so that the first command need not wait. Never fails. */
   readonly prepare: Effect.Effect<void>
   /** Runs a command to its end, stdin closed; keeps at most 1 MiB of each output. Interrupting ends the command. */
   readonly run: (command: Command, options?: RunOptions) => Effect.Effect<CommandResult, HostError>
@@ -145,64 +145,64 @@ export interface HostShape {
   /** Starts a job in its folder, which must exist, unless it was started before; any number may try at once. */
   readonly startJob: (job: Job) => Effect.Effect<void, HostError>
   readonly jobStatus: (folder: HostPath) => Effect.Effect<JobStatus, HostError>
-  /** What lives of a job: processes with its cookie or in its group, zombies aside; none where it is not there. */
+  /** The running processes of a job: those with its cookie or in its group, without zombies. Empty if the job does not exist. */
   readonly jobProcesses: (folder: HostPath) => Effect.Effect<ReadonlyArray<JobProcess>, HostError>
-  /** Folders, below `home`, of jobs of which something lives; those of another home are nobody's here. */
+  /** The folders below `home` of Jobs with living processes. */
   readonly livingJobs: Effect.Effect<ReadonlyArray<HostPath>, HostError>
-  /** What a job printed from an offset on, as it comes; ends when the job has ended and all was read. */
+  /** A Job's output from an offset on, as it comes. Ends when the Job has ended and everything was read. */
   readonly followJob: (folder: HostPath, from: number) => Stream.Stream<JobOutput, HostError>
   /**
-   * Asks a job to end, waits, kills what is left, and proves that nothing is. One not yet started never will be: where
-   * its folder is not there, but the one that it is to be in is, it is made.
+   * Asks a Job to end, waits, kills what is left, and proves that nothing runs. A Job that has not started never will: its
+   * folder is created for that, if its parent folder exists.
    */
   readonly stopJob: (
     folder: HostPath,
     options: { readonly stop: StopSignal; readonly graceSeconds: number }
   ) => Effect.Effect<JobStopped, HostError>
 
-  /** Makes a local file or folder available as it is; the local host just names it, and needs no fence. */
+  /** Makes a local file or folder available on the host, unchanged. The local host only returns its path and needs no fence. */
   readonly stage: <E = never>(
     local: string,
     fence?: Effect.Effect<HostPath, E>
   ) => Effect.Effect<HostPath, HostError | E>
   /** Copies a local file or folder to a path that must not exist. */
   readonly put: (local: string, path: HostPath) => Effect.Effect<void, HostError>
-  /** Brings a file to a local path that must not exist; the file here is whole when this ends. */
+  /** Copies a file to a local path that must not exist; it is complete when this ends. */
   readonly get: (path: HostPath, local: string) => Effect.Effect<void, HostError>
-  /** Writes a private file (0600), whole or not at all. */
+  /** Writes a private file (0600), completely or not at all. */
   readonly write: (path: HostPath, content: string) => Effect.Effect<void, HostError>
   readonly makeFolder: (path: HostPath) => Effect.Effect<void, HostError>
-  /** As `makeFolder`, in a folder that must exist: what was removed meanwhile is not made again. */
+  /** Like `makeFolder`, but the parent must exist: a folder that was removed is not created again. */
   readonly makeSubfolder: (path: HostPath) => Effect.Effect<void, HostError>
   /** Names in a folder, sorted. */
   readonly list: (path: HostPath) => Effect.Effect<ReadonlyArray<string>, HostError>
-  /** What is there, links followed; `undefined` where nothing is. */
+  /** Information about a file, following links; `undefined` if it does not exist. */
   readonly info: (path: HostPath) => Effect.Effect<FileInfo | undefined, HostError>
-  /** The path without links: a place outside of a folder shows by it. */
+  /** The path with links resolved, which shows whether it is outside a folder. */
   readonly realPath: (path: HostPath) => Effect.Effect<HostPath, HostError>
   readonly sha256: (path: HostPath) => Effect.Effect<string, HostError>
-  /** Removes a file or folder, if it is there. */
+  /** Removes a file or folder, if it exists. */
   readonly remove: (path: HostPath) => Effect.Effect<void, HostError>
-  /** The same, and the folder that it is in, where nothing else is. */
+  /** Like `remove`, and removes the parent folder too if it is empty then. */
   readonly removeWithFolder: (path: HostPath) => Effect.Effect<void, HostError>
-  /** Bytes that are free for files below a path. */
+  /** The free space for files below a path, in bytes. */
   readonly freeBytes: (path: HostPath) => Effect.Effect<number, HostError>
 
-  /** Makes a folder the same as a local one: what is not in that one is deleted, within the folder alone. */
+  /** Makes a folder equal to a local one. Other files in that folder are deleted. */
   readonly sync: (
     local: string,
     folder: HostPath,
     options: SyncOptions
   ) => Effect.Effect<ReadonlyArray<SyncChange>, HostError>
-  /** Brings files, named relative to a folder, into a local folder, each whole and with its relative path. */
+  /** Copies files, named relative to a folder, into a local folder, each complete and under its relative path. */
   readonly fetch: (
     folder: HostPath,
     names: ReadonlyArray<string>,
     local: string
   ) => Effect.Effect<void, HostError>
   /**
-   * Runs a command with this program's own stdin, stdout and stderr, for a person or a script to use; gives its exit
-   * code. `terminal`: it has a terminal there.
+   * Runs a command with this program's stdin, stdout and stderr, for a person or a script. Returns its exit code. `terminal`:
+   * the command gets a terminal.
    */
   readonly interact: (
     command: Command,

@@ -36,7 +36,7 @@ const classify = (filename: string, error: unknown): Pick<DatabaseError, "reason
     case "other":
       return {
         reason: "other",
-        hint: "Run the command again with --log-level debug to see all of the error."
+        hint: "Run the command again with --log-level debug to see the full error."
       }
     default:
       return {

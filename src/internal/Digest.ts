@@ -6,7 +6,7 @@ import * as Stream from "effect/Stream"
 
 const chunkSize = 1024 * 1024
 
-/** The SHA-256 of a file, hexadecimal, read once in pieces of a MiB. */
+/** The SHA-256 of a file in hexadecimal, read in pieces of 1 MiB. */
 export const sha256 = Effect.fn(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
   const hash = createHash("sha256")

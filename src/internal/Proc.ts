@@ -1,22 +1,22 @@
-/** Processes of this machine, as /proc shows them. */
+/** The processes of this machine, from /proc. */
 import { readdirSync, readFileSync } from "node:fs"
 
 export interface ProcessInfo {
   readonly pid: number
-  /** Of its program, the first 15 bytes. */
+  /** The first 15 bytes of its program's name. */
   readonly name: string
   readonly group: number
-  /** Clock ticks since boot: with the pid it tells a process from a later one. */
+  /** Clock ticks since boot. With the pid it identifies a process, although pids are reused. */
   readonly startTime: number
-  /** A zombie has ended, and waits for its parent to be told. */
+  /** Whether it has ended and waits for its parent to reap it. */
   readonly zombie: boolean
 }
 
-/** A process that is there; `undefined` where it is not, or not ours to see. */
+/** A process; `undefined` if it does not exist or is not visible to us. */
 export const processInfo = (pid: number): ProcessInfo | undefined => {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1")
-    // The name before the last ")" may have blanks and parentheses in it.
+    // The name before the last ")" may contain blanks and parentheses.
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
     return {
       pid,
@@ -39,8 +39,8 @@ const environment = (pid: number): string => {
 }
 
 /**
- * Living processes (zombies aside) that have `name=value` in their environment, or are in one of their groups; also
- * those in a group that such a process led, whose number is known.
+ * Living processes (without zombies) with `name=value` in their environment, and all members of their process groups; also
+ * members of groups that such a process led, given by their numbers.
  */
 export const processesWith = (name: string, value: string, led?: number): ReadonlyArray<ProcessInfo> => {
   const entry = `\0${name}=${Buffer.from(value).toString("latin1")}\0`
@@ -50,13 +50,13 @@ export const processesWith = (name: string, value: string, led?: number): Readon
     .filter((info) => !info.zombie)
   const marked = living.filter((info) => `\0${environment(info.pid)}`.includes(entry))
   const groups = new Set(marked.map((info) => info.group))
-  // A leader without the mark is another one's: the number was given anew.
+  // A group leader without the variable belongs to someone else: the number was reused.
   if (led !== undefined && !living.some((info) => info.pid === led && !marked.includes(info))) groups.add(led)
   groups.delete(processInfo(process.pid)?.group ?? 0)
   return living.filter((info) => groups.has(info.group) || marked.includes(info))
 }
 
-/** The values that a variable has in the environments of living processes (zombies aside), each once. */
+/** The distinct values of a variable in the environments of living processes (without zombies). */
 export const valuesOf = (name: string): ReadonlyArray<string> => {
   const pids = readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))
   const living = pids.filter((pid) => processInfo(Number(pid))?.zombie === false)
@@ -69,8 +69,8 @@ export const valuesOf = (name: string): ReadonlyArray<string> => {
   return [...new Set(values)].sort()
 }
 
-/** The boot of this machine: another one after each start. */
+/** The boot id of this machine; it changes with each boot. */
 export const bootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
 
-/** Seconds since this machine was started, those that it slept too. */
+/** Seconds since boot, including sleep. */
 export const uptimeSeconds = (): number => Number(readFileSync("/proc/uptime", "utf8").split(" ")[0])

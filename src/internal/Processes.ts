@@ -1,4 +1,4 @@
-/** Child processes: the one module that starts any. */
+/** Child processes. Only this module starts any. */
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process"
 import { existsSync } from "node:fs"
 import { Socket } from "node:net"
@@ -28,7 +28,7 @@ export interface ProcessCommand {
 }
 
 export interface ProcessResult {
-  /** 128 + n where signal n ended it, as a shell has it. */
+  /** 128 + n if signal n ended it, as in a shell. */
   readonly exitCode: number
   readonly stdout: string
   readonly stderr: string
@@ -48,7 +48,7 @@ const processReason = (cause: unknown): ProcessError["reason"] => {
 }
 
 const processError = ({ cwd, program }: ProcessCommand, cause: unknown) =>
-  // A folder that is not there is ENOENT too.
+  // A missing working directory is ENOENT, too.
   cwd !== undefined && !existsSync(cwd)
     ? new ProcessError({
         reason: "other",
@@ -64,7 +64,7 @@ const processError = ({ cwd, program }: ProcessCommand, cause: unknown) =>
 const exitCodeOf = (code: number | null, signal: NodeJS.Signals | null): number =>
   code ?? 128 + (signal === null ? 0 : constants.signals[signal])
 
-/** What every child may see of this process's environment: the State Hub's token is for supervisors, which are given it. */
+/** The environment that children inherit: without the State Hub's token, which only supervisors get. */
 const inherited = (): NodeJS.ProcessEnv => {
   const { STATE_HUB_TOKEN: _, ...environment } = process.env
   return environment
@@ -77,7 +77,7 @@ const start = (command: ProcessCommand, options: SpawnOptions): ChildProcess =>
     env: { ...inherited(), ...command.env }
   })
 
-/** Starts a child; some errors are thrown at once, others told later. */
+/** Starts a child. Node throws some errors at once and emits others later. */
 const started = <A>(
   command: ProcessCommand,
   options: SpawnOptions,
@@ -94,7 +94,7 @@ const started = <A>(
     }
   })
 
-/** Signals a process, or with a negative number a group; one that is gone already is no error. */
+/** Signals a process, or with a negative number a group. A process that is gone is no error. */
 export const signal = (pid: number, name: NodeJS.Signals): Effect.Effect<void> =>
   Effect.sync(() => {
     try {
@@ -104,7 +104,7 @@ export const signal = (pid: number, name: NodeJS.Signals): Effect.Effect<void> =
     }
   })
 
-// TERM first; what does not end in time is killed. The whole group: what the child started may outlive it.
+// TERM first, then KILL after the grace period, to the whole group: the child's children may outlive it.
 const end = (child: ChildProcess, { killGrace }: ProcessLimits): Effect.Effect<void> =>
   Effect.suspend(() => {
     const pid = child.pid
@@ -115,7 +115,7 @@ const end = (child: ChildProcess, { killGrace }: ProcessLimits): Effect.Effect<v
       Effect.zipRight(signal(-pid, "SIGKILL")),
       Effect.zipRight(
         Effect.sync(() => {
-          // Whoever left the group may hold the pipes still: they would hold this program.
+          // A process that left the group may still hold the pipes, which would keep this program from ending.
           child.stdout?.destroy()
           child.stderr?.destroy()
         })
@@ -125,17 +125,17 @@ const end = (child: ChildProcess, { killGrace }: ProcessLimits): Effect.Effect<v
 
 /** A child that is read while it runs. */
 export interface PipedProcess {
-  /** What it prints, as fast as it is read. */
+  /** Its output, at the speed of the reader. */
   readonly stdout: Stream.Stream<Uint8Array>
-  /** How it ended; all of stdout has to be read by then. `tail` are the last characters of stderr. */
+  /** How it ended. All of stdout must be read before. `tail` has the last characters of stderr. */
   readonly ended: Effect.Effect<Omit<ProcessResult, "stdout"> & { readonly tail: string }>
 }
 
 const tailLength = 4096
-/** What others print around it, in bytes: a login shell, and marks. */
+/** Bytes for what a login shell and our marks print around the output. */
 const around = 4096
 
-/** What a child prints: so much of its beginning, and the last bytes where they are asked for. */
+/** Collects a child's output: a number of bytes from its beginning, and its last bytes on request. */
 const collect = (
   readable: Readable | null,
   most: number,
@@ -144,7 +144,7 @@ const collect = (
   const chunks: Array<Buffer> = []
   let size = 0
   let tail = Buffer.alloc(0)
-  // Read to the end whatever is kept: a child whose output nobody reads stops.
+  // Read everything, even what is not kept: a child whose output nobody reads blocks.
   const take = (chunk: Buffer) => {
     if (size < most) chunks.push(chunk.subarray(0, most - size))
     size += chunk.length
@@ -161,7 +161,7 @@ const collect = (
   }
 }
 
-/** The next piece; an async iterator of Node's could not be left while it waits. */
+/** The next piece. Node's async iterator could not be interrupted while it waits. */
 const piece = (readable: Readable): Effect.Effect<Uint8Array, Option.Option<never>> =>
   Effect.async((resume) => {
     const events = ["readable", "end", "close", "error"] as const
@@ -179,14 +179,14 @@ const piece = (readable: Readable): Effect.Effect<Uint8Array, Option.Option<neve
     return Effect.sync(leave)
   })
 
-/** What a command reads from its stdin, and then the end of it unless that is to be `held` open. */
+/** Writes a command's stdin, and closes it unless it must stay open (`held`). */
 interface Input {
   readonly input: string
   readonly held: boolean
 }
 
 const give = ({ stdin }: ChildProcess, { held, input }: Input) => {
-  // One that ends without reading it all tells by its exit code what it thinks of it.
+  // A command may end without reading everything; its exit code says whether that is an error.
   stdin?.on("error", () => undefined)
   stdin?.write(input)
   if (!held) stdin?.end()
@@ -233,7 +233,7 @@ export const piped = (
       ({ child, isOver }) => {
         const hasEnded = child.exitCode !== null || child.signalCode !== null
         if (!hasEnded || (leaves && !isOver())) return end(child, limits)
-        // Nobody reads it any more.
+        // Nobody reads it from here on.
         return leaves ? Effect.sync(() => void child.stderr?.destroy()) : Effect.void
       }
     ),
@@ -244,8 +244,8 @@ export const piped = (
   )
 
 /**
- * Runs a command to its end, which reads `input`, or has its stdin closed. Gives somewhat more of stdout than `outputBytes`.
- * Interruption ends the process and what it started.
+ * Runs a command to its end, with `input` as its stdin or with stdin closed. Returns slightly more of stdout than `outputBytes`.
+ * Interruption ends the process and its children.
  */
 export const converse = (
   command: ProcessCommand,
@@ -276,7 +276,7 @@ export const converse = (
     }
   )
 
-/** What was printed up to the mark; where it was not found, because the child ended, `isWhole` is false. */
+/** The output up to the mark. `isWhole` is false if the child ended before it printed the mark. */
 export interface Exchange {
   readonly isWhole: boolean
   readonly stdout: Buffer
@@ -285,12 +285,12 @@ export interface Exchange {
   readonly tail: string
 }
 
-/** A child that is asked one thing after the other. While it is asked nothing it keeps no program from ending. */
+/** A child that answers one question after another. While idle it does not keep this program from ending. */
 export interface Answering {
   readonly lives: () => boolean
-  /** Writes `input`, and gives what is printed until both outputs have shown the mark. Interruption ends the child. */
+  /** Writes `input`, and returns the output up to the mark on both streams. Interruption ends the child. */
   readonly exchange: (input: string, mark: string) => Effect.Effect<Exchange>
-  /** Has it end, which it does by the end of its stdin. */
+  /** Ends it by closing its stdin. */
   readonly leave: () => void
 }
 
@@ -356,8 +356,8 @@ export const answering = (
   })
 
 /**
- * Runs a command to its end with stdin closed and keeps the beginning of each output. Interruption and the timeout
- * end the process and what it started.
+ * Runs a command to its end with stdin closed, and keeps the beginning of each output. Interruption and the timeout end the
+ * process and its children.
  */
 export const run = (
   command: ProcessCommand,
@@ -386,8 +386,8 @@ export const run = (
 }
 
 /**
- * Runs a command with this program's own input and outputs, and in its process group, so that a terminal's keys reach
- * it; gives its exit code.
+ * Runs a command with this program's stdin, stdout and stderr and in its process group, so that a terminal's signals reach it.
+ * Returns its exit code.
  */
 export const interact = (command: ProcessCommand): Effect.Effect<number, ProcessError> =>
   started<number>(command, { stdio: "inherit" }, (child, resume) => {
@@ -395,7 +395,7 @@ export const interact = (command: ProcessCommand): Effect.Effect<number, Process
     return Effect.suspend(() => (child.pid === undefined ? Effect.void : signal(child.pid, "SIGTERM")))
   })
 
-/** Starts a process that goes on when this one ends: in a session of its own, with no descriptor of this one. */
+/** Starts a process that outlives this one: in its own session, without open files of this one. */
 export const detach = (command: ProcessCommand): Effect.Effect<number, ProcessError> =>
   started(command, { detached: true, stdio: "ignore" }, (child, resume) => {
     child.once("spawn", () => {

@@ -1,24 +1,24 @@
-/** Bringing an SQLite database up to date. */
+/** Migrations of an SQLite database. */
 import { dirname } from "node:path"
 import * as Migrator from "@effect/sql/Migrator"
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import { DatabaseError, databaseError } from "./DatabaseError.js"
 
-/** What brings a database up to date, by `<id>_<name>`; each runs once, in the order of their ids. */
+/** Migrations by `<id>_<name>`. Each runs once, in the order of the ids. */
 export type Migrations = Record<string, Effect.Effect<void, unknown, SqlClient.SqlClient>>
 
 /**
- * Statements that add what a program which does not know them is not hindered by: indexes, generated columns, columns
- * with a default. They are counted apart from the migrations, in `user_version`, so that the version before still opens
- * the database. A later program appends to them and changes none.
+ * Statements that add only what an older program can ignore: indexes, generated columns, columns with a default. They are counted
+ * in `user_version`, apart from the migrations, so that the previous version still opens the database. Later versions append to
+ * the list and never change it.
  */
 export type Additions = ReadonlyArray<string>
 
 const addedTo = (sql: SqlClient.SqlClient) =>
   Effect.map(sql<{ readonly user_version: number }>`PRAGMA user_version`, ([row]) => row?.user_version ?? 0)
 
-/** Runs the additions that the database does not have, all or none. */
+/** Runs the missing additions, all or none. */
 export const add = (
   filename: string,
   additions: Additions
@@ -28,7 +28,7 @@ export const add = (
     if ((yield* addedTo(sql)) >= additions.length) return
     yield* sql.withTransaction(
       Effect.gen(function* () {
-        // Another process may have been quicker.
+        // Another process may have run them meanwhile.
         const added = yield* addedTo(sql)
         if (added >= additions.length) return
         yield* Effect.forEach(additions.slice(added), (text) => sql.unsafe(text), { discard: true })
@@ -37,7 +37,7 @@ export const add = (
     )
   }).pipe(Effect.mapError(databaseError(filename)))
 
-/** The id of the last migration that was applied; 0 where none was. */
+/** The id of the last applied migration; 0 if there is none. */
 const appliedTo = Effect.fn(function* (sql: SqlClient.SqlClient) {
   const tables = yield* sql`SELECT 1 FROM sqlite_schema WHERE name = 'effect_sql_migrations'`
   if (tables.length === 0) return 0
@@ -48,9 +48,8 @@ const appliedTo = Effect.fn(function* (sql: SqlClient.SqlClient) {
 })
 
 /**
- * Applies the migrations that the database does not have, all or none. Any number of processes may do so at
- * once: one applies them, and the others find them applied. A database that is up to date is only read, which
- * needs no lock.
+ * Applies the missing migrations, all or none. Several processes may do so at the same time: one applies them, the others find
+ * them applied. A database that is up to date is only read, without a lock.
  */
 export const migrate = (
   filename: string,
@@ -62,7 +61,7 @@ export const migrate = (
     const target = known.at(-1)?.[0] ?? 0
     let applied = yield* appliedTo(sql)
     if (applied < target) {
-      // A migration that fails is a defect there.
+      // The migrator dies with a defect if a migration fails.
       yield* Migrator.make({})({ loader: Effect.succeed(known) }).pipe(Effect.catchAllDefect(Effect.fail))
       applied = yield* appliedTo(sql)
     }
@@ -74,7 +73,7 @@ export const migrate = (
       })
     }
     if (applied < target) {
-      // The migrator succeeds where it cannot record them: it takes that for another process at work.
+      // If it cannot record them, the migrator assumes that another process works, and succeeds.
       return yield* new DatabaseError({
         reason: "not-writable",
         message: `the database ${filename}: its migrations could not be recorded`,

@@ -1,4 +1,4 @@
-/** A first profile, for whoever has none of their own yet: it says what can be said, and where to read more. */
+/** A draft of a first profile, with the possible keys as comments and links to the documentation. */
 
 /** What a draft may be called: also a `vm_name`, which it becomes the default of. */
 export const draftName = /^[a-z0-9][a-z0-9.-]{0,63}$/

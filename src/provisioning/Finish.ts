@@ -95,7 +95,7 @@ export const finish = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostSha
       asked ? Duration.toSeconds(yield* stopGraceIn(phase)) : 0
     )
     if (end.state !== "ready") yield* artifacts.withdraw
-    // One that is quick has it only where it changed something there.
+    // A jobless plan has an attempt folder only if one of its steps needed it.
     const removed =
       !plan.jobless || hasFolder(steps) ? removeFolder(host, lease.id, sandbox.attempt) : Effect.void
     const told = end.state === "failed" ? yield* keepFiles(lease, sandbox.attempt, host, steps, end) : end

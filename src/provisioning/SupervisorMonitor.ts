@@ -61,7 +61,7 @@ export const makeMonitor = Effect.gen(function* () {
         if (still < Duration.toSeconds(silence)) return
         yield* identity.kill(lease.holder)
       }
-      // Whoever created the sandbox has just started its first supervisor.
+      // The process that created the sandbox has just started its first supervisor: wait for that one.
       if (isFirstLook && lease.term === 0) nextStartAt = now + Duration.toSeconds(startGrace)
       if (now < nextStartAt) return
       if (starts >= mostStarts) {

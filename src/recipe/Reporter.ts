@@ -1,4 +1,4 @@
-/** What a recipe says while it runs. */
+/** Reports from a running recipe: phases, notes, warnings and output. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { Details } from "../domain/events/Event.js"
@@ -7,8 +7,8 @@ import type { PhaseName } from "../domain/Phase.js"
 import type { StoreError } from "../store/SandboxStore.js"
 
 /**
- * A line of a job's output, not yet redacted: `end` is the offset in the job's raw output behind it; `complete` is
- * false for a piece of a line that goes on.
+ * A line of a Job's output, not yet redacted. `end` is the offset after it in the raw output; `complete` is false for a piece
+ * of a line that continues.
  */
 export interface OutputLine {
   readonly job: string
@@ -18,9 +18,9 @@ export interface OutputLine {
 }
 
 export interface PhaseOptions {
-  /** When, in epoch milliseconds, where someone else knows it. */
+  /** The time in epoch milliseconds, if the source knows it. */
   readonly at?: number
-  /** Which of several builds entered it; then `overall` is the phase of the one that is least far. */
+  /** Which of several builds entered the phase; `overall` is then the phase of the slowest build. */
   readonly build?: string
   readonly overall?: PhaseName
 }
@@ -29,22 +29,22 @@ export interface ReporterShape {
   /** The provision, or one of its builds, entered a phase; the sandbox's phase never goes back. */
   readonly phase: (phase: PhaseName, options?: PhaseOptions) => Effect.Effect<void, StoreError>
   /**
-   * Something worth keeping, said once: `key` tells it from others, however often the recipe is run. Notes and warnings
-   * beyond a number a minute are left out, and counted.
+   * Records a note once for its `key`, however often the recipe runs. Beyond a number a minute, notes and warnings are only
+   * counted.
    */
   readonly note: (key: string, message: string, details?: Details) => Effect.Effect<void, StoreError>
   readonly warning: (key: string, message: string, details?: Details) => Effect.Effect<void, StoreError>
-  /** Output for the log, redacted on the way; lines that the log has already are passed over. */
+  /** Appends output to the log, redacted. Lines that the log already has are skipped. */
   readonly output: (lines: ReadonlyArray<OutputLine>) => Effect.Effect<void, StoreError>
-  /** Keeps a text beside the log, redacted, under this name; gives its path. */
+  /** Saves a redacted text next to the log under this name, and returns its path. */
   readonly keep: (name: string, text: string) => Effect.Effect<string, StoreError>
-  /** Tells of what was left out and was not told of yet. */
+  /** Records how many reports were left out since the last time. */
   readonly settle: Effect.Effect<void, StoreError>
-  /** Never ends, but fails where a limit of the plan is passed: a phase takes too long, or nothing is printed. */
+  /** Never ends. Fails when a limit of the plan is exceeded: a phase takes too long, or nothing is printed. */
   readonly overdue: Effect.Effect<never, ProvisionError>
   /** The last lines of the log, redacted, oldest first. */
   readonly tail: Effect.Effect<ReadonlyArray<string>>
-  /** Takes secrets out of a text. */
+  /** Redacts the secrets in a text. */
   readonly redact: (text: string) => string
 }
 

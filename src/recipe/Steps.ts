@@ -4,7 +4,7 @@
  * - The attempt's folder is created once and journaled. After the attempt's end it is gone and never created again, so an
  *   outdated supervisor cannot start a Job in it.
  * - A Job's folder and a fence are journaled before they are used, so that a cancel or the next term always finds them.
- * - A crash may fall between an effect and its journal entry: effects must be safe to repeat.
+ * - A crash can happen between an effect and its journal entry: effects must be safe to repeat.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

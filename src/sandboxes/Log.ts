@@ -77,7 +77,7 @@ export const log = (id: SandboxId, { follow = false, tail }: LogOptions = {}) =>
               return yield* new NotFound({
                 reason: "log",
                 message: `the log of ${name} is gone`,
-                hint: `it was ${logPath}`
+                hint: `it was at ${logPath}`
               })
             }
             const block = Option.getOrElse(read, () => new Uint8Array())

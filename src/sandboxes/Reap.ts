@@ -99,7 +99,7 @@ export const reap = ({ dryRun }: { readonly dryRun: boolean }) =>
     const reaped: Array<Reaped> = []
     for (const sandbox of yield* store.list({ due: now })) {
       const { state } = sandbox
-      // `destroying`: the command was killed meanwhile, or could not reach the machine.
+      // `destroying`: an earlier `destroy` was killed, or could not reach the machine.
       if (!hasEnded(state) || !(state === "destroying" || isOver(sandbox))) continue
       const action = state === "ready" || state === "destroying" ? "destroy" : "forget"
       const held = yield* holds(sandbox, now)

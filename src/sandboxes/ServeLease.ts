@@ -79,7 +79,7 @@ const conflict = (holder: Holder | null, self: Holder, home: string, file: strin
   }
   return new Conflict({
     reason: "running",
-    message: `process ${holder.pid} of machine ${holder.machine} serves ${home} already`,
+    message: `process ${holder.pid} on machine ${holder.machine} serves ${home} already`,
     hint: `one is enough; if that machine is gone for good, remove ${file}`
   })
 }

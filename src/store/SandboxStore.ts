@@ -1,4 +1,4 @@
-/** What is kept of sandboxes: records, the journal of their recipes, events, and who supervises them. */
+/** The store: records of sandboxes, the journal of their recipes, events, leases, the queue and the outbox. */
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
 import type * as Effect from "effect/Effect"
@@ -22,7 +22,7 @@ export class StoreError extends Schema.TaggedError<StoreError>("sandboxer/StoreE
   hint: Schema.String
 }) {}
 
-/** What a living sandbox has, no other can be called. */
+/** The error for a name that a living sandbox has. */
 export const nameTaken = (name: string | undefined, by: string): Conflict =>
   new Conflict({
     reason: "name-taken",
@@ -36,7 +36,7 @@ export interface Lease {
   readonly term: number
 }
 
-/** A step of a recipe; a job has its folder, and `result` is null until it was journaled. */
+/** A step of a recipe. A Job has its folder; `result` is null until the result is journaled. */
 export interface Step {
   readonly attempt: number
   readonly key: string
@@ -44,55 +44,55 @@ export interface Step {
   readonly result: { readonly value: unknown } | null
 }
 
-/** The redacted log: its length in bytes, and for each job the offset in its raw output that the log has come to. */
+/** The redacted log: its length in bytes, and for each Job the offset in its raw output up to which the log has it. */
 export interface LogPosition {
-  /** The attempt that it is of; the first where it is left out. */
+  /** The attempt that it belongs to; default: the first. */
   readonly attempt?: number | undefined
   readonly path: string
   readonly length: number
   readonly offsets: Readonly<Record<string, number>>
-  /** Logs of the attempts before. */
+  /** The logs of earlier attempts. */
   readonly earlier?: ReadonlyArray<string> | undefined
 }
 
-/** A sandbox in the line for a resource. */
+/** A sandbox in the queue for a resource. */
 export interface Claimant {
   readonly id: SandboxId
   readonly name: string
 }
 
-/** Where a sandbox stands in the line for a resource: those who hold it come first, then those who wait. */
+/** A sandbox's position in the queue for a resource: holders come first, then the waiting ones. */
 export interface Place {
   readonly holds: boolean
-  /** Whether it is its turn: fewer than the capacity hold the resource, and nobody waits before it. */
+  /** Whether it is its turn: the resource has room, and no earlier request waits. */
   readonly isNext: boolean
-  /** How many are before it. */
+  /** The number of sandboxes ahead of it. */
   readonly ahead: number
-  /** The first of those before it, as many as the capacity. */
+  /** The first of those ahead of it, up to the capacity. */
   readonly first: ReadonlyArray<Claimant>
 }
 
 /** Fields by which sandboxes can be filtered. */
 export type SandboxField = "id" | "name" | "profile" | "extension" | "mode" | "state" | "host"
 
-/** Which sandboxes are meant: those of which everything holds that is given. */
+/** Selects sandboxes: all given conditions must hold. */
 export interface SandboxQuery {
-  /** Those that hold their name: requested, provisioning, ready or destroying. */
+  /** Living sandboxes, which hold their name: requested, provisioning, ready or destroying. */
   readonly living?: boolean
   readonly states?: ReadonlyArray<Sandbox["state"]>
   readonly where?: ReadonlyArray<readonly [field: SandboxField, value: string]>
   readonly withArtifacts?: boolean
-  /** Those that are being destroyed, and those whose provision has ended and that expired by this time. */
+  /** Sandboxes that are being destroyed, and those whose provision has ended and that expired by this time. */
   readonly due?: DateTime.Utc
 }
 
-/** What is written in one transaction; events speak of the state that is written with them. */
+/** What one transaction writes. Events describe the state that is written with them. */
 export interface Commit {
   readonly change?: SandboxChange
   readonly events?: ReadonlyArray<NewEvent>
   readonly step?: Step
   readonly log?: LogPosition
-  /** Gives the lease back: there is nothing left to do under it. */
+  /** Gives the lease back, because nothing is left to do under it. */
   readonly release?: true
 }
 
@@ -105,39 +105,39 @@ export interface SandboxStoreShape {
   ) => Effect.Effect<void, StoreError | Conflict>
   readonly get: (id: SandboxId) => Effect.Effect<Sandbox | undefined, StoreError>
   readonly plan: (id: SandboxId) => Effect.Effect<Plan | undefined, StoreError>
-  /** The sandboxes of a query, all where there is none; the oldest first. Only those are decoded. */
+  /** The sandboxes that match the query (without one: all), the oldest first. Only these are decoded. */
   readonly list: (query?: SandboxQuery) => Effect.Effect<ReadonlyArray<Sandbox>, StoreError>
   /** The number of records. */
   readonly count: Effect.Effect<number, StoreError>
-  /** The living sandbox with this name, else the newest of those that had it. */
+  /** The living sandbox with this name, else the newest dead one that had it. */
   readonly named: (name: string) => Effect.Effect<Sandbox | undefined, StoreError>
   /** The ids with this prefix, the newest first. */
   readonly idsWith: (prefix: string) => Effect.Effect<ReadonlyArray<SandboxId>, StoreError>
-  /** Names of the newest sandboxes, of this many at most; the newest first. */
+  /** The names of at most this many sandboxes, the newest first. */
   readonly names: (newest: number) => Effect.Effect<ReadonlySet<string>, StoreError>
   /** The first of NAME, NAME-2, NAME-3, … that no living sandbox has. */
   readonly freeName: (name: string) => Effect.Effect<string, StoreError>
 
-  /** A sandbox's events behind `after` (0: all), in order. */
+  /** A sandbox's events after number `after` (0: all), in order. */
   readonly events: (id: SandboxId, after: number) => Effect.Effect<ReadonlyArray<Event>, StoreError>
   /** The identities of its events (`Event.identityOf`). */
   readonly identities: (id: SandboxId) => Effect.Effect<ReadonlySet<string>, StoreError>
-  /** Events of all sandboxes behind a position (0: all), in the order they were written, with the new position. */
+  /** The events of all sandboxes after a position (0: all), in the order of their recording, with the new position. */
   readonly allEvents: (
     after: number
   ) => Effect.Effect<{ readonly events: ReadonlyArray<Event>; readonly position: number }, StoreError>
 
-  /** The first one to ask leaves its event; asking again changes nothing. */
+  /** Requests a cancel and records its event. A second request changes nothing. */
   readonly requestCancel: (id: SandboxId) => Effect.Effect<void, StoreError>
   readonly cancelRequested: (id: SandboxId) => Effect.Effect<boolean, StoreError>
 
   /** The lease of a sandbox's supervisor. */
   readonly lease: (id: SandboxId) => LeaseStorage<StoreError>
-  /** Writes under a lease: all or nothing, and nothing when the lease was lost. */
+  /** Writes under a lease: everything or nothing, and nothing if the lease was lost. */
   readonly commit: (lease: Lease, commit: Commit) => Effect.Effect<void, StoreError>
   /**
-   * Writes for a sandbox that is not being provisioned, from one state to another; false where it was in none, or
-   * `when` is false of it.
+   * Changes a sandbox that is not being provisioned from one of the states `from`. False, and nothing is written, if it is in
+   * another state or `when` is false for it.
    */
   readonly transition: (
     id: SandboxId,
@@ -147,8 +147,8 @@ export interface SandboxStoreShape {
     when?: (sandbox: Sandbox) => boolean
   ) => Effect.Effect<boolean, StoreError>
   /**
-   * Has what failed or was cancelled begin anew, as this attempt, the one behind its last; false where it did not, or
-   * has begun already. A name that is taken by now is a `Conflict`.
+   * Starts this attempt, the one after the last, of a failed or cancelled sandbox. False if it is in another state or has
+   * already started. A name that is taken by now is a `Conflict`.
    */
   readonly beginAttempt: (
     id: SandboxId,
@@ -156,19 +156,19 @@ export interface SandboxStoreShape {
     event: NewEvent
   ) => Effect.Effect<boolean, StoreError | Conflict>
   /**
-   * Forgets a sandbox, its events and all, also notes of it that wait to be told; false where it is not there, or `when`
-   * is false of it: `waits` says whether such notes are there.
+   * Removes a sandbox with its events, steps and waiting notes. False if it does not exist or `when` is false for it; `waits`
+   * says whether notes of it wait.
    */
   readonly forget: (
     id: SandboxId,
     when: (sandbox: Sandbox, waits: boolean) => boolean
   ) => Effect.Effect<boolean, StoreError>
   /**
-   * Takes a place in the line for a resource, under a lease, if it has none there, and the resource where it is its turn:
-   * fewer than `capacity` hold it. The end of its provision gives it up.
+   * Adds a claim on a resource under a lease, if there is none yet, and takes the resource if it is the sandbox's turn: fewer
+   * than `capacity` hold it. The transaction that ends the provision removes the claim.
    */
   readonly claim: (lease: Lease, resource: string, capacity: number) => Effect.Effect<void, StoreError>
-  /** A sandbox's place in the line for a resource; `undefined` where it has none. */
+  /** A sandbox's position in the queue for a resource; `undefined` if it has no claim. */
   readonly place: (
     id: SandboxId,
     resource: string,
@@ -180,12 +180,12 @@ export interface SandboxStoreShape {
   readonly outbox: OutboxShape
 }
 
-/** Notes for a State Hub: written with the events that they tell of, where the sandbox's plan wants them told. */
+/** The outbox: notes for a State Hub. A note is written in the transaction of its event, if the sandbox's plan asks for it. */
 export interface OutboxShape {
   /** Whether a note waits, and how the last delivery ended; cheap. */
   readonly peek: Effect.Effect<{ readonly waits: boolean; readonly delivering: Delivering }, StoreError>
   readonly status: Effect.Effect<OutboxStatus, StoreError>
-  /** The first of those that wait, in the order in which they were written. */
+  /** The first waiting notes, in the order in which they were written. */
   readonly waiting: (most: number) => Effect.Effect<ReadonlyArray<WaitingNote>, StoreError>
   /** Whether a note of a sandbox waits. */
   readonly isUnsent: (id: SandboxId) => Effect.Effect<boolean, StoreError>
@@ -193,9 +193,9 @@ export interface OutboxShape {
   readonly refused: Effect.Effect<ReadonlyArray<RefusedNote>, StoreError>
   /** The lease of the process that sends notes. */
   readonly lease: LeaseStorage<StoreError>
-  /** Writes how sending notes ended. False, and nothing is written, where `term` is not the newest of the lease. */
+  /** Records the outcome of sending. False, and nothing is written, if `term` is not the newest of the lease. */
   readonly settle: (term: number, settlement: Settlement) => Effect.Effect<boolean, StoreError>
-  /** Lets rejected notes wait again: those with these ids, or all where none are given. Gives their number. */
+  /** Lets rejected notes wait again: those with these ids, or all if none are given. Returns their number. */
   readonly retry: (ids: ReadonlyArray<string>) => Effect.Effect<number, StoreError>
 }
 

@@ -85,7 +85,7 @@ describe("log", () => {
       expect(yield* Effect.flip(read(options))).toMatchObject({
         _tag: "NotFound",
         reason: "log",
-        hint: `it was ${file}`
+        hint: `it was at ${file}`
       })
     })
   )

@@ -1,7 +1,7 @@
 /**
- * Keeps a supervisor that lost its lease from what others use by now. A fence is the name of a folder: what runs behind it
- * has that name in its environment from its very beginning, and looks only then whether the fence was taken down. Whoever
- * takes it down (`Host.stopJob`) claims it first and looks for the name after that: so nothing slips through between.
+ * The fence keeps a supervisor that lost its lease from changing what others use by now. It is the path of a folder. A command
+ * behind it carries that path as its cookie from its first instruction, and only then checks whether the fence is closed.
+ * Closing it (`Host.stopJob`) creates the claim first and searches for the cookie after that, so no command slips through.
  */
 import type { HostPath } from "../../domain/HostPath.js"
 import { type Command, cookie, HostError } from "../Host.js"
@@ -10,12 +10,12 @@ const mark = "sandboxer-fenced-off"
 const refused = 96
 
 /**
- * `FENCE PROGRAM ARGS…`. The folder that the fence is in goes with the attempt, and is never made again. Without a `!`
- * or a single quote, for any login shell.
+ * `FENCE PROGRAM ARGS…`. The parent folder of the fence is removed with the attempt and never created again. The text has no `!`
+ * and no single quote, so that any login shell accepts it.
  */
 const program = `test -e "$1/claim" || { test -d "\${1%/*}" && shift && exec "$@"; }; echo ${mark} >&2; exit ${refused}`
 
-/** A command that does nothing where its fence was taken down. */
+/** A command that does nothing if its fence is closed. */
 export const behind = (fence: HostPath, command: Command): Command => ({
   ...command,
   program: "sh",
@@ -23,11 +23,11 @@ export const behind = (fence: HostPath, command: Command): Command => ({
   env: { ...command.env, [cookie]: fence }
 })
 
-/** The same as words for a login shell, `quote` being how that takes a word; arguments may be put behind it. */
+/** The same as words for a login shell; `quote` quotes a word for it. Arguments may be appended. */
 export const line = (fence: HostPath, command: string, quote: (word: string) => string): string =>
   `env ${quote(`${cookie}=${fence}`)} sh -c ${quote(program)} sandboxer-fenced ${quote(fence)} ${command}`
 
-/** Whether it was not let through; rsync has an exit code of its own for that. */
+/** Whether the fence stopped the command; rsync has its own exit code for that. */
 export const wasRefused = (stderr: string): boolean => stderr.includes(mark)
 
 export const takenDown = (host: string): HostError =>

@@ -1,11 +1,11 @@
 /**
- * What keeps a Job: a POSIX shell program, run as `sh -c … sandboxer-job FOLDER CWD PROGRAM ARGS…` in a session of its
- * own with the job's cookie in its environment.
+ * The wrapper of a Job: a POSIX shell program, run as `sh -c … sandboxer-job FOLDER CWD PROGRAM ARGS…` in its own session with
+ * the Job's cookie in its environment.
  *
- * Its first act is the claim: of any number that are started, one runs. It ignores the signals that end the command,
- * since it has to write down how the command ended; TERM only once the command has begun, which would begin by
- * ignoring it, too, and lose a stop that comes at once. Who the command is (pid, start time, process group, boot) is
- * in `identity`, its exit code in `exit`; both are renamed into place, so that they are whole or absent.
+ * First it creates the claim: of several wrappers, one runs. It ignores the signals that end the command, because it must record
+ * the exit code. It ignores TERM only after the command has started: a command started earlier would inherit that and miss an
+ * immediate stop. `identity` (pid, start time, process group, boot id) and `exit` are renamed into place, so that they are
+ * complete or absent.
  */
 export const jobWrapper = `
 trap '' HUP INT

@@ -16,7 +16,7 @@ export interface JobRef {
 
 /**
  * A line of a job's output, or a piece of one that is too long: then `complete` is false for all but the last
- * piece. `end` is the offset behind it.
+ * piece. `end` is the offset after it.
  */
 export interface JobLine {
   readonly text: string
@@ -64,7 +64,7 @@ const splitLines = (
   return [lines, rest.slice(from), restStart + from]
 }
 
-/** Bytes that no line was made of yet, and the offset of the first. */
+/** Bytes that are not part of a complete line yet, and the offset of the first. */
 interface Pending {
   readonly rest: Uint8Array
   readonly start: number
@@ -102,7 +102,7 @@ const linesUpTo = <E>(longestLine: number, output: Stream.Stream<JobOutput, E>):
     Stream.flattenChunks
   )
 
-/** How a job ended, after proof that nothing of it runs; an interrupted one is a failure. */
+/** Returns a Job's exit code after proving that nothing of it runs; fails if it was interrupted. */
 export const conclude = (
   host: HostShape,
   job: JobRef,
@@ -120,7 +120,7 @@ export const conclude = (
         })
   })
 
-/** Groups of what comes within a moment. What came before a failure comes, too: it explains the failure. */
+/** Groups elements that arrive within a moment. Elements before a failure are kept, because they explain it. */
 export const grouped = <A, E, R>(stream: Stream.Stream<A, E, R>): Stream.Stream<Chunk.Chunk<A>, E, R> =>
   Stream.unwrap(
     Effect.map(Timing, ({ jobs }) =>

@@ -1,4 +1,4 @@
-/** Jobs of a host in memory: fibers that outlive whoever started them. */
+/** Jobs of a host in memory: fibers that outlive their starter. */
 import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"

@@ -9,7 +9,7 @@ import type { Link } from "./SshLink.js"
 import * as Programs from "./SshPrograms.js"
 import { exporting } from "./SshRun.js"
 
-/** The connection broke while a job was followed: the job goes on, and so does whoever follows it. */
+/** The connection broke while a Job was followed. The Job continues, and following resumes. */
 const lost = "lost" as const
 
 export const make = (

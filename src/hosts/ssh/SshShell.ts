@@ -9,7 +9,7 @@
 export interface Question {
   readonly program: string
   readonly args: ReadonlyArray<string>
-  /** What it reads from its stdin. */
+  /** The program's stdin. */
   readonly input?: string
   /** Whether its stdin stays open for as long as we are there, so that it can tell when we are not. */
   readonly held?: boolean

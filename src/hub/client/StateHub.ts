@@ -1,4 +1,4 @@
-/** The service that is told of progress, by workstream and task. */
+/** The State Hub as a client: a service that receives progress by workstream and task. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -6,8 +6,8 @@ import * as Schema from "effect/Schema"
 import type { Note } from "../../domain/Note.js"
 
 /**
- * - `unavailable`: it may take the notes later, not before `retryAfterSeconds` where it says so
- * - `misconfigured`: somebody has to mend its address or the token first; the notes are fine
+ * - `unavailable`: it may take the notes later, not before `retryAfterSeconds` if it says so
+ * - `misconfigured`: a person must correct its address or the token first; the notes are valid
  * - `refused`: it will never take these notes; of several, one may be the cause
  * @category errors
  */
@@ -22,18 +22,18 @@ export class HubError extends Schema.TaggedError<HubError>("sandboxer/HubError")
 export class StateHub extends Context.Tag("sandboxer/StateHub")<
   StateHub,
   {
-    /** Tells the hub; in order within a sandbox, and a note that it has already (by its id) changes nothing. */
+    /** Sends notes, in order within a sandbox. A note that the hub already has (by its id) changes nothing. */
     readonly publish: (notes: ReadonlyArray<Note>) => Effect.Effect<void, HubError>
-    /** Which one it is, for people: what went wrong with one is forgotten for another. */
+    /** The hub's name for people. Failures are remembered for one hub only. */
     readonly target?: string
-    /** What is wrong with how it is told, though it works. */
+    /** A warning about the configuration, although it works. */
     readonly warning?: string
-    /** False where nobody is told: no notes are kept for it. */
+    /** False if there is no hub: then no notes are recorded. */
     readonly tells?: false
   }
 >() {}
 
-/** Tells nobody. */
+/** No hub. */
 export const noop: StateHub["Type"] = { publish: () => Effect.void, tells: false }
 
 /** @category layers */

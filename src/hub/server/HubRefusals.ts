@@ -1,4 +1,4 @@
-/** Why a State Hub does not do what it is asked: each an answer of its own status. */
+/** The refusals of a State Hub, each with its own HTTP status. */
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
 
@@ -7,7 +7,7 @@ export class NoNotes extends Schema.TaggedError<NoNotes>()(
   "NoNotes",
   {
     message: Schema.String,
-    /** The first of what is wrong; `index` counts the notes of the request from 0. */
+    /** The first mistake; `index` counts the notes of the request from 0. */
     issues: Schema.Array(
       Schema.Struct({ index: Schema.Int, path: Schema.String, message: Schema.String }).annotations({
         identifier: "NoteIssue"

@@ -1,21 +1,21 @@
-/** A State Hub that this program is: it serves what HubApi.ts says from a HubStore. */
+/** A State Hub in this program: serves the API of HubApi.ts from a HubStore. */
 import * as Context from "effect/Context"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 
-/** Where it listens, and who may ask. */
+/** Where it listens, and who may use it. */
 export interface HubServerOptions {
-  /** An address of this machine, or its name. */
+  /** An address of this machine, or a host name for one. */
   readonly host: string
-  /** 0 for any that is free. */
+  /** 0 means any free port. */
   readonly port: number
-  /** Who asks has to have it; to do without is for loopback alone. */
+  /** Clients must send it. Only a hub on loopback may do without. */
   readonly token: Redacted.Redacted | undefined
 }
 
 /**
- * - `token`: others can reach it and there is no token, or it is none that fits into a header
- * - `address`: this machine has no such address, or does not let us have it
+ * - `token`: other machines can reach the hub and there is no token, or the token does not fit into a header
+ * - `address`: this machine has no such address, or does not allow listening on it
  * - `port-taken`: another program listens there
  * @category errors
  */
@@ -32,7 +32,7 @@ export class HubServerError extends Schema.TaggedError<HubServerError>("sandboxe
 export class HubServer extends Context.Tag("sandboxer/HubServer")<
   HubServer,
   {
-    /** What clients set STATE_HUB_URL to. */
+    /** The URL for the clients' STATE_HUB_URL. */
     readonly url: string
   }
 >() {}

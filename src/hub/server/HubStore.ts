@@ -1,10 +1,10 @@
-/** What a State Hub keeps: notes, each once, numbered as they came. */
+/** The store of a State Hub: notes, each once, numbered in the order of their arrival. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Note } from "../../domain/Note.js"
 
-/** A note that is kept; a later one has a greater position, and is seen no earlier. */
+/** A stored note. A later note has a greater position and never becomes visible before an earlier one. */
 export interface Kept {
   readonly position: number
   /** RFC 3339. */
@@ -12,13 +12,13 @@ export interface Kept {
   readonly note: Note
 }
 
-/** What is asked for: all that is said has to fit. */
+/** A query: all given conditions must hold. */
 export interface Filter {
   readonly workstream?: string | undefined
   readonly task?: string | undefined
   readonly sandbox?: string | undefined
   readonly eventType?: string | undefined
-  /** When it happened, in epoch milliseconds; `until` itself is not in it. */
+  /** When it happened, in epoch milliseconds; `until` is exclusive. */
   readonly since?: number | undefined
   readonly until?: number | undefined
 }
@@ -26,7 +26,7 @@ export interface Filter {
 export interface Page {
   readonly filter: Filter
   readonly order: "oldest" | "newest"
-  /** The position that the page begins behind, in its order. */
+  /** The position after which the page begins, in its order. */
   readonly cursor?: number | undefined
   readonly limit: number
 }
@@ -50,10 +50,10 @@ export class HubStoreError extends Schema.TaggedError<HubStoreError>("sandboxer/
 export class HubStore extends Context.Tag("sandboxer/HubStore")<
   HubStore,
   {
-    /** Keeps those whose id it does not have, all or none, and says how many these were: they outlive a crash from here on. */
+    /** Stores the notes with new ids, all or none, and returns their number. From then on they survive a crash. */
     readonly take: (notes: ReadonlyArray<Note>) => Effect.Effect<number, HubStoreError>
     readonly page: (page: Page) => Effect.Effect<ReadonlyArray<Kept>, HubStoreError>
-    /** The position of the newest; 0 where there is none. */
+    /** The position of the newest note; 0 if there is none. */
     readonly newest: Effect.Effect<number, HubStoreError>
     readonly size: Effect.Effect<Size, HubStoreError>
   }

@@ -27,7 +27,7 @@ import { Reporter, type ReporterShape } from "../Reporter.js"
 import { makeSayer } from "./EventBudget.js"
 
 const newline = 0x0a
-/** The step that journals when the phase began: its limit goes on for whoever takes over. */
+/** The step that journals when the phase began: the limit continues across a take-over. */
 const phaseKey = "phase"
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()

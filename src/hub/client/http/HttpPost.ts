@@ -1,4 +1,4 @@
-/** One request to a State Hub, and what its answer means. */
+/** One request to a State Hub, and the meaning of its answer. */
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -22,7 +22,7 @@ export interface Post {
 const again: ReadonlyArray<number> = [408, 425, 429]
 const never: ReadonlyArray<number> = [400, 413, 422]
 
-/** A note in the hub's words. */
+/** A note with the field names that the hub expects. */
 export const mapped = (note: Note, fields: Post["fields"]): Readonly<Record<string, unknown>> =>
   Object.fromEntries(
     Object.entries(note).flatMap(([name, value]) => {
@@ -39,7 +39,7 @@ const retryAfter = ({ headers }: HttpClientResponse) =>
     return Number.isFinite(seconds) && seconds > 0 ? seconds : undefined
   })
 
-/** What a hub says with its status: a line of it, whatever it is. */
+/** One line of the body of an answer, whatever its type. */
 const said = (response: HttpClientResponse) =>
   Effect.flatMap(Timing, ({ hub: { answerBytes, answerTimeout } }) =>
     response.stream.pipe(
@@ -53,7 +53,7 @@ const said = (response: HttpClientResponse) =>
     )
   )
 
-/** What an answer other than "taken" means. */
+/** The error for an answer that does not accept the notes. */
 const errorOf = (endpoint: string, response: HttpClientResponse) =>
   Effect.gen(function* () {
     const { status } = response
@@ -132,6 +132,6 @@ export const post = (request: Post): Effect.Effect<void, HubError> =>
     })
   ).pipe(
     Effect.provide(FetchHttpClient.layer),
-    // Where a redirection leads to, the token is not for.
+    // The token must not go where a redirection leads.
     Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" })
   )

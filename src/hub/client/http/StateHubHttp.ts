@@ -1,4 +1,4 @@
-/** A State Hub over HTTP: `POST {url}/progress`, as docs/state-hub.md has it. */
+/** A State Hub over HTTP: `POST {url}/progress`, as in docs/state-hub.md. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -11,7 +11,7 @@ import { HubError, noop, StateHub } from "../StateHub.js"
 
 const badToken = (message: string, hint: string) => new HubError({ reason: "misconfigured", message, hint })
 
-/** A token that others can read is one no more; one that was replaced counts from now on. */
+/** Reads the token file each time: a token that others can read is rejected, and a replaced one counts at once. */
 const readToken = (fs: FileSystem.FileSystem, file: string) =>
   Effect.gen(function* () {
     const { mode } = yield* fs.stat(file)
@@ -39,7 +39,7 @@ const checked = (token: Redacted.Redacted) =>
         "see STATE_HUB_TOKEN and hub.tokenFile"
       )
 
-/** Whether everybody on the way to it can read the token. */
+/** Whether the token would be sent unencrypted over a network. */
 const warningOf = ({ endpoint, token, tokenFile }: HubSettings) => {
   const { hostname, origin, protocol } = new URL(endpoint)
   return protocol === "http:" && !isLoopback(hostname) && (token ?? tokenFile) !== undefined
@@ -48,7 +48,7 @@ const warningOf = ({ endpoint, token, tokenFile }: HubSettings) => {
 }
 
 /**
- * The hub that the settings name; where they name none, nobody is told.
+ * The hub that the settings name; without one, nothing is sent.
  * @category layers
  */
 export const layer: Layer.Layer<StateHub, never, Settings | FileSystem.FileSystem> = Layer.effect(
@@ -71,7 +71,7 @@ export const layer: Layer.Layer<StateHub, never, Settings | FileSystem.FileSyste
       publish: (notes) =>
         Effect.gen(function* () {
           const bearer = Option.getOrUndefined(yield* token)
-          // A command that tells nobody does not load all that HTTP takes.
+          // Loaded on demand: a command without a hub needs no HTTP client.
           const { post } = yield* Effect.promise(() => import("./HttpPost.js"))
           yield* post({ endpoint: hub.endpoint, fields: hub.fields, token: bearer, notes })
         })

@@ -1,4 +1,4 @@
-/** A hub that keeps what it is told in memory, each note once. */
+/** A hub that keeps the notes that it receives in memory, each once. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -6,7 +6,7 @@ import type { Note } from "../../../domain/Note.js"
 import { StateHub } from "../StateHub.js"
 
 /**
- * What the hub was told, in order.
+ * The notes that the hub received, in order.
  * @category services
  */
 export class Notes extends Context.Tag("sandboxer/StateHub/Memory/Notes")<

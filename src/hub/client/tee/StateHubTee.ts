@@ -1,12 +1,12 @@
-/** Two hubs that are told the same. */
+/** Two hubs that receive the same notes. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { StateHub } from "../StateHub.js"
 
 /**
- * Tells both, each whatever the other says; notes count as told once both have them, so that while one is away the
- * other is told again. Where one tells nobody, this is the other.
+ * Sends to both, independent of each other's answers. Notes count as sent once both have them, so while one hub is down the
+ * other receives them again. If one of them is no hub, this is the other one.
  * @category layers
  */
 export const layer = <R1, R2>(

@@ -1,4 +1,4 @@
-/** Who may ask a hub at all, before it is looked at what for. */
+/** Checks who may use a hub, before the request itself is read. */
 import { createHash, timingSafeEqual } from "node:crypto"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
@@ -10,12 +10,12 @@ import { Unauthorized } from "../HubRefusals.js"
 
 const digest = (text: string) => createHash("sha256").update(text).digest()
 
-/** Asks for the token, where there is one. */
+/** Requires the token, if there is one. */
 export const layerAuthorization = (token: Redacted.Redacted | undefined): Layer.Layer<Authorization> => {
   const wanted = token === undefined ? undefined : digest(Redacted.value(token))
   return Layer.succeed(Authorization, {
     bearer: (given) =>
-      // Digests have one length: how long it takes to compare them says nothing of the token.
+      // Digests have equal length, so the time of the comparison reveals nothing about the token.
       wanted === undefined || timingSafeEqual(digest(Redacted.value(given)), wanted)
         ? Effect.void
         : new Unauthorized({ message: "this hub wants its token: Authorization: Bearer TOKEN" })
@@ -31,8 +31,8 @@ const hostOf = (authority: string) => {
 }
 
 /**
- * Why a request is no one's who may ask; undefined where it may be. Another site can have its name point to loopback:
- * then its pages ask here, in our user's browser, but under that name.
+ * The reason to refuse a request because of its host or origin; undefined if it is fine. Another site can point its name to
+ * loopback; its pages then send requests here from the user's browser, but under that name.
  */
 export const whyStranger = (
   { headers }: HttpServerRequest.HttpServerRequest,

@@ -1,4 +1,4 @@
-/** A hub as one HTTP app: what HubApi says, and around it what holds for every request. */
+/** A hub as one HTTP app: HubApi, and around it what applies to every request. */
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import type * as HttpApp from "@effect/platform/HttpApp"
 import type * as HttpRouter from "@effect/platform/HttpRouter"
@@ -24,7 +24,7 @@ import { makeRateLimit } from "./RateLimit.js"
 
 export interface AppOptions {
   readonly token: Redacted.Redacted | undefined
-  /** Whether nobody but this machine can reach it. */
+  /** Whether only this machine can reach it. */
   readonly loopback: boolean
 }
 
@@ -43,7 +43,7 @@ const failed = (cause: Cause.Cause<unknown>) => {
   if (Cause.squash(cause) instanceof RouteNotFound) {
     return Effect.succeed(answerOf(404, new NotFound({ message: "see /openapi.json for what there is" })))
   }
-  // Its client has gone.
+  // The client has disconnected.
   if (Cause.isInterruptedOnly(cause)) return Effect.interrupt
   return Effect.as(Effect.logError(cause), HttpServerResponse.empty({ status: 500 }))
 }
@@ -53,7 +53,7 @@ const headersOf = (status: number, retryAfter: number): Readonly<Record<string, 
   "x-content-type-options": "nosniff",
   ...(status === 401 ? { "www-authenticate": "Bearer" } : {}),
   ...(status === 429 ? { "retry-after": String(retryAfter) } : {}),
-  // What is left of such a request is not read.
+  // The rest of such a request is not read.
   ...(status === 413 ? { connection: "close" } : {})
 })
 

@@ -1,4 +1,4 @@
-/** What a hub does for each request of HubApi. */
+/** The handlers of HubApi. */
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
@@ -23,7 +23,7 @@ const filterOf = ({ event_type, sandbox, since, task, until, workstream }: Filte
   until: millis(until)
 })
 
-/** Who runs the hub is told what is wrong, who asks only that it is. */
+/** Logs an error for the operator; the client only learns that there was one. */
 const unavailable = (error: HubStoreError) =>
   Effect.zipRight(
     Effect.logError(`${error.message} (${error.hint})`),
@@ -46,7 +46,7 @@ export const layerHandlers = (live: Live, metrics: Metrics) => {
         )
         .handle("list", ({ urlParams: { cursor, limit = usualPage, order = "oldest", ...filters } }) =>
           Effect.gen(function* () {
-            // One more says whether there is another page.
+            // One more than the page, to see whether there is another page.
             const page = { filter: filterOf(filters), order, cursor, limit: limit + 1 }
             const found = yield* Effect.catchAll(store.page(page), unavailable)
             const items = found.slice(0, limit).map(shown)
@@ -69,7 +69,7 @@ export const layerHandlers = (live: Live, metrics: Metrics) => {
                 text
               )
             )
-            // A client whose stream ends comes back with the id that it saw last.
+            // A client whose stream ends reconnects with the last id that it saw.
             const logged = Stream.tapError(counted, unavailable)
             return HttpServerResponse.stream(Stream.encodeText(Stream.catchAll(logged, () => Stream.empty)), {
               contentType: "text/event-stream"

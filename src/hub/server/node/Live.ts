@@ -1,4 +1,4 @@
-/** Notes as they come, as server-sent events. */
+/** Live notes, as server-sent events. */
 import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -11,9 +11,9 @@ import type { KeptNote } from "../HubApi.js"
 import { type Filter, HubStore, type HubStoreError, type Kept } from "../HubStore.js"
 
 export interface Live {
-  /** Tells streams that there are new notes. */
+  /** Notifies the streams of new notes. */
   readonly wake: Effect.Effect<void>
-  /** Notes behind a position, those that there are and those that come; ends when the hub does. */
+  /** The notes after a position, existing and future ones; ends when the hub does. */
   readonly from: (
     filter: Filter,
     position: number | undefined

@@ -1,7 +1,7 @@
-/** What a hub counts, and how Prometheus reads it. */
+/** The hub's metrics, in Prometheus's format. */
 import type { Size } from "../HubStore.js"
 
-/** Labels have no other values than these: what a client sends never gets into the text. */
+/** Labels have only these values: a client's data never gets into the text. */
 const routes = [
   "POST /progress",
   "GET /notes",
@@ -16,7 +16,7 @@ export type Route = (typeof routes)[number] | "other"
 export const routeOf = (method: string, path: string): Route =>
   routes.find((route) => route === `${method} ${path}`) ?? "other"
 
-/** Why notes were not taken, by the status that said so. */
+/** Reasons for rejected notes, by HTTP status. */
 const refusals: Readonly<Record<number, string>> = {
   400: "not-a-note",
   401: "unauthorized",

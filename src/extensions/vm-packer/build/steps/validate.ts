@@ -62,7 +62,7 @@ const validated = Effect.fn(function* (
     ...Object.fromEntries(secret),
     ...(prepared === undefined ? {} : { [prepared.variable]: prepared.file })
   }
-  // Names that templates use by convention. The output directory is this attempt's own, so that no two runs meet.
+  // Names that templates use by convention. The output directory is this attempt's own, so that concurrent runs do not use the same one.
   const conventions = { vm_name: plan.vmName, output_directory: outputFolder(steps.folder) }
   const taken = Object.entries(conventions).filter(([name]) => declared.includes(name) && !(name in given))
   const values = { ...given, ...Object.fromEntries(taken) }
