@@ -61,7 +61,7 @@ describe("the page of a failure reason", () => {
     for (const part of parts) expect(part.split("\n").slice(1).join("").length).toBeGreaterThan(20)
   })
 
-  it("is one of those that there are, and the index names each", () => {
+  it("exists for each reason and for nothing else, and the index lists it", () => {
     expect(readdirSync(join(root, "runbooks/failures")).sort()).toEqual(
       failureReasons.map((reason) => `${reason}.md`).sort()
     )

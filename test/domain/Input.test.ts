@@ -161,7 +161,7 @@ describe("what an input becomes", () => {
 })
 
 describe("a list of paths", () => {
-  it("has absolute paths, whoever says them", () => {
+  it("makes paths absolute, whatever their source", () => {
     const declared: InputDeclaration = { type: "list", items: "path", default: ["own.hcl"] }
     expect(resolve(declared, texts("a.hcl", "/b.hcl"))).toEqual(["/given/a.hcl", "/b.hcl"])
     expect(resolve(declared)).toEqual(["/profiles/of-it/own.hcl"])

@@ -56,7 +56,7 @@ describe("parse", () => {
     }
   })
 
-  it("is the inverse of format", () => {
+  it("keeps a version that format writes again", () => {
     for (const text of ["1.6.6", "1.16.0-dev"]) {
       expect(Version.format(version(text))).toBe(text)
     }

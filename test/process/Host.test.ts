@@ -93,9 +93,9 @@ const listens = (name: string) =>
 /** Goes on, and does not want to end. */
 const deaf = (name: string) => `trap '' TERM; echo $$ >${name}; while :; do sleep 0.02; done`
 
-describe("a job", () => {
+describe("a Job on this machine", () => {
   it.live(
-    "is told by its processes while it lives, and among those that live",
+    "lists its processes while it lives, and itself among the living Jobs",
     test((host) =>
       Effect.gen(function* () {
         expect(yield* host.jobProcesses(folder)).toEqual([])
@@ -112,7 +112,7 @@ describe("a job", () => {
   )
 
   it.live(
-    "leaves its output, its exit code and who it was, for the user alone",
+    "leaves its output, exit code and identity, readable by the user alone",
     test((host) =>
       Effect.gen(function* () {
         expect(yield* host.jobStatus(folder)).toEqual({ _tag: "Absent" })
@@ -128,7 +128,7 @@ describe("a job", () => {
   )
 
   it.live(
-    "runs once, however many start it at once",
+    "runs once, however many processes start it at the same time",
     test((host) =>
       Effect.gen(function* () {
         const job = sh("echo run >>runs; until [ -e go ]; do sleep 0.02; done; echo done")
@@ -151,7 +151,7 @@ describe("a job", () => {
   )
 
   it.live(
-    "gets its arguments as they are, its folder, its variables, and nothing to read",
+    "gets its arguments, folder and variables unchanged, and an empty stdin",
     test((host) =>
       Effect.gen(function* () {
         mkdirSync(path("elsewhere"))
@@ -169,7 +169,7 @@ describe("a job", () => {
   )
 
   it.live(
-    "may be a program with blanks in its name, in a folder with blanks in its name",
+    "may be a program with blanks in its name, in a folder with blanks",
     test((host) =>
       Effect.gen(function* () {
         folder = path('jobs/it\'s a "job" 😀')
@@ -188,7 +188,7 @@ describe("a job", () => {
     ["a command that cannot be run", { program: "/etc/passwd" }, 126, /passwd/],
     ["a folder that does not exist", { cwd: HostPath("/no/such/folder") }, 2, /no\/such\/folder/],
     ["a command that was killed", { args: ["-c", "kill -KILL $$"] }, 137, /^$/]
-  ] as const)("ends like in a shell for %s", ([, changed, exitCode, printed]) =>
+  ] as const)("has a shell's exit code for %s", ([, changed, exitCode, printed]) =>
     test((host) =>
       Effect.gen(function* () {
         expect(yield* ran(host, { ...sh("true"), ...changed })).toMatch(printed)
@@ -198,7 +198,7 @@ describe("a job", () => {
   )
 
   it.live(
-    "is an error where it cannot even be tried",
+    "fails if its program cannot be started at all",
     test((host) =>
       Effect.gen(function* () {
         expect(yield* Effect.flip(host.startJob(sh("true", "a\0b")))).toMatchObject({
@@ -210,7 +210,7 @@ describe("a job", () => {
   )
 
   it.live(
-    "outlives signals to the one that writes down its end",
+    "has its exit code recorded although its wrapper got signals",
     test((host) =>
       Effect.gen(function* () {
         yield* host.startJob(sh("until [ -e go ]; do sleep 0.02; done; exit 5"))
@@ -224,7 +224,7 @@ describe("a job", () => {
   )
 
   it.live(
-    "does not take signals for ignored because the one that writes down its end ignores them",
+    "does not inherit the wrapper's ignored signals",
     test((host) =>
       Effect.gen(function* () {
         yield* host.startJob(sh("grep SigIgn /proc/$$/status >ignored"))
@@ -236,9 +236,9 @@ describe("a job", () => {
   )
 })
 
-describe("following a job", () => {
+describe("following a Job", () => {
   it.live(
-    "gives what it prints while it prints, from any place on",
+    "returns output while the Job prints, from any offset",
     test((host) =>
       Effect.gen(function* () {
         yield* host.startJob(sh("printf 0123; until [ -e go ]; do sleep 0.02; done; printf 456789"))
@@ -260,7 +260,7 @@ describe("following a job", () => {
   )
 
   it.live(
-    "gives all of a large output, in pieces whose ends are places in it",
+    "returns all of a large output, in pieces whose ends are offsets in it",
     test((host) =>
       Effect.gen(function* () {
         yield* host.startJob(
@@ -276,7 +276,7 @@ describe("following a job", () => {
   )
 
   it.live(
-    "ends where the job was killed, and left no exit code",
+    "ends if the Job was killed and left no exit code",
     test((host) =>
       Effect.gen(function* () {
         yield* host.startJob(sh("echo begun; exec sleep 1000"))
@@ -290,7 +290,7 @@ describe("following a job", () => {
   )
 
   it.live(
-    "ends where the job never began",
+    "ends if the Job never started",
     test((host) =>
       Effect.gen(function* () {
         rmSync(folder, { recursive: true })
@@ -302,9 +302,9 @@ describe("following a job", () => {
   )
 })
 
-describe("the status of a job", () => {
+describe("the status of a Job", () => {
   it.live(
-    "is running while anything of it runs",
+    "is running while any of its processes runs",
     test((host) =>
       Effect.gen(function* () {
         yield* host.startJob(sh("exec sleep 1000"))
@@ -321,7 +321,7 @@ describe("the status of a job", () => {
     )
   )
 
-  it.live.each(["", "garbage\n", "1"])("is not what an exit file says that lost its text: %j", (text) =>
+  it.live.each(["", "garbage\n", "1"])("ignores an exit file with invalid content: %j", (text) =>
     test((host) =>
       Effect.gen(function* () {
         mkdirSync(at("claim"))
@@ -332,12 +332,12 @@ describe("the status of a job", () => {
   )
 })
 
-describe("stopping a job", () => {
+describe("stopping a Job", () => {
   const stopped = (host: HostShape, stop: "leader" | "group", graceSeconds: number) =>
     host.stopJob(folder, { stop, graceSeconds })
 
   it.live(
-    "by its group tells all of it, and waits for them",
+    "by its group signals every process and waits for them",
     test((host) =>
       Effect.gen(function* () {
         yield* host.startJob(sh(`sh -c "$1" & ${listens("leader")}`, listens("child")))
@@ -350,7 +350,7 @@ describe("stopping a job", () => {
   )
 
   it.live(
-    "by its leader tells that one alone, and kills what it leaves, before the grace is over",
+    "by its leader signals only the leader, and kills the rest before the grace period ends",
     test((host) =>
       Effect.gen(function* () {
         yield* host.startJob(sh(`sh -c "$1" & ${listens("leader")}`, listens("child")))
@@ -368,7 +368,7 @@ describe("stopping a job", () => {
   )
 
   it.live(
-    "kills what does not end within its grace, or has none",
+    "kills what does not end within the grace period",
     test((host) =>
       Effect.gen(function* () {
         yield* host.startJob(sh(`sh -c "$1" & ${deaf("leader")}`, deaf("child")))
@@ -383,7 +383,7 @@ describe("stopping a job", () => {
   )
 
   it.live(
-    "finds what emptied its environment and stayed in the group, also when all others are gone",
+    "finds processes that emptied their environment but stayed in the group, even without the others",
     test((host) =>
       Effect.gen(function* () {
         yield* host.startJob(sh(`env -i sh -c "$1" & exec sleep 1000`, deaf("child")))
@@ -402,7 +402,7 @@ describe("stopping a job", () => {
   )
 
   it.live(
-    "finds what left the group",
+    "finds processes that left the group",
     test((host) =>
       Effect.gen(function* () {
         yield* host.startJob(sh(`setsid sh -c "$1" & until [ -e child ]; do sleep 0.02; done`, deaf("child")))
@@ -418,7 +418,7 @@ describe("stopping a job", () => {
   )
 
   it.live(
-    "before it was started, or its folder was made, keeps it from ever being",
+    "before its start, or before its folder exists, prevents it from ever starting",
     test((host) =>
       Effect.gen(function* () {
         rmSync(folder, { recursive: true })
@@ -432,7 +432,7 @@ describe("stopping a job", () => {
   )
 
   it.live(
-    "that has ended, or is nowhere, changes nothing",
+    "that has ended or does not exist changes nothing",
     test((host) =>
       Effect.gen(function* () {
         yield* ran(host, sh("exit 4"))
@@ -449,7 +449,7 @@ describe("stopping a job", () => {
   )
 
   it.live(
-    "does nothing to a process that was given the number of one of its own",
+    "spares a process that reused the number of one of its processes",
     test((host) =>
       Effect.gen(function* () {
         const pid = yield* detach({ program: "sleep", args: ["1000"] })
@@ -471,9 +471,9 @@ describe("stopping a job", () => {
   )
 })
 
-describe("a command that is run", () => {
+describe("running a command on this machine", () => {
   it.live(
-    "gives what it printed, and its exit code",
+    "returns its output and exit code",
     test((host) =>
       Effect.gen(function* () {
         mkdirSync(path("elsewhere"))
@@ -490,7 +490,7 @@ describe("a command that is run", () => {
   )
 
   it.live(
-    "is an error of its kind where it cannot be",
+    "fails with the right reason if it cannot start",
     test((host) =>
       Effect.gen(function* () {
         const error = (program: string, ...args: ReadonlyArray<string>) =>
@@ -510,9 +510,9 @@ describe("a command that is run", () => {
   )
 })
 
-describe("files", () => {
+describe("files on this machine", () => {
   it.live(
-    "are written whole, for the user alone",
+    "are written completely, readable by the user alone",
     test((host) =>
       Effect.gen(function* () {
         yield* host.write(path("file"), "first")
@@ -528,7 +528,7 @@ describe("files", () => {
   )
 
   it.live(
-    "and folders are known by what is there",
+    "and folders have the information that stat reports",
     test((host) =>
       Effect.gen(function* () {
         writeFileSync(path("file"), "12345")
@@ -548,7 +548,7 @@ describe("files", () => {
   )
 
   it.live(
-    "are listed in order, made with what is above them, and removed with what is in them",
+    "are listed in order, created with their parents, and removed with their contents",
     test((host) =>
       Effect.gen(function* () {
         yield* host.makeFolder(path("a/b/c"))
@@ -566,7 +566,7 @@ describe("files", () => {
   )
 
   it.live(
-    "have a digest, however large",
+    "have a digest, however large they are",
     test((host) =>
       Effect.gen(function* () {
         const bytes = randomBytes(2 * 1024 * 1024 + 5)
@@ -581,7 +581,7 @@ describe("files", () => {
   )
 
   it.live(
-    "have some room",
+    "have free space reported",
     test((host) =>
       Effect.gen(function* () {
         expect(yield* host.freeBytes(path("jobs"))).toBeGreaterThan(0)
@@ -591,7 +591,7 @@ describe("files", () => {
   )
 
   it.live(
-    "of this machine are where they are",
+    "are staged where they are, without a copy",
     test((host) =>
       Effect.gen(function* () {
         expect(yield* host.stage("/srv/template.pkr.hcl")).toBe("/srv/template.pkr.hcl")
@@ -600,12 +600,12 @@ describe("files", () => {
   )
 })
 
-describe.each(["put", "get"] as const)("files that are copied with %s", (way) => {
+describe.each(["put", "get"] as const)("copying files with %s", (way) => {
   const copied = (host: HostShape, from: string, to: string) =>
     way === "put" ? host.put(from, HostPath(to)) : host.get(HostPath(from), to)
 
   it.live(
-    "are the same, with what they are allowed",
+    "keeps content and permissions",
     test((host) =>
       Effect.gen(function* () {
         const bytes = randomBytes(100_000)
@@ -618,7 +618,7 @@ describe.each(["put", "get"] as const)("files that are copied with %s", (way) =>
   )
 
   it.live(
-    "are what a link leads to",
+    "follows a link to its target",
     test((host) =>
       Effect.gen(function* () {
         writeFileSync(path("file"), "text")
@@ -631,7 +631,7 @@ describe.each(["put", "get"] as const)("files that are copied with %s", (way) =>
   )
 
   it.live(
-    "may be whole folders, whose links stay links",
+    "copies whole folders and keeps links inside them as links",
     test((host) =>
       Effect.gen(function* () {
         mkdirSync(path("from/inner"), { recursive: true })
@@ -645,7 +645,7 @@ describe.each(["put", "get"] as const)("files that are copied with %s", (way) =>
   )
 
   it.live(
-    "never replace or join what is there",
+    "never replaces or merges into what exists",
     test((host) =>
       Effect.gen(function* () {
         mkdirSync(path("folder"))
@@ -669,7 +669,7 @@ describe.each(["put", "get"] as const)("files that are copied with %s", (way) =>
   )
 
   it.live(
-    "have to be there, and so has the folder they go to",
+    "fails if the source or the target's folder does not exist",
     test((host) =>
       Effect.gen(function* () {
         expect(yield* Effect.flip(copied(host, path("nowhere"), path("to")))).toMatchObject({
@@ -681,9 +681,9 @@ describe.each(["put", "get"] as const)("files that are copied with %s", (way) =>
   )
 })
 
-describe("files that are brought from elsewhere", () => {
+describe("files that are fetched", () => {
   it.live(
-    "are copies, so that nobody changes them later",
+    "are copies, so that later changes do not affect them",
     test((host) =>
       Effect.gen(function* () {
         const elsewhere = mkdtempSync(join(tmpdir(), "sandboxer-elsewhere-"))
@@ -702,7 +702,7 @@ describe("files that are brought from elsewhere", () => {
   )
 })
 
-it.live("another host there is not", () =>
+it.live("a host that is not configured is unreachable", () =>
   Effect.gen(function* () {
     const hosts = yield* Hosts
     expect(yield* Effect.flip(hosts.get({ host: "elsewhere" }))).toMatchObject({

@@ -89,7 +89,7 @@ for (const [name, placement] of hosts) {
 
   describe(`behind a fence, on ${name}`, () => {
     it.live(
-      "commands are run and folders are synced as ever, and it leaves nothing",
+      "an open fence lets commands run and folders sync, and leaves nothing",
       test((host) =>
         Effect.gen(function* () {
           const { attempt, run, shared, sync } = yield* fenced(host)
@@ -108,7 +108,7 @@ for (const [name, placement] of hosts) {
     )
 
     it.live(
-      "nothing begins once it was taken down",
+      "nothing starts after the fence was closed",
       test((host) =>
         Effect.gen(function* () {
           const { fence, late, others, shared } = yield* fenced(host)
@@ -123,7 +123,7 @@ for (const [name, placement] of hosts) {
     )
 
     it.live(
-      "nor once the attempt's folder is gone",
+      "nothing starts after the attempt's folder was removed",
       test((host) =>
         Effect.gen(function* () {
           const { attempt, fence, late, others, shared } = yield* fenced(host)
@@ -138,7 +138,7 @@ for (const [name, placement] of hosts) {
       )
     )
 
-    it.live.each(both)("what had begun is ended as it is taken down (brief: %s)", (brief) =>
+    it.live.each(both)("closing it ends what had started (brief: %s)", (brief) =>
       on(placement(), (host) =>
         Effect.gen(function* () {
           const { fence, run, shared } = yield* fenced(host)
@@ -157,12 +157,12 @@ for (const [name, placement] of hosts) {
   })
 }
 
-describe("over SSH, behind a fence", () => {
+describe("a fence on a host over SSH", () => {
   const test = (use: (host: HostShape) => Effect.Effect<void, unknown>) => () =>
     on({ host: "kvm1", connection: sshd.connection }, use)
 
   it.live(
-    "an rsync that hangs is ended there, and is not begun anew",
+    "ends a hanging rsync there, which does not start again",
     test((host) =>
       Effect.gen(function* () {
         const { fence, others, shared, sync } = yield* fenced(host)
@@ -183,7 +183,7 @@ describe("over SSH, behind a fence", () => {
   )
 
   it.live(
-    "an rsync that is not there is told from its exit code, whatever is said of it",
+    "a missing rsync is recognised by its exit code, whatever the shell prints",
     test((host) =>
       Effect.gen(function* () {
         const { sync } = yield* fenced(host)
@@ -198,7 +198,7 @@ describe("over SSH, behind a fence", () => {
   )
 
   it.live(
-    "a folder is placed, until it was taken down",
+    "stages a folder until the fence is closed",
     test((host) =>
       Effect.gen(function* () {
         const { fence } = yield* fenced(host)

@@ -80,7 +80,7 @@ const nasty = [
 
 describe("a command over SSH", () => {
   it.live(
-    "gets its arguments, its environment and its folder as they are",
+    "gets its arguments, environment and folder unchanged",
     test((host) =>
       Effect.gen(function* () {
         const where = at("a 'folder' of\nits own")
@@ -101,7 +101,7 @@ describe("a command over SSH", () => {
   )
 
   it.live(
-    "ends with its own exit code, 255 too, and both outputs are told apart",
+    "returns its own exit code, even 255, with both outputs apart",
     test((host) =>
       Effect.gen(function* () {
         for (const brief of [false, true]) {
@@ -135,7 +135,7 @@ describe("a command over SSH", () => {
   )
 
   it.live(
-    "that is not there is told from one that fails",
+    "that does not exist is told apart from one that fails",
     test((host) =>
       Effect.gen(function* () {
         for (const brief of [false, true]) {
@@ -147,7 +147,7 @@ describe("a command over SSH", () => {
   )
 
   it.live(
-    "leaves nothing there when it is interrupted, or took too long",
+    "leaves nothing there when it is interrupted or times out",
     test((host) =>
       Effect.gen(function* () {
         const line = `echo $$ >${at("pid")}; sleep 1000 & wait`
@@ -185,7 +185,7 @@ describe("a command over SSH", () => {
     )
 
   it.live(
-    "shares a shell with the one that it follows, and with none at the same time; soon that is gone",
+    "shares the shell of the command before it, never with a concurrent one; an idle shell ends soon",
     test((host) =>
       Effect.gen(function* () {
         const shell = yield* shellOf(host)
@@ -209,7 +209,7 @@ describe("a command over SSH", () => {
       .flatMap((pid) => (pid === "" ? [] : [Number(pid)]))
 
   it.live(
-    "finds a shell there where one was prepared for; without a command that goes soon",
+    "uses a shell that was prepared, which ends soon if no command comes",
     test((host) =>
       Effect.gen(function* () {
         // Where the machine has too much to do, it may be gone before it is asked.
@@ -227,7 +227,7 @@ describe("a command over SSH", () => {
   )
 
   it.live(
-    "is run again, or anew, where the shell that it was to have was lost or ended",
+    "is run again, or started in a new shell, if its shell was lost or ended",
     test((host) =>
       Effect.gen(function* () {
         const before = yield* shellOf(host)
@@ -244,7 +244,7 @@ describe("a command over SSH", () => {
   )
 
   it.live(
-    "leaves what goes on, and prints, to itself",
+    "does not wait for a child that stays and prints",
     test((host) =>
       Effect.gen(function* () {
         fs.writeFileSync(at("daemon"), `#!/bin/sh\n(sleep 0.1; echo late; echo late >&2) &\necho early\n`, {
@@ -260,7 +260,7 @@ describe("a command over SSH", () => {
     )
   )
 
-  it.live("share one connection, and more of them than a server lets one have", () =>
+  it.live("many commands share one connection, even more than the server's session limit", () =>
     Effect.acquireUseRelease(
       Effect.promise(() => Sshd.start({ config: ["MaxSessions 2"] })),
       (small) =>
@@ -279,7 +279,7 @@ describe("a command over SSH", () => {
 })
 
 describe("a host over SSH", () => {
-  it.live("tells who we are there and which key it has, and keeps the key", () =>
+  it.live("reports the login and the host key, and remembers the key", () =>
     Effect.gen(function* () {
       const host = yield* hostOf(sshd)
       const { host: address, keyFingerprint, port, user } = yield* host.identity
@@ -306,7 +306,7 @@ describe("a host over SSH", () => {
     )
   )
 
-  it.live("that does not take our key has refused us", () =>
+  it.live("that rejects our key is reported as refused", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(hostOf(sshd, { identityFile: sshd.file("host_key") }))
       expect(error.reason).toBe("refused")
@@ -316,7 +316,7 @@ describe("a host over SSH", () => {
     })
   )
 
-  it.live("whose key has changed is not trusted: both fingerprints are told", () =>
+  it.live("with a changed key is not trusted, and both fingerprints are reported", () =>
     Effect.acquireUseRelease(
       Effect.promise(() => Sshd.start()),
       (other) =>
@@ -337,9 +337,9 @@ describe("a host over SSH", () => {
   )
 })
 
-describe("a job over SSH", () => {
+describe("a Job over SSH", () => {
   it.live(
-    "leaves its output, its exit code and who it was",
+    "leaves its output, exit code and identity",
     test((host) =>
       Effect.gen(function* () {
         expect(yield* host.jobStatus(folder)).toEqual({ _tag: "Absent" })
@@ -361,7 +361,7 @@ describe("a job over SSH", () => {
   )
 
   it.live(
-    "is started once, however many try",
+    "starts once, however many try",
     test((host) =>
       Effect.gen(function* () {
         const job = sh("echo begun; exec sleep 0.2")
@@ -375,7 +375,7 @@ describe("a job over SSH", () => {
   )
 
   it.live(
-    "goes on while the connection is cut, and while nobody answers; no byte is lost or doubled",
+    "continues while the connection is cut or the server is stopped; no byte is lost or doubled",
     test((host) =>
       Effect.gen(function* () {
         yield* host.startJob(
@@ -421,7 +421,7 @@ describe("a job over SSH", () => {
   )
 
   it.live(
-    "is told to end, what is deaf is killed, and what left its group is found by its cookie",
+    "is asked to end; processes that ignore it are killed, and those that left its group are found by the cookie",
     test((host) =>
       Effect.gen(function* () {
         yield* host.startJob(
@@ -443,7 +443,7 @@ describe("a job over SSH", () => {
   )
 
   it.live(
-    "that was stopped before it began never begins; one that was killed is interrupted",
+    "stopped before its start never starts; one that was killed is reported as interrupted",
     test((host) =>
       Effect.gen(function* () {
         yield* host.stopJob(folder, { stop: "group", graceSeconds: 1 })
@@ -455,7 +455,7 @@ describe("a job over SSH", () => {
   )
 
   it.live(
-    "is among those that live there, if it is below our folder",
+    "is among the living Jobs if its folder is below ours",
     test((host) =>
       Effect.gen(function* () {
         const own = HostPath(`${host.home}/jobs/${randomBytes(4).toString("hex")}`)
@@ -487,7 +487,7 @@ describe("a job over SSH", () => {
   )
 
   it.live(
-    "leaves no follower there when nobody follows any more",
+    "has no follower left there after following ended",
     test((host) =>
       Effect.gen(function* () {
         yield* host.startJob(sh("exec sleep 1000"))
@@ -514,7 +514,7 @@ describe("a job over SSH", () => {
 
 describe("files over SSH", () => {
   it.live(
-    "are written, looked at, listed and removed",
+    "are written, inspected, listed and removed",
     test((host) =>
       Effect.gen(function* () {
         const name = "a 'name'\nwith $(everything) \\ *"
@@ -543,7 +543,7 @@ describe("files over SSH", () => {
   )
 
   it.live(
-    "are brought here whole, and put there, where nothing is in the way",
+    "are fetched and put completely, but never over existing files",
     test((host) =>
       Effect.gen(function* () {
         const bytes = randomBytes(3_000_000)
@@ -566,7 +566,7 @@ describe("files over SSH", () => {
   )
 
   it.live(
-    "are placed in a folder that is the same each time; links out of it are followed",
+    "are staged in a folder that stays the same; links out of it are followed",
     test((host) =>
       Effect.gen(function* () {
         fs.mkdirSync(join(here, "t"))

@@ -47,15 +47,15 @@ describe("a machine without rsync", () => {
     ["tcsh", "rsync: Command not found."],
     ["fish", "fish: Unknown command: rsync"],
     ["one that nobody knows", "rsync? what is that?\nsandboxer-rsh 127"]
-  ])("is told from what %s says", ([, said]) =>
+  ])("is recognised by what %s prints", ([, said]) =>
     Effect.gen(function* () {
       expect(yield* reason(`${said}\n${end}`)).toBe("program-missing")
     })
   )
 })
 
-describe("an rsync that fails over there", () => {
-  it.live("is told from that", () =>
+describe("an rsync that fails on the machine", () => {
+  it.live("is not mistaken for a missing one", () =>
     Effect.gen(function* () {
       const full = 'rsync: [receiver] write failed on "/there": No space left on device (28)'
       expect(yield* reason(`${full}\nrsync error: error in file IO (code 11)`)).toBe("disk-full")

@@ -1,4 +1,4 @@
-/** Whoever carries a provision through dies of kill -9; the next one goes on. */
+/** Supervisors die of kill -9, and the next one continues. */
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { beforeAll, describe, expect } from "@effect/vitest"

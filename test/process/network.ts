@@ -8,7 +8,7 @@ const ip = (...args: ReadonlyArray<string>) =>
 
 export class Network {
   private readonly holder: ChildProcess
-  /** Where whoever listens in the namespace is reached. */
+  /** The address of a listener in the namespace. */
   readonly address: string
   private readonly near: string
   private readonly far = "far"
@@ -70,7 +70,7 @@ export class Network {
     this.inside("ip", "link", "set", "dev", this.far, "up")
   }
 
-  /** Whoever runs in it has no network any more. */
+  /** Cuts the network of everything that runs in it. */
   dispose() {
     // With one end goes the other.
     ip("link", "delete", this.near)

@@ -68,7 +68,7 @@ describe.concurrent("two builds with one vm_name", () => {
     lab.release("packer build begins")
     const { exitCode, stderr } = await second.outcome()
     expect(exitCode, stderr).toBe(0)
-    // Whoever waited saw to it: nobody else followed it.
+    // The waiting supervisor restarted it: nothing else followed it.
     const types = (await lab.events("demo")).map(({ type }) => type)
     expect(types).toContain("taken-over")
     expect(types.at(-1)).toBe("ready")

@@ -25,8 +25,8 @@ const logged = (text: string) =>
     return { change, file, folder, log, read: (options?: LogOptions) => Stream.mkString(log(options)) }
   })
 
-describe("log", () => {
-  it.scoped("reads what was printed so far", () =>
+describe("the log of a sandbox", () => {
+  it.scoped("returns what was printed so far", () =>
     Effect.gen(function* () {
       // Longer than what is read at once, with characters of several bytes that are cut in two there.
       const text = "ü–日\n".repeat(20_000)
@@ -37,7 +37,7 @@ describe("log", () => {
     })
   )
 
-  it.scoped("reads a number of last lines", () =>
+  it.scoped("returns a number of last lines", () =>
     Effect.gen(function* () {
       const long = `${"x".repeat(70_000)}\n`
       const { file, read } = yield* logged(`first\n${long}${long}last\n`)

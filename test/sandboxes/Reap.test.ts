@@ -41,7 +41,7 @@ const artifactAt = (path: string) => ({
 })
 
 describe("reap", () => {
-  it.scopedLive("ends what is past its time, and nothing else", () =>
+  it.scopedLive("removes what has expired and nothing else", () =>
     Effect.gen(function* () {
       const made = yield* having(
         { state: "ready", expiresAt: past },
@@ -82,35 +82,37 @@ describe("reap", () => {
     })
   )
 
-  it.scopedLive("takes logs and kept files with the record, but no record of an artifact that is there", () =>
-    Effect.gen(function* () {
-      const made = yield* manager(extension, {})
-      const image = `${made.home}/image`
-      writeFileSync(image, "x")
-      mkdirSync(`${made.home}/logs`)
-      mkdirSync(`${made.home}/kept/${id(1)}`, { recursive: true })
-      writeFileSync(`${made.home}/kept/${id(1)}/file`, "x")
-      for (const n of [1, 2]) {
-        writeFileSync(`${made.home}/logs/${id(n)}.1.log`, "a line\n")
-        yield* made.store.create(
-          sandbox({
-            id: id(n),
-            name: `sandbox-${n}`,
-            state: "destroyed",
-            expiresAt: past,
-            artifacts: n === 1 ? [artifactAt(`${image}-that-is-gone`)] : [artifactAt(image)]
-          }),
-          untold,
-          requested
-        )
-      }
-      expect(yield* made.sandboxes.reap({ dryRun: false })).toMatchObject([{ action: "forget" }])
-      expect((yield* made.sandboxes.list()).map((one) => one.id)).toEqual([id(2)])
-      expect(existsSync(`${made.home}/logs/${id(1)}.1.log`)).toBe(false)
-      expect(existsSync(`${made.home}/kept/${id(1)}`)).toBe(false)
-      expect(existsSync(`${made.home}/logs/${id(2)}.1.log`)).toBe(true)
-      expect(existsSync(image)).toBe(true)
-    })
+  it.scopedLive(
+    "removes logs and retained files with the record, but keeps the record of an existing artifact",
+    () =>
+      Effect.gen(function* () {
+        const made = yield* manager(extension, {})
+        const image = `${made.home}/image`
+        writeFileSync(image, "x")
+        mkdirSync(`${made.home}/logs`)
+        mkdirSync(`${made.home}/kept/${id(1)}`, { recursive: true })
+        writeFileSync(`${made.home}/kept/${id(1)}/file`, "x")
+        for (const n of [1, 2]) {
+          writeFileSync(`${made.home}/logs/${id(n)}.1.log`, "a line\n")
+          yield* made.store.create(
+            sandbox({
+              id: id(n),
+              name: `sandbox-${n}`,
+              state: "destroyed",
+              expiresAt: past,
+              artifacts: n === 1 ? [artifactAt(`${image}-that-is-gone`)] : [artifactAt(image)]
+            }),
+            untold,
+            requested
+          )
+        }
+        expect(yield* made.sandboxes.reap({ dryRun: false })).toMatchObject([{ action: "forget" }])
+        expect((yield* made.sandboxes.list()).map((one) => one.id)).toEqual([id(2)])
+        expect(existsSync(`${made.home}/logs/${id(1)}.1.log`)).toBe(false)
+        expect(existsSync(`${made.home}/kept/${id(1)}`)).toBe(false)
+        expect(existsSync(`${made.home}/logs/${id(2)}.1.log`)).toBe(true)
+        expect(existsSync(image)).toBe(true)
+      })
   )
 })
 
@@ -135,8 +137,8 @@ const heldFor = (days: number, hub?: Layer.Layer<StateHub>) =>
     return { ...made, reaped }
   })
 
-describe("what a hub is still to be told of", () => {
-  it.scopedLive("is not forgotten before it was told", () =>
+describe("a record whose notes were not sent yet", () => {
+  it.scopedLive("is kept until they are sent", () =>
     Effect.gen(function* () {
       const made = yield* heldFor(29)
       expect(yield* made.reaped).toEqual([])
@@ -147,7 +149,7 @@ describe("what a hub is still to be told of", () => {
     })
   )
 
-  it.scopedLive("is not forgotten before it was put aside", () =>
+  it.scopedLive("is kept until the hub rejected them", () =>
     Effect.gen(function* () {
       const made = yield* heldFor(29)
       const refusing = Layer.succeed(StateHub, {
@@ -159,7 +161,7 @@ describe("what a hub is still to be told of", () => {
     })
   )
 
-  it.scopedLive("is forgotten all the same where it waits for longer than records are kept", () =>
+  it.scopedLive("is removed anyway when they wait longer than the retention", () =>
     Effect.gen(function* () {
       const made = yield* heldFor(31)
       expect(yield* made.reaped).toEqual(["forget"])
@@ -169,7 +171,7 @@ describe("what a hub is still to be told of", () => {
     })
   )
 
-  it.scopedLive("is forgotten where there is no hub any more", () =>
+  it.scopedLive("is removed if there is no hub any more", () =>
     Effect.gen(function* () {
       const made = yield* heldFor(1, layerNoop)
       expect(yield* made.reaped).toEqual(["forget"])
@@ -179,7 +181,7 @@ describe("what a hub is still to be told of", () => {
 })
 
 describe("renew", () => {
-  it.scopedLive("has what is ready end later, or sooner", () =>
+  it.scopedLive("makes a ready sandbox expire later or sooner", () =>
     Effect.gen(function* () {
       const { sandboxes } = yield* having({ state: "ready", expiresAt: past })
       const before = yield* DateTime.now
@@ -193,7 +195,7 @@ describe("renew", () => {
     })
   )
 
-  it.scopedLive("is refused for what is not ready", () =>
+  it.scopedLive("is refused for a sandbox that is not ready", () =>
     Effect.gen(function* () {
       const { sandboxes } = yield* having({ state: "failed", expiresAt: past })
       expect(yield* Effect.flip(sandboxes.renew(id(1), 60))).toMatchObject({
@@ -205,7 +207,7 @@ describe("renew", () => {
   )
 })
 
-it.scopedLive("what is destroyed says when its record goes", () =>
+it.scopedLive("a destroyed sandbox shows when its record is removed", () =>
   Effect.gen(function* () {
     const { sandboxes } = yield* having({ state: "ready" })
     const destroyed = yield* sandboxes.destroy(id(1), { force: false, deleteArtifacts: false })

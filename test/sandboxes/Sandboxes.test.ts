@@ -123,7 +123,7 @@ const names = (made: Effect.Effect.Success<ReturnType<typeof begun>>) =>
   Effect.map(made.sandboxes.list(), (all) => all.map(({ name }) => name))
 
 describe("plan", () => {
-  it.scopedLive("says what would be done, and writes nothing", () =>
+  it.scopedLive("describes what would be done and writes nothing", () =>
     Effect.gen(function* () {
       const made = yield* begun()
       const planned = yield* made.sandboxes.plan({
@@ -145,7 +145,7 @@ describe("plan", () => {
     })
   )
 
-  it.scopedLive("takes the mode from either place", () =>
+  it.scopedLive("takes the mode from the flag or from the input", () =>
     Effect.gen(function* () {
       const { request, sandboxes } = yield* begun()
       const mode_ = (given: Readonly<Record<string, string>>, flag?: string) =>
@@ -176,7 +176,7 @@ describe("plan", () => {
 })
 
 describe("create", () => {
-  it.scopedLive("records a sandbox, and has it provisioned", () =>
+  it.scopedLive("records a sandbox and starts its provision", () =>
     Effect.gen(function* () {
       const { request, sandboxes } = yield* begun(publish)
       const made = yield* sandboxes.create(request({ vm_name: "demo" }))
@@ -195,7 +195,7 @@ describe("create", () => {
   )
 
   it.scopedLive(
-    "that is left once there is a record cancels it, and keeps its secrets for the supervisor",
+    "that is interrupted after the record cancels the sandbox, and leaves its secrets to the supervisor",
     () =>
       Effect.gen(function* () {
         let starts = 0
@@ -221,7 +221,7 @@ describe("create", () => {
       })
   )
 
-  it.scopedLive("gives the next free name, unless one was asked for", () =>
+  it.scopedLive("uses the next free name unless a name was given", () =>
     Effect.gen(function* () {
       const made = yield* begun(Effect.never)
       const { request, sandboxes } = made
@@ -238,7 +238,7 @@ describe("create", () => {
     })
   )
 
-  it.scopedLive("hands secrets to the recipe, and keeps them no longer", () =>
+  it.scopedLive("passes secrets to the recipe and deletes them when the provision ends", () =>
     Effect.gen(function* () {
       const seen: Array<unknown> = []
       const made = yield* begun(
@@ -259,7 +259,7 @@ describe("create", () => {
   )
 
   it.scopedLive.each(["env:NOTHING", "env:EMPTY", "@nothing"])(
-    "records nothing where a secret has no value: %s",
+    "records nothing if a secret has no value: %s",
     (password) =>
       Effect.gen(function* () {
         const made = yield* begun()
@@ -287,7 +287,7 @@ describe("find", () => {
     })
   const found = (n: number) => ({ _tag: "Right", right: { id: id(n) } })
 
-  it.scopedLive("goes by id, the beginning of one, and name", () =>
+  it.scopedLive("accepts an id, a unique prefix of an id, and a name", () =>
     Effect.gen(function* () {
       const find = yield* among([
         [0xa00000000001, "one", "ready"],
@@ -309,7 +309,7 @@ describe("find", () => {
     })
   )
 
-  it.scopedLive("takes the living of a name, else the newest of the dead", () =>
+  it.scopedLive("prefers the living sandbox of a name, else the newest dead one", () =>
     Effect.gen(function* () {
       const find = yield* among([
         [1, "demo", "failed"],
@@ -322,7 +322,7 @@ describe("find", () => {
     })
   )
 
-  it.scopedLive("takes a name before the beginning of an id", () =>
+  it.scopedLive("prefers a name to a prefix of an id", () =>
     Effect.gen(function* () {
       const find = yield* among([
         [0xa00000000001, "b", "ready"],
@@ -335,7 +335,7 @@ describe("find", () => {
 })
 
 describe("follow", () => {
-  it.scopedLive("gives every event once, in order, to the end", () =>
+  it.scopedLive("returns every event once, in order, to the end", () =>
     Effect.gen(function* () {
       const { request, sandboxes } = yield* begun(publish)
       const { id: created } = yield* sandboxes.create(request())
@@ -356,7 +356,7 @@ describe("follow", () => {
     })
   )
 
-  it.scopedLive("fails for what is not there", () =>
+  it.scopedLive("fails for an unknown sandbox", () =>
     Effect.gen(function* () {
       const { sandboxes } = yield* begun()
       expect(yield* Effect.flip(sandboxes.wait(id(1)))).toMatchObject({ _tag: "NotFound" })
@@ -364,7 +364,7 @@ describe("follow", () => {
   )
 })
 
-describe("a supervisor", () => {
+describe("the supervisor of a followed sandbox", () => {
   /** Supervisors that never come to anything, counted. */
   const idle = () => {
     const starts: Array<number> = []
@@ -375,7 +375,7 @@ describe("a supervisor", () => {
     return { starts, layer }
   }
 
-  it.scoped("is started again, each time with more patience, and not for ever", () =>
+  it.scoped("is restarted after growing pauses, a limited number of times", () =>
     Effect.gen(function* () {
       const { layer, starts } = idle()
       const { request, sandboxes } = yield* begun(Effect.void, layer)
@@ -390,7 +390,7 @@ describe("a supervisor", () => {
     })
   )
 
-  it.scoped("that is silent for a minute is killed, and another one started", () =>
+  it.scoped("is killed and replaced if its heartbeat stands still for a minute", () =>
     Effect.gen(function* () {
       const { layer, starts } = idle()
       const { dead, request, sandboxes, store } = yield* begun(Effect.void, layer)
@@ -407,7 +407,7 @@ describe("a supervisor", () => {
     })
   )
 
-  it.scoped("that shows that it is alive is left alone", () =>
+  it.scoped("is left alone while its heartbeat moves", () =>
     Effect.gen(function* () {
       const { layer, starts } = idle()
       const { dead, request, sandboxes, store } = yield* begun(Effect.void, layer)
@@ -426,7 +426,7 @@ describe("a supervisor", () => {
 })
 
 describe("cancel", () => {
-  it.scopedLive("ends a provision; asked again it has ended so", () =>
+  it.scopedLive("ends a provision; a second cancel finds it cancelled", () =>
     Effect.gen(function* () {
       const begins = yield* Deferred.make<void>()
       const { request, sandboxes } = yield* begun(
@@ -442,7 +442,7 @@ describe("cancel", () => {
     })
   )
 
-  it.scopedLive("is refused for what has ended otherwise, or is not there", () =>
+  it.scopedLive("is refused for a sandbox that ended otherwise or does not exist", () =>
     Effect.gen(function* () {
       const { request, sandboxes } = yield* begun()
       const { id: created } = yield* sandboxes.create(request())
@@ -457,7 +457,7 @@ describe("cancel", () => {
 })
 
 describe("destroy", () => {
-  it.scopedLive("keeps artifacts, unless it is told to delete them", () =>
+  it.scopedLive("keeps artifacts unless `deleteArtifacts` is set", () =>
     Effect.gen(function* () {
       const { home, request, sandboxes } = yield* begun(publish)
       const make = Effect.flatMap(sandboxes.create(request({ vm_name: "demo" })), (made) =>
@@ -478,7 +478,7 @@ describe("destroy", () => {
     })
   )
 
-  it.scopedLive("is refused for a provision that runs, unless it is forced", () =>
+  it.scopedLive("is refused for a running provision unless `force` is set", () =>
     Effect.gen(function* () {
       const begins = yield* Deferred.make<void>()
       const { request, sandboxes } = yield* begun(

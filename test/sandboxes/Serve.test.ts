@@ -66,7 +66,7 @@ describe("serve", () => {
     })
   )
 
-  it.scoped("says once what it cannot mend, and tries again a minute later", () =>
+  it.scoped("reports once what it cannot repair, and tries again a minute later", () =>
     Effect.gen(function* () {
       const tries: Array<number> = []
       const refusal = new StoreError({ reason: "other", message: "no process", hint: "wait" })
@@ -89,7 +89,7 @@ describe("serve", () => {
     })
   )
 
-  it.scoped("ends what is past its time", () =>
+  it.scoped("removes what has expired", () =>
     Effect.gen(function* () {
       const made = yield* served(nobody)
       yield* made.record(1, { state: "ready", expiresAt: DateTime.unsafeMake(30_000) })
@@ -102,7 +102,7 @@ describe("serve", () => {
     })
   )
 
-  it.scoped("goes on where the database fails for a while, and ends where it is damaged", () =>
+  it.scoped("continues when the database fails for a while, and ends if it is damaged", () =>
     Effect.gen(function* () {
       const made = yield* served(nobody)
       let looks = 0
@@ -121,7 +121,7 @@ describe("serve", () => {
     })
   )
 
-  it.scoped("tells the hub what waits to be told", () =>
+  it.scoped("sends waiting notes to the hub", () =>
     Effect.gen(function* () {
       const made = yield* served(nobody)
       yield* made.record(1, { state: "ready" })
@@ -132,7 +132,7 @@ describe("serve", () => {
     })
   )
 
-  it.scoped("is one at a time: until it ends, or has lost its lease", () =>
+  it.scoped("runs once at a time: until it ends or has lost its lease", () =>
     Effect.gen(function* () {
       const made = yield* served(nobody)
       const serving = (n: number) =>

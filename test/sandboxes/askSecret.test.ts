@@ -44,7 +44,7 @@ const begun = Effect.gen(function* () {
 })
 
 describe("a required secret that was not given", () => {
-  it.scoped("is asked for, and reaches the recipe alone", () =>
+  it.scoped("is prompted for, and only the recipe gets it", () =>
     Effect.gen(function* () {
       const { asked, askSecret, request, sandboxes, secrets, store } = yield* begun
       const { id, inputs } = yield* sandboxes.create({ ...request({ user: "me" }), askSecret })
@@ -64,7 +64,7 @@ describe("a required secret that was not given", () => {
     })
   )
 
-  it.scoped("is not asked for where it has a source, nor when it is only planned", () =>
+  it.scoped("is not prompted for if it has a source, nor for a plan", () =>
     Effect.gen(function* () {
       const { asked, askSecret, request, sandboxes } = yield* begun
       const given = { ...request({ user: "me", first: "env:FIRST" }), askSecret }
@@ -79,7 +79,7 @@ describe("a required secret that was not given", () => {
     })
   )
 
-  it.scoped("is missing where nobody is there to ask: the sources that it may have are named", () =>
+  it.scoped("is reported as missing if nobody can be asked; the possible sources are named", () =>
     Effect.gen(function* () {
       const { request, sandboxes } = yield* begun
       expect(yield* Effect.flip(sandboxes.create(request({ user: "me" })))).toMatchObject({
@@ -91,7 +91,7 @@ describe("a required secret that was not given", () => {
     })
   )
 
-  it.scoped("is asked for behind everything else that may be wrong", () =>
+  it.scoped("is prompted for only after everything else was checked", () =>
     Effect.gen(function* () {
       const { asked, askSecret, request, sandboxes } = yield* begun
       const refused = (given: Readonly<Record<string, string>>) =>
@@ -141,7 +141,7 @@ describe("a required secret that was not given", () => {
     })
   )
 
-  it.scoped("leaves no record where nothing was typed", () =>
+  it.scoped("leaves no record if nothing was typed", () =>
     Effect.gen(function* () {
       const { request, sandboxes } = yield* begun
       const nothing = new UsageError({ reason: "input", message: "nothing was typed", hint: "type it" })

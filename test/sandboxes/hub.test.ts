@@ -24,14 +24,14 @@ const planned = (profile: string, request: Partial<CreateRequest> = {}) =>
 const profile = "hub: { workstream: of-profile, task: of-profile, notes: failures, every: 5 minutes }\n"
 const environment = { SANDBOXER_WORKSTREAM: "of-environment", SANDBOXER_TASK: "" }
 
-describe("what a State Hub is told of a sandbox", () => {
-  it.scoped("is phases, and a heartbeat a minute", () =>
+describe("notes of a sandbox", () => {
+  it.scoped("are phases, and one heartbeat a minute", () =>
     Effect.map(planned(""), (hub) =>
       expect(hub).toEqual({ workstream: null, task: null, notes: "phases", everySeconds: 60 })
     )
   )
 
-  it.scoped("is what the profile says", () =>
+  it.scoped("are what the profile selects", () =>
     Effect.map(planned(profile), (hub) =>
       expect(hub).toEqual({
         workstream: "of-profile",
@@ -42,13 +42,13 @@ describe("what a State Hub is told of a sandbox", () => {
     )
   )
 
-  it.scoped("is filed under what the environment says, where that says something", () =>
+  it.scoped("have the workstream and task of the environment, if it sets them", () =>
     Effect.map(planned(profile, { environment }), (hub) =>
       expect(hub).toMatchObject({ workstream: "of-environment", task: "of-profile" })
     )
   )
 
-  it.scoped("is told once what is planned, with the first note", () =>
+  it.scoped("have the plan once, with the first note", () =>
     Effect.gen(function* () {
       const extension = extensionOf(Effect.void)
       const planning = {
@@ -93,13 +93,13 @@ describe("what a State Hub is told of a sandbox", () => {
     })
   )
 
-  it.scoped("is filed under what is given, whatever else is said", () =>
+  it.scoped("have the workstream and task of the request, whatever else is set", () =>
     Effect.map(planned(profile, { environment, workstream: "given", task: "given" }), (hub) =>
       expect(hub).toMatchObject({ workstream: "given", task: "given" })
     )
   )
 
-  it.scoped("is filed under nothing where that is given", () =>
+  it.scoped("have no workstream or task if the request sets them to nothing", () =>
     Effect.map(planned(profile, { environment, workstream: "", task: "" }), (hub) =>
       expect(hub).toMatchObject({ workstream: null, task: null })
     )

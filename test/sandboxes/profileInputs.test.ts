@@ -56,8 +56,8 @@ const planned = (given: InputValues, text = child, inputLocations: InputLocation
     return { folder: made.folder, plan, request: requests[0] }
   })
 
-describe("relative paths", () => {
-  it.scoped("of profiles are relative to the file that they were written in", () =>
+describe("relative paths in inputs", () => {
+  it.scoped("of a profile start from the profile's file", () =>
     Effect.gen(function* () {
       const { folder, request } = yield* planned({})
       expect(request?.inputs).toEqual({
@@ -69,27 +69,25 @@ describe("relative paths", () => {
     })
   )
 
-  it.scoped(
-    "that are given are relative to the document that they were written in, else to where we are",
-    () =>
-      Effect.gen(function* () {
-        const location = { file: "/inputs/of/mine.yaml", line: 1, column: 1 }
-        const { request } = yield* planned(
-          { template: "./a.json", other: "./b.json", files: ["c.hcl"] },
-          child,
-          { template: location }
-        )
-        expect(request?.inputs).toEqual({
-          template: "/inputs/of/a.json",
-          other: "/given/b.json",
-          files: ["/given/c.hcl"]
-        })
+  it.scoped("of a request start from their document, else from the working directory", () =>
+    Effect.gen(function* () {
+      const location = { file: "/inputs/of/mine.yaml", line: 1, column: 1 }
+      const { request } = yield* planned(
+        { template: "./a.json", other: "./b.json", files: ["c.hcl"] },
+        child,
+        { template: location }
+      )
+      expect(request?.inputs).toEqual({
+        template: "/inputs/of/a.json",
+        other: "/given/b.json",
+        files: ["/given/c.hcl"]
       })
+    })
   )
 })
 
 describe("a profile's inputs", () => {
-  it.scoped("that the extension does not have are refused, and where they stand is told", () =>
+  it.scoped("that the extension does not have are refused with their place", () =>
     Effect.gen(function* () {
       const text = "id: profile.child\nextends: profile.base\ninputs:\n  tmeplate: { default: x }\n"
       const { folder, plan, request } = yield* planned({}, text)

@@ -26,7 +26,7 @@ describe.each(stores)("a hub's store %s", (_, layer) => {
 
   const all = { filter: {}, order: "oldest", limit: 1000 } as const
 
-  test("keeps each note once, whoever sends it at once with others", (store) =>
+  test("keeps each note once when several senders send it at the same time", (store) =>
     Effect.gen(function* () {
       const taken = yield* Effect.forEach(
         [notes(1, 50), notes(26, 75), notes(1, 100), [note(3), note(3)], []],
