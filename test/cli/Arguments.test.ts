@@ -23,28 +23,28 @@ const refused = (...argv: ReadonlyArray<string>) => {
 }
 const usage = (message: string, hint: string) => ({ reason: "usage", message, hint })
 
-describe("words in any order", () => {
-  it("become global options, the verb, its flags, its arguments", () => {
+describe("arguments in any order", () => {
+  it("are split into global options, the verb, its flags and its arguments", () => {
     const ordered = ["--profiles", "p", "create", "--profile", "x", "-i", "a=b", "--detach"]
     expect(words("create", "--profile", "x", "-i", "a=b", "--detach", "--profiles", "p")).toEqual(ordered)
     expect(words("--profiles", "p", "create", "--profile", "x", "-i", "a=b", "--detach")).toEqual(ordered)
     expect(words("--profile", "x", "-i", "a=b", "create", "--detach", "--profiles", "p")).toEqual(ordered)
   })
 
-  it("may be an argument before its flags, and a verb below a verb", () => {
+  it("may have the argument before the flags, and a verb below a verb", () => {
     expect(words("logs", "demo", "--tail", "5", "-f")).toEqual(["logs", "--tail", "5", "-f", "demo"])
     expect(words("--json", "profile", "show", "base")).toEqual(["profile", "show", "--json", "base"])
     expect(words("profile", "--json", "show", "base")).toEqual(["profile", "show", "--json", "base"])
   })
 
-  it("may be no words, or flags alone", () => {
+  it("may be empty, or flags alone", () => {
     expect(words()).toEqual([])
     expect(words("--version")).toEqual(["--version"])
     expect(words("--help", "create")).toEqual(["create", "--help"])
     expect(words("profile")).toEqual(["profile"])
   })
 
-  it("keep flags, values and arguments together, however they are mixed", () => {
+  it("keep flags, values and arguments together in any mix", () => {
     const parts = [["--profile", "x"], ["-i", "a=b"], ["-i", "c=--d"], ["--dry-run"], ["--no-color"]]
     const order = FastCheck.shuffledSubarray([...parts.keys()], { minLength: parts.length })
     FastCheck.assert(
@@ -60,7 +60,7 @@ describe("words in any order", () => {
 })
 
 describe("help", () => {
-  it("is all that is left where somebody asks for it", () => {
+  it("replaces everything else when it is asked for", () => {
     expect(words("-h")).toEqual(["--help"])
     expect(words("create", "x", "--detach", "-h", "--profiles", "p")).toEqual(["create", "--help"])
     expect(words("profile", "show", "--help")).toEqual(["profile", "show", "--help"])
@@ -68,8 +68,8 @@ describe("help", () => {
   })
 })
 
-describe("a value", () => {
-  it("stands behind its flag, or behind an equals sign", () => {
+describe("the value of a flag", () => {
+  it("follows the flag, or an equals sign", () => {
     expect(words("create", "--profile=x", "--name=a=b", "--ttl=")).toEqual([
       "create",
       "--profile",
@@ -86,7 +86,7 @@ describe("a value", () => {
     expect(words("create", "--name", "-x", "-i", "--a=b")).toEqual(["create", "--name", "-x", "-i", "--a=b"])
   })
 
-  it("is missed where there is none, or where the next flag stands", () => {
+  it("is reported as missing if nothing or the next flag follows", () => {
     const missing = usage("--profile needs a value", "write it behind: --profile VALUE")
     expect(refused("create", "--profile")).toEqual(missing)
     expect(refused("create", "--profile", "--detach")).toEqual(missing)
@@ -94,13 +94,13 @@ describe("a value", () => {
     expect(refused("-i")).toMatchObject({ message: "-i needs a value" })
   })
 
-  it("is not taken by a flag that is a yes or a no", () => {
+  it("is not taken by a boolean flag", () => {
     expect(refused("create", "--detach=false")).toEqual(
       usage("--detach takes no value", "write --detach alone, or leave it out")
     )
   })
 
-  it("is checked where it is known what there is", () => {
+  it("is checked if the allowed values are known", () => {
     expect(refused("list", "-o", "jsn")).toEqual(usage('-o: got "jsn"', "did you mean json?"))
     expect(refused("list", "--output=frobnicate")).toEqual(
       usage('--output: got "frobnicate"', "it takes table, json, yaml, name, ndjson")
@@ -113,8 +113,8 @@ describe("a value", () => {
   })
 })
 
-describe("a flag that is said twice", () => {
-  it("is an error where a value would be lost, under either name", () => {
+describe("a flag that is given twice", () => {
+  it("is an error if a value would be lost, under either of its names", () => {
     expect(refused("create", "--name", "a", "--name", "b")).toEqual(
       usage("--name is given twice", "give it once")
     )
@@ -122,13 +122,13 @@ describe("a flag that is said twice", () => {
     expect(refused("--profiles", "a", "list", "--profiles", "b").message).toBe("--profiles is given twice")
   })
 
-  it("is a list, or is said once", () => {
+  it("is a list if the flag can be repeated", () => {
     expect(words("create", "-i", "a=1", "--input", "a=2")).toEqual(["create", "-i", "a=1", "--input", "a=2"])
     expect(words("list", "-q", "--quiet", "-q")).toEqual(["list", "-q"])
   })
 })
 
-describe("behind two dashes", () => {
+describe("after two dashes", () => {
   it("everything is an argument", () => {
     expect(words("exec", "demo", "--", "ls", "-l", "--", "--detach")).toEqual([
       "exec",
@@ -142,13 +142,13 @@ describe("behind two dashes", () => {
     expect(words("exec", "--json", "demo", "--", "ls")).toEqual(["exec", "--json", "demo", "ls"])
   })
 
-  it("a lone dash is an argument anywhere", () => {
+  it("a lone dash is always an argument", () => {
     expect(words("exec", "demo", "-")).toEqual(["exec", "--", "demo", "-"])
   })
 })
 
-describe("what is not known", () => {
-  it("suggests the nearest", () => {
+describe("an unknown word", () => {
+  it("gets the nearest known one as a suggestion", () => {
     expect(refused("creat")).toEqual(usage("unknown command creat", "did you mean create?"))
     expect(refused("profile", "lst")).toEqual(usage("unknown command profile lst", "did you mean list?"))
     expect(refused("create", "--profle", "x")).toEqual(
@@ -157,7 +157,7 @@ describe("what is not known", () => {
     expect(refused("create", "--detatch=1").message).toBe("unknown option --detatch")
   })
 
-  it("else says where all is told", () => {
+  it("refers to --help if nothing is near", () => {
     const help = "`sandboxer --help` shows what there is"
     expect(refused("frobnicate")).toEqual(usage("unknown command frobnicate", help))
     expect(refused("--frobnicate")).toEqual(usage("unknown option --frobnicate", help))
@@ -166,16 +166,19 @@ describe("what is not known", () => {
     )
   })
 
-  it.each(["constructor", "toString", "__proto__", "hasOwnProperty"])("may be called %s", (name) => {
-    expect(refused(name).message).toBe(`unknown command ${name}`)
-    expect(refused(name, "x").message).toBe(`unknown command ${name}`)
-    expect(refused("profile", name).message).toBe(`unknown command profile ${name}`)
-    expect(refused(`--${name}`).message).toBe(`unknown option --${name}`)
-  })
+  it.each(["constructor", "toString", "__proto__", "hasOwnProperty"])(
+    "may be named like a property of an object: %s",
+    (name) => {
+      expect(refused(name).message).toBe(`unknown command ${name}`)
+      expect(refused(name, "x").message).toBe(`unknown command ${name}`)
+      expect(refused("profile", name).message).toBe(`unknown command profile ${name}`)
+      expect(refused(`--${name}`).message).toBe(`unknown option --${name}`)
+    }
+  )
 })
 
 describe("global options", () => {
-  it("are read wherever they stand", () => {
+  it("are read at any place", () => {
     expect(parsed("list").globals).toEqual({ noColor: false, debug: false })
     expect(
       parsed("list", "--config=c.yaml", "--no-color", "--profiles", "p", "--log-level", "debug").globals
@@ -183,7 +186,7 @@ describe("global options", () => {
     expect(parsed("--log-level", "info", "list").globals.debug).toBe(false)
   })
 
-  it("are not read from the arguments of a command", () => {
+  it("are not read from the arguments of exec's command", () => {
     expect(parsed("exec", "demo", "--", "--no-color", "--profiles", "p").globals).toEqual({
       noColor: false,
       debug: false

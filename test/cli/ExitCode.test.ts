@@ -34,11 +34,11 @@ describe("an error", () => {
     [15, store("newer")],
     [1, store("damaged")],
     [1, store("other")]
-  ])("ends with %i, and says what and what next: %s", (exitCode, error) => {
+  ])("exits with %i and prints a message and a hint: %s", (exitCode, error) => {
     expect(ofError(error)).toEqual({ exitCode, message: told })
   })
 
-  it("of a document begins with its place", () => {
+  it("in a document begins with its place", () => {
     const location = { file: "/p/a.yaml", line: 3, column: 5 }
     expect(ofError(new UsageError({ reason: "profile", ...text, location })).message).toEqual([
       "error: /p/a.yaml:3:5: it is wrong",
@@ -46,7 +46,7 @@ describe("an error", () => {
     ])
   })
 
-  it("of wrong words is told in one plain line", () => {
+  it("of @effect/cli is printed in one plain line", () => {
     const error = ValidationError.missingValue(HelpDoc.p("Expected to find option:\n  '--profile'"))
     expect(ofError(error)).toEqual({
       exitCode: 2,
@@ -57,11 +57,11 @@ describe("an error", () => {
     })
   })
 
-  it("that was told already is not told again", () => {
+  it("that was already printed is not printed again", () => {
     expect(ofError(new Ended({ exitCode: 10 }))).toEqual({ exitCode: 10, message: [] })
   })
 
-  it("does nothing to the terminal", () => {
+  it("cannot send control sequences to the terminal", () => {
     const { message } = ofError(
       new NotFound({ reason: "log", message: "no \u001b[2Jlog \u0007", hint: "wait\u001b]0;x\u0007" })
     )
@@ -69,10 +69,10 @@ describe("an error", () => {
   })
 })
 
-describe("what nobody foresaw", () => {
+describe("an unexpected failure", () => {
   const cause = Cause.die(new Error("out of \u001b[31mluck"))
 
-  it("is a bug, and has its stack where it is asked for", () => {
+  it("is reported as a bug, with its stack on request", () => {
     expect(ofDefect(cause, false)).toEqual({
       exitCode: 1,
       message: ["error: out of luck", "hint: this is a bug; --log-level debug says more"]
@@ -82,16 +82,16 @@ describe("what nobody foresaw", () => {
     expect(message.join("\n")).toContain("ExitCode.test.ts")
   })
 
-  it("may be anything", () => {
+  it("may be of any type", () => {
     expect(ofDefect(Cause.die("luck"), false).message[0]).toBe("error: luck")
   })
 
-  it("is no bug where somebody interrupted", () => {
+  it("is not a bug if it is an interruption", () => {
     expect(ofDefect(Cause.interrupt(FiberId.none), false)).toEqual({ exitCode: 130, message: [] })
   })
 })
 
-describe("a provision that has ended", () => {
+describe("a provision that ended", () => {
   const sandbox = new Sandbox({
     id: SandboxId.make("0123456789ab"),
     name: "demo",
@@ -107,18 +107,18 @@ describe("a provision that has ended", () => {
   })
   const failure: Failure = { reason: "build-failed", ...text, logTail: [], runbook: null }
 
-  it("well ends with 0 and without a word", () => {
+  it("ready exits with 0 and prints nothing", () => {
     expect(ofSandbox(sandbox)).toEqual({ exitCode: 0, message: [] })
   })
 
-  it("by being cancelled ends with 130", () => {
+  it("cancelled exits with 130", () => {
     expect(ofSandbox(change(sandbox, { state: "cancelled" }))).toEqual({
       exitCode: 130,
       message: ["demo was cancelled"]
     })
   })
 
-  it.each(failureReasons)("with %s ends with its exit code", (reason) => {
+  it.each(failureReasons)("with %s exits with its exit code", (reason) => {
     const failed = change(sandbox, { state: "failed", failure: { ...failure, reason } })
     expect(ofSandbox(failed)).toEqual({
       exitCode: exitCodeOf(reason),
@@ -126,7 +126,7 @@ describe("a provision that has ended", () => {
     })
   })
 
-  it.each(failureReasons)("with %s names its page, which is there", (reason) => {
+  it.each(failureReasons)("with %s names its page, which exists", (reason) => {
     const failed = change(sandbox, {
       state: "failed",
       failure: { ...failure, reason, runbook: runbookOf(reason) }
@@ -136,7 +136,7 @@ describe("a provision that has ended", () => {
     expect(existsSync(see.slice("see: ".length))).toBe(true)
   })
 
-  it("badly shows the last that was printed, first", () => {
+  it("as failed prints the last lines of output first", () => {
     const logTail = ["a line", "an \u001b[31mugly\u001b[0m line"]
     const failed = change(sandbox, { state: "failed", failure: { ...failure, logTail } })
     expect(ofSandbox(failed).message).toEqual([

@@ -47,7 +47,7 @@ const fruits: Kind<Fruit> = {
 const apple: Fruit = { id: "apple", taste: "sweet" }
 const lemon: Fruit = { id: "lemon", taste: "sour" }
 
-describe("one thing", () => {
+describe("one item", () => {
   it("is printed in each format", () => {
     const document = { apiVersion: "sandboxer/v1", kind: "Fruit", id: "apple", taste: "sweet" }
     const print = (format: Format) => printed(printOne(format, fruits, apple))
@@ -59,7 +59,7 @@ describe("one thing", () => {
     expect(print("table")).toBe("id     apple\ntaste  sweet\n")
   })
 
-  it("in a table has a row a line, and none where there is nothing to say", () => {
+  it("in a table has one row for each field with a value", () => {
     const print = (taste: string) => printed(printOne("table", fruits, { id: "kiwi", taste }))
     expect(print("sour\nand sweet")).toBe("id     kiwi\ntaste  sour\n       and sweet\n")
     expect(print("-")).toBe("id  kiwi\n")
@@ -84,7 +84,7 @@ describe("a list", () => {
     expect(print("table")).toBe("ID     TASTE\napple  sweet\nlemon  sour\n")
   })
 
-  it("may be empty, and is a list all the same", () => {
+  it("may be empty and is still a list", () => {
     const print = (format: Format) => printed(printList(format, fruits, []))
     const list = { apiVersion: "sandboxer/v1", kind: "FruitList", items: [] }
     expect(JSON.parse(print("json"))).toEqual(list)
@@ -94,7 +94,7 @@ describe("a list", () => {
     expect(print("table")).toBe("ID  TASTE\n")
   })
 
-  it("in a table has a row a thing, but for what its last cell says in several lines", () => {
+  it("in a table has one row for each item, plus the further lines of its last cell", () => {
     const odd = { id: "ki\n\twi", taste: "sour\n  and \u001b[31msweet\u001b[0m\n" }
     expect(printed(printList("table", fruits, [apple, odd]))).toBe(
       "ID     TASTE\napple  sweet\nki wi  sour\n  and sweet\n"
@@ -107,8 +107,8 @@ describe("a list", () => {
   })
 })
 
-describe("one of many things that are printed as they come", () => {
-  it("is a line or a document of its own in each format", () => {
+describe("streamed items", () => {
+  it("are one line or document each, in each format", () => {
     const print = (format: Format) => printed(printEach(format, fruits, apple))
     const document = '{"apiVersion":"sandboxer/v1","kind":"Fruit","id":"apple","taste":"sweet"}\n'
     expect(print("table")).toBe("apple  sweet\n")
@@ -119,7 +119,7 @@ describe("one of many things that are printed as they come", () => {
   })
 })
 
-describe("a text that a guest may have written", () => {
+describe("text that a guest may have written", () => {
   it.each([
     ["colours", "\u001b[1;31mred\u001b[0m", "red"],
     ["the cursor", "a\u001b[2K\u001b[1A\u001b[10Db", "ab"],
@@ -207,7 +207,7 @@ describe("documents", () => {
     })
   })
 
-  it("of an event are numbered, with their time", () => {
+  it("of an event are numbered and have their time", () => {
     const event = {
       id: "e1",
       sandboxId: sandbox.id,
@@ -229,7 +229,7 @@ describe("documents", () => {
     expect(printed(printList("table", eventKind, [event]))).not.toContain("second")
   })
 
-  it("of a sandbox in a table leave out what there is not yet", () => {
+  it("of a sandbox in a table leave out empty fields", () => {
     expect(printed(printOne("table", sandboxInFull, sandbox))).toBe(
       [
         "name     demo",
@@ -246,7 +246,7 @@ describe("documents", () => {
     )
   })
 
-  it("of sandboxes in a list say when they end", () => {
+  it("of sandboxes in a list show when they expire", () => {
     const now = DateTime.unsafeMake(0)
     const ending = (seconds: number | null) =>
       new Sandbox({
@@ -271,7 +271,7 @@ describe("documents", () => {
     ])
   })
 
-  it("have no format that is left out", () => {
+  it("have no field that depends on the format", () => {
     for (const format of formats) expect(printed(printOne(format, sandboxes, sandbox))).not.toBe("")
   })
 })

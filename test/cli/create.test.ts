@@ -22,7 +22,7 @@ const failing = (reason: FailureReason): PackerScripted.Script => ({
 })
 
 describe("create", () => {
-  it.scopedLive("prints the sandbox, and tells of its progress on stderr", () =>
+  it.scopedLive("prints the sandbox on stdout and progress on stderr", () =>
     Effect.gen(function* () {
       const { home, sandboxer } = yield* commandLine(images)
       const printed = yield* sandboxer(...create, "-o", "json", "--ttl", "90m")
@@ -64,7 +64,7 @@ describe("create", () => {
     })
   )
 
-  it.scopedLive("prints nothing but the sandbox in other formats, too", () =>
+  it.scopedLive("prints only the sandbox on stdout, in every format", () =>
     Effect.gen(function* () {
       const { sandboxer } = yield* commandLine(images)
       const quiet = yield* sandboxer(...create, "-q", "--progress", "none")
@@ -93,7 +93,7 @@ describe("create", () => {
     ["output-exists", 13],
     ["host-unreachable", 14],
     ["packer-missing", 15]
-  ] as const)("ends as the provision did: %s", ([reason, exitCode]) =>
+  ] as const)("exits as the provision ended: %s", ([reason, exitCode]) =>
     Effect.gen(function* () {
       const { home, sandboxer } = yield* commandLine(failing(reason))
       const printed = yield* sandboxer(...create, "-o", "json")
@@ -116,7 +116,7 @@ describe("create", () => {
     })
   )
 
-  it.scopedLive("is the same as --detach and wait", () =>
+  it.scopedLive("equals --detach followed by wait", () =>
     Effect.gen(function* () {
       const { sandboxer } = yield* commandLine(images)
       const created = yield* sandboxer(...create, "--detach", "-o", "json")
@@ -131,7 +131,7 @@ describe("create", () => {
     })
   )
 
-  it.scopedLive("ends as cancelled where somebody cancels it", () =>
+  it.scopedLive("exits with 130 if someone else cancels the sandbox", () =>
     Effect.gen(function* () {
       const builds = yield* Deferred.make<void>()
       const { sandboxer } = yield* commandLine({
@@ -151,7 +151,7 @@ describe("create", () => {
     })
   )
 
-  it.scopedLive("takes secrets from where they are, and prints none", () =>
+  it.scopedLive("reads secrets from their sources and prints none", () =>
     Effect.gen(function* () {
       vi.stubEnv("DEMO_PASSWORD", "correct-horse")
       const { folder, sandboxer } = yield* commandLine({
@@ -179,7 +179,7 @@ describe("create", () => {
 })
 
 describe("create --dry-run", () => {
-  it.scopedLive("says what would be done, and makes nothing, not even a state directory", () =>
+  it.scopedLive("prints the plan and creates nothing, not even a state directory", () =>
     Effect.gen(function* () {
       const { home, sandboxer } = yield* commandLine(images)
       const printed = yield* sandboxer(...create, "--dry-run", "-o", "json", "--timeout", "1h")
@@ -200,7 +200,7 @@ describe("create --dry-run", () => {
   )
 })
 
-it.scopedLive("create says so where a profile stands in for another one of its id", () =>
+it.scopedLive("create warns if a profile shadows another one of the same id", () =>
   Effect.gen(function* () {
     const { folder, sandboxer } = yield* commandLine(images)
     const shipped = yield* sandboxer("profile", "list", "-o", "name")
@@ -213,7 +213,7 @@ it.scopedLive("create says so where a profile stands in for another one of its i
   })
 )
 
-describe("create, used wrongly,", () => {
+describe("create with a mistake", () => {
   const refused = (words: ReadonlyArray<string>) =>
     Effect.gen(function* () {
       const { sandboxer } = yield* commandLine(images)
@@ -254,7 +254,7 @@ describe("create, used wrongly,", () => {
     [[...create, "--ttl", "soon"], "soon"],
     [[...create, "--mode", "build", "-i", "mode=attach"], "the mode is given twice"],
     [["create"], "profile"]
-  ] as const)("is exit 2: %j", ([words, text]) =>
+  ] as const)("exits with 2: %j", ([words, text]) =>
     Effect.gen(function* () {
       const { exitCode, stderr, stdout } = yield* refused(words)
       expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: "" })
@@ -264,7 +264,7 @@ describe("create, used wrongly,", () => {
     })
   )
 
-  it.scopedLive("is exit 13 for a name that is taken", () =>
+  it.scopedLive("exits with 13 for a name that is taken", () =>
     Effect.gen(function* () {
       const { sandboxer } = yield* commandLine(images)
       yield* sandboxer(...create, "--name", "mine")

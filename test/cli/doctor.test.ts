@@ -43,7 +43,7 @@ const doctor = (checks: ReadonlyArray<Check>, ...words: ReadonlyArray<string>) =
   })
 
 describe("doctor", () => {
-  it.effect("prints a line a check, and a hint behind what is not ok; warnings are exit 0", () =>
+  it.effect("prints one line for each check with a hint if it is not ok; warnings exit with 0", () =>
     Effect.gen(function* () {
       expect(yield* doctor(fine)).toEqual({
         exitCode: 0,
@@ -59,7 +59,7 @@ describe("doctor", () => {
     })
   )
 
-  it.effect("ends with 15 where something is missing, after all was printed", () =>
+  it.effect("exits with 15 if something is missing, after printing all checks", () =>
     Effect.gen(function* () {
       const { err, exitCode, out } = yield* doctor(lacking)
       expect(exitCode).toBe(15)

@@ -23,7 +23,7 @@ interface Item {
 }
 
 describe("profile explain", () => {
-  it.scoped("prints every input: what it takes, and whom it is from", () =>
+  it.scoped("prints every input with its type and its sources", () =>
     Effect.gen(function* () {
       const { folder, profile, sandboxer } = yield* begun
       profile("mine", narrowed)
@@ -80,7 +80,7 @@ describe("profile explain", () => {
     })
   )
 
-  it.scoped("says why it cannot", () =>
+  it.scoped("reports why a profile cannot be explained", () =>
     Effect.gen(function* () {
       const { folder, profile, sandboxer } = yield* begun
       profile("mine", "id: profile.mine\nextends: profile.demo\ninputs:\n  vm_nmae: { default: x }\n")
@@ -104,7 +104,7 @@ describe("profile explain", () => {
 })
 
 describe("profile validate", () => {
-  it.scoped("tells of all that is wrong with any profile, and ends with 2", () =>
+  it.scoped("reports every mistake in every profile and exits with 2", () =>
     Effect.gen(function* () {
       const { folder, profile, sandboxer } = yield* begun
       const file = (name: string) => `${folder}/profiles/${name}.yaml`
@@ -143,7 +143,7 @@ inputs:
 })
 
 describe("extension", () => {
-  it.scoped("lists those that there are, and shows one with its modes and inputs", () =>
+  it.scoped("lists the extensions, and shows one with its modes and inputs", () =>
     Effect.gen(function* () {
       const { sandboxer } = yield* begun
       const list = yield* sandboxer("extension", "list", "-o", "json")

@@ -13,7 +13,7 @@ const away = Layer.succeed(StateHub, {
   publish: () => new HubError({ reason: "unavailable", message: "hub.example answers 500", hint: "" })
 })
 
-it.scoped("a hub that cannot be reached: flush tries for 30 s, and says so with 14", () =>
+it.scoped("hub flush retries for 30 s and exits with 14 if the hub cannot be reached", () =>
   Effect.gen(function* () {
     const script = PackerScripted.building({ qemu: { "output/demo": "an image" } })
     const { sandboxer } = yield* commandLine(script, { stateHub: away })

@@ -56,7 +56,7 @@ const resolved = (text: string, ...words: ReadonlyArray<string>) =>
   })
 
 describe("an inputs file", () => {
-  it.effect("has typed values, in YAML or in JSON", () =>
+  it.effect("has typed values, in YAML or JSON", () =>
     Effect.gen(function* () {
       const written = { name: "demo", cpus: 2, force: true, only: ["a", "b"], variables: { a: 1, b: "x" } }
       const yaml = `# A comment
@@ -78,7 +78,7 @@ variables: &shared
     })
   )
 
-  it.effect("has paths that are relative to it", () =>
+  it.effect("has paths that start from its folder", () =>
     Effect.gen(function* () {
       const file = join(folder, "inputs.yaml")
       const text = 'name: x\ntemplate: ./a.json\nfiles: [b.hcl]\npassword: "@secret"\n'
@@ -91,7 +91,7 @@ variables: &shared
     })
   )
 
-  it.effect("gives way to the command line; in a map, entry by entry", () =>
+  it.effect("is overridden by the command line; maps entry by entry", () =>
     Effect.gen(function* () {
       const text = "name: file\ncpus: 2\nfiles: [a, b]\nvariables: { a: 1, b: 2 }\n"
       const { values } = Either.getOrThrow(
@@ -117,7 +117,7 @@ variables: &shared
     ["name: x\npassword: correct-horse\n", "2:1", "input password is a secret and cannot be given as it is"],
     ["name: x\npassword: 12345\n", "2:1", "input password is a secret and cannot be given as it is"],
     ["name: x\npassword: [env:A]\n", "2:1", "input password is a secret and cannot be given as it is"]
-  ])("is told of with the line that is wrong: %j", ([text, at, message]) =>
+  ])("with a wrong value is reported with its line: %j", ([text, at, message]) =>
     Effect.gen(function* () {
       const error = Either.getOrThrow(Either.flip(yield* resolved(text!)))
       expect(`${error.location?.line}:${error.location?.column}`).toBe(at)
@@ -137,7 +137,7 @@ variables: &shared
     ["a: {b: 1\n", "2:1", undefined, "an inputs file is one YAML document: check the indentation there"],
     ["a: *b\n", "1:4", "there is no anchor &b before *b", undefined],
     ["__proto__: { a: 1 }\n", "1:1", "a key cannot be named __proto__", undefined]
-  ])("is refused with its line where it is none: %j", ([text, at, message, hint]) =>
+  ])("that is not a mapping is refused with its line: %j", ([text, at, message, hint]) =>
     Effect.gen(function* () {
       const found = yield* refused(text!)
       expect(found).toMatchObject({ reason: "input", at: `inputs.yaml:${at}` })
@@ -146,7 +146,7 @@ variables: &shared
     })
   )
 
-  it.effect("is refused where aliases would fill the memory", () =>
+  it.effect("is refused if aliases would fill the memory", () =>
     Effect.gen(function* () {
       const bomb = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
       for (let n = 1; n < 10; n++) {
@@ -159,7 +159,7 @@ variables: &shared
     })
   )
 
-  it.effect("is refused where it is larger than 256 KiB", () =>
+  it.effect("is refused if it is larger than 256 KiB", () =>
     Effect.gen(function* () {
       const name = "name: x # "
       const largest = name.padEnd(256 * 1024, "x")
@@ -173,7 +173,7 @@ variables: &shared
     })
   )
 
-  it.effect("is refused where it is not there, or is a folder", () =>
+  it.effect("is refused if it does not exist or is a folder", () =>
     Effect.gen(function* () {
       mkdirSync(join(folder, "inner"))
       const message = (name: string) =>

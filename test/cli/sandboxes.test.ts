@@ -23,7 +23,7 @@ const namesIn = (stdout: string): ReadonlyArray<string> =>
   JSON.parse(stdout).items.map(({ name }: { readonly name: string }) => name)
 
 describe("list", () => {
-  it.scopedLive("prints an empty list as one", () =>
+  it.scopedLive("prints an empty list as a list", () =>
     Effect.gen(function* () {
       const { sandboxer } = yield* having()
       const empty = { apiVersion: "sandboxer/v1", kind: "SandboxList", items: [] }
@@ -35,7 +35,7 @@ describe("list", () => {
     })
   )
 
-  it.scopedLive("shows the living; all of them with --all; those alone that fit", () =>
+  it.scopedLive("shows living sandboxes, all with --all, and only matching ones with a filter", () =>
     Effect.gen(function* () {
       const { sandboxer, sandboxes } = yield* having("one", "two")
       yield* sandboxer("destroy", "one")
@@ -58,7 +58,7 @@ describe("list", () => {
     })
   )
 
-  it.scopedLive("refuses a filter that is none", () =>
+  it.scopedLive("rejects an unknown filter value", () =>
     Effect.gen(function* () {
       const { sandboxer } = yield* having()
       expect(refusal(yield* sandboxer("list", "--filter", "stat=ready"))).toEqual({
@@ -71,7 +71,7 @@ describe("list", () => {
 })
 
 describe("show", () => {
-  it.scopedLive("finds a sandbox by its name, its id and the beginning of that, options anywhere", () =>
+  it.scopedLive("finds a sandbox by name, id and unique prefix, with options at any place", () =>
     Effect.gen(function* () {
       const { home, sandboxer, sandboxes } = yield* having("one")
       const [one] = sandboxes
@@ -96,7 +96,7 @@ describe("show", () => {
     })
   )
 
-  it.scopedLive("says what it does not find, and what is near", () =>
+  it.scopedLive("reports an unknown sandbox with the nearest name", () =>
     Effect.gen(function* () {
       const { sandboxer } = yield* having("one")
       expect(refusal(yield* sandboxer("show", "onne"))).toEqual({
@@ -139,7 +139,7 @@ describe("events", () => {
     })
   )
 
-  it.scopedLive("of another version are printed as they are, and no verb fails on them", () =>
+  it.scopedLive("of another version are printed unchanged, and no verb fails on them", () =>
     Effect.gen(function* () {
       const { home, sandboxer, sandboxes } = yield* having("one")
       const { id } = sandboxes[0]
@@ -180,7 +180,7 @@ describe("events", () => {
 })
 
 describe("logs", () => {
-  it.scopedLive("print what Packer said", () =>
+  it.scopedLive("print Packer's output", () =>
     Effect.gen(function* () {
       const { sandboxer } = yield* having("one")
       const whole = ["create", "boot", "connect", "provision", "shutdown", "export"].map(
@@ -195,7 +195,7 @@ describe("logs", () => {
 })
 
 describe("destroy", () => {
-  it.scopedLive("ends several, and keeps what they made unless told otherwise", () =>
+  it.scopedLive("ends several sandboxes and keeps their artifacts by default", () =>
     Effect.gen(function* () {
       const { sandboxer, sandboxes } = yield* having("one", "two", "three")
       const paths = sandboxes.map(({ artifacts: [artifact] }) => artifact.path)
@@ -224,7 +224,7 @@ describe("destroy", () => {
 })
 
 describe("artifact", () => {
-  it.scopedLive("lists, shows and finds what was made", () =>
+  it.scopedLive("lists, shows and finds artifacts", () =>
     Effect.gen(function* () {
       const { sandboxer, sandboxes } = yield* having("one", "two")
       const [first, second] = sandboxes.map(({ artifacts: [artifact] }) => artifact)
@@ -258,7 +258,7 @@ describe("artifact", () => {
 })
 
 describe("profile", () => {
-  it.scopedLive("lists, shows and validates", () =>
+  it.scopedLive("lists, shows and validates profiles", () =>
     Effect.gen(function* () {
       const { folder, sandboxer } = yield* having()
       const listed = yield* sandboxer("profile", "list", "-o", "json")
@@ -279,7 +279,7 @@ describe("profile", () => {
 })
 
 describe("sandboxer", () => {
-  it.scopedLive("tells its version, and what there is", () =>
+  it.scopedLive("prints its version and its verbs", () =>
     Effect.gen(function* () {
       const { folder, sandboxer } = yield* having()
       expect((yield* sandboxer("--version")).stdout).toMatch(/^\d+\.\d+\.\d+\n$/)

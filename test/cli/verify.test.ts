@@ -7,7 +7,7 @@ import { commandLine } from "./commandLine.js"
 const images = PackerScripted.building({ one: { "out/1": "image one" }, two: { "out/2": "image two" } })
 
 describe("artifact verify", () => {
-  it.scopedLive("checks all artifacts, or those that are named; what is wrong is exit 10", () =>
+  it.scopedLive("checks all artifacts or the named ones; damage exits with 10", () =>
     Effect.gen(function* () {
       const { sandboxer } = yield* commandLine(images)
       expect(yield* sandboxer("artifact", "verify", "-o", "json")).toMatchObject({
