@@ -21,11 +21,11 @@ describe("errorKind", () => {
     ["SQLITE_BUSY_SNAPSHOT", "busy"],
     ["SQLITE_CONSTRAINT_UNIQUE", "other"],
     ["constructor", "other"]
-  ])("says what kind of failure %s is: %s", (code, kind) => {
+  ])("classifies %s as: %s", (code, kind) => {
     expect(errorKind(coded(code))).toBe(kind)
   })
 
-  it("finds the code of a cause, however deep", () => {
+  it("finds the code of a nested cause", () => {
     const wrapped = new SqlError({
       message: "a statement failed",
       cause: new Cause.UnknownException(coded("ENOSPC"))
@@ -34,7 +34,7 @@ describe("errorKind", () => {
     expect(errorKind(wrapped)).toBe("disk-full")
   })
 
-  it("takes what carries no code for another kind", () => {
+  it("treats an error without a code as another kind", () => {
     for (const error of [new Error("no space left"), "ENOSPC", null, undefined, { code: 28 }]) {
       expect(errorKind(error)).toBe("other")
     }
@@ -42,7 +42,7 @@ describe("errorKind", () => {
 })
 
 describe("describeError", () => {
-  it("shows causes, and leaves out what only wraps them", () => {
+  it("shows causes and leaves out errors that only wrap them", () => {
     const cause = new Error("ENOSPC: no space left")
     expect(describeError(cause)).toBe("ENOSPC: no space left")
     expect(describeError(new SqlError({ message: "a statement failed", cause }))).toBe(

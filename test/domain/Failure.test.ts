@@ -13,7 +13,7 @@ import {
 import { root } from "../support/documents.js"
 
 describe("failure reasons", () => {
-  it("belong to one exit code each, of those that are documented", () => {
+  it("have one of the documented exit codes each", () => {
     const documented = [1, 2, 3, 4, 10, 11, 12, 13, 14, 15, 130]
     expect(failureReasons.filter((reason) => !documented.includes(exitCodeOf(reason)))).toEqual([])
   })
@@ -75,7 +75,7 @@ describe("the page of a failure reason", () => {
 })
 
 describe("a failure", () => {
-  it("has an empty log where there is none", () => {
+  it("has an empty log by default", () => {
     const error = new ProvisionError({
       reason: "timed-out",
       message: "it took too long",

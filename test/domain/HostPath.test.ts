@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { basename, dirname, HostPath, join, resolve } from "../../src/domain/HostPath.js"
 
 describe("a path of a host", () => {
-  it("is joined with one slash between", () => {
+  it("is joined with exactly one slash", () => {
     expect(join(HostPath("/home/build"), "jobs", "a b")).toBe("/home/build/jobs/a b")
     expect(join(HostPath("/home/build/"), "jobs")).toBe("/home/build/jobs")
     expect(join(HostPath("/"), "jobs")).toBe("/jobs")
@@ -16,7 +16,7 @@ describe("a path of a host", () => {
     expect(dirname(HostPath("/home"))).toBe("/")
   })
 
-  it("is absolute, or below a folder", () => {
+  it("is resolved: absolute paths stay, others are below a folder", () => {
     expect(resolve(HostPath("/given"), "out/image")).toBe("/given/out/image")
     expect(resolve(HostPath("/given"), "/srv/image")).toBe("/srv/image")
   })

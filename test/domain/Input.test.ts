@@ -66,7 +66,7 @@ const resolve = (
 
 const refused = (message: string, hint: string) => ({ reason: "input", message, hint })
 
-describe("what an input becomes", () => {
+describe("resolving an input", () => {
   it.each<[InputType, Given, unknown]>([
     ["string", texts("hello"), "hello"],
     ["string", texts(""), ""],
@@ -99,7 +99,7 @@ describe("what an input becomes", () => {
     ["list", value([]), []],
     ["map", entries({ a: "1", "b.c": "2" }), { a: "1", "b.c": "2" }],
     ["map", value({ a: 1, b: [2] }), { a: 1, b: [2] }]
-  ])("%s of %j is %j", (type, given, expected) => {
+  ])("%s with %j gives %j", (type, given, expected) => {
     expect(resolve({ type }, given)).toEqual(expected)
   })
 
@@ -137,11 +137,11 @@ describe("what an input becomes", () => {
     ["map", texts("a"), '"a"', "entries: -i it.key=value"],
     ["map", value(["a"]), '["a"]', "entries: -i it.key=value"],
     ["map", value(null), "null", "entries: -i it.key=value"]
-  ])("%s of %j is refused", (type, given, shown, expected) => {
+  ])("%s rejects %j", (type, given, shown, expected) => {
     expect(resolve({ type }, given)).toEqual(refused(`input it: got ${shown}`, `it takes ${expected}`))
   })
 
-  it("is refused, too, where it cannot be written down", () => {
+  it("rejects a value that cannot be printed", () => {
     const circle: Record<string, unknown> = {}
     circle.itself = circle
     expect(resolve({ type: "string" }, value(circle))).toMatchObject({
@@ -151,7 +151,7 @@ describe("what an input becomes", () => {
     expect(resolve({ type: "path" }, value(Symbol("s")))).toMatchObject({ hint: "it takes a path" })
   })
 
-  it("is an integer for any safe one, and its own text again", () => {
+  it("keeps safe integers exactly", () => {
     FastCheck.assert(
       FastCheck.property(FastCheck.maxSafeInteger(), (integer) => {
         expect(resolve({ type: "integer" }, texts(String(integer)))).toBe(integer)
@@ -186,7 +186,7 @@ describe("a secret", () => {
     ["entries", entries({ hunter2: "hunter3" })],
     ["a number", value(12_345)],
     ["a list", value(["hunter2"])]
-  ])("is never given as %s, and what was given is not repeated", (_, given) => {
+  ])("cannot be given as %s, and the value is not repeated in the error", (_, given) => {
     expect(resolve({ type: "secret" }, given)).toEqual(source)
   })
 
@@ -198,7 +198,7 @@ describe("a secret", () => {
     expect(JSON.stringify(wrong)).not.toContain("hunter2")
   })
 
-  it("is told apart from what is none, with its source alone", () => {
+  it("is separated from other inputs, and only its source is recorded", () => {
     const resolved = resolveAll(
       { password: { type: "secret" }, user: { type: "string" } },
       { password: texts("env:PASSWORD"), user: texts("build") },
@@ -209,7 +209,7 @@ describe("a secret", () => {
     )
   })
 
-  it("is looked for in its own environment variable, whose value is not read here", () => {
+  it("may come from its own environment variable, whose value is not read while planning", () => {
     expect(resolve({ type: "secret", env: "PASSWORD" }, undefined, { PASSWORD: "hunter2" })).toBe(
       "env:PASSWORD"
     )
@@ -224,30 +224,30 @@ describe("a secret", () => {
     })
   })
 
-  it("that is missing says how to give it", () => {
+  it("that is missing gets a hint on how to give it", () => {
     expect(resolve({ type: "secret", required: true })).toEqual(
       refused("input it is missing", "give it: -i it=env:NAME or -i it=@FILE")
     )
   })
 })
 
-describe("where a value is from", () => {
+describe("the source of a value", () => {
   const declared: InputDeclaration = { type: "integer", default: 1, env: "CPUS" }
 
-  it("what was given, else the environment, else the default", () => {
+  it("is the request, else the environment, else the default", () => {
     expect(resolve(declared, texts("3"), { CPUS: "2" })).toBe(3)
     expect(resolve(declared, undefined, { CPUS: "2" })).toBe(2)
     expect(resolve(declared, undefined, {})).toBe(1)
   })
 
-  it("not a variable that is set to nothing", () => {
+  it("is not an environment variable that is empty", () => {
     expect(resolve(declared, undefined, { CPUS: "" })).toBe(1)
     expect(resolve({ type: "integer", env: "CPUS", required: true }, undefined, { CPUS: "" })).toMatchObject({
       message: "input it is missing"
     })
   })
 
-  it("is said where nobody gave it", () => {
+  it("is named in the error if nobody gave a value", () => {
     const number = "it takes a whole number"
     expect(resolve(declared, texts("x"))).toEqual(refused('input it: got "x"', number))
     expect(resolve(declared, undefined, { CPUS: "x" })).toEqual(
@@ -256,18 +256,18 @@ describe("where a value is from", () => {
     expect(resolve({ ...declared, default: "x" })).toEqual(refused('input it: got "x" (its default)', number))
   })
 
-  it("decides what a path is relative to", () => {
+  it("decides where relative paths start", () => {
     const path: InputDeclaration = { type: "path", default: "own.hcl", env: "TEMPLATE" }
     expect(resolve(path, texts("given.hcl"))).toBe("/given/given.hcl")
     expect(resolve(path, undefined, { TEMPLATE: "from-env.hcl" })).toBe("/given/from-env.hcl")
     expect(resolve(path)).toBe("/profiles/of-it/own.hcl")
   })
 
-  it("may be nowhere: then it is not there", () => {
+  it("may be missing for an optional input", () => {
     expect(resolveAll({ it: { type: "string" } }, {})).toEqual(Either.right({ values: {}, secrets: {} }))
   })
 
-  it("has to be somewhere for what is required", () => {
+  it("must exist for a required input", () => {
     expect(resolve({ type: "string", required: true })).toEqual(
       refused("input it is missing", "give it: -i it=…")
     )
@@ -278,7 +278,7 @@ describe("where a value is from", () => {
 })
 
 describe("a pattern", () => {
-  it("is for the whole text", () => {
+  it("must match the whole text", () => {
     const declared: InputDeclaration = { type: "string", pattern: "[a-z]+|x" }
     expect(resolve(declared, texts("abc"))).toBe("abc")
     for (const given of ["abc1", "1abc", "abc\n", ""]) {
@@ -288,11 +288,11 @@ describe("a pattern", () => {
     }
   })
 
-  it("may say where it begins and ends", () => {
+  it("may contain its own anchors", () => {
     expect(resolve({ type: "string", pattern: "^[a-z]+$" }, texts("abc"))).toBe("abc")
   })
 
-  it("is for each one of a list or a map", () => {
+  it("applies to each item of a list or map", () => {
     const pattern = "[a-z]+"
     expect(resolve({ type: "list", pattern }, texts("a", "b"))).toEqual(["a", "b"])
     expect(resolve({ type: "list", pattern }, texts("a", "2"))).toMatchObject({
@@ -304,12 +304,12 @@ describe("a pattern", () => {
     })
   })
 
-  it("is for a number as it is written", () => {
+  it("applies to a number as it is written", () => {
     expect(resolve({ type: "integer", pattern: "[1-9]" }, texts("+7"))).toBe(7)
     expect(resolve({ type: "integer", pattern: "[1-9]" }, texts("10"))).toMatchObject({ reason: "input" })
   })
 
-  it("is for a default and for the environment as well", () => {
+  it("applies to defaults and to the environment, too", () => {
     const declared: InputDeclaration = { type: "string", pattern: "[a-z]", env: "IT", default: "1" }
     expect(resolve(declared)).toMatchObject({ message: 'input it: got "1" (its default)' })
     expect(resolve(declared, undefined, { IT: "2" })).toMatchObject({
@@ -321,13 +321,13 @@ describe("a pattern", () => {
 describe("choices", () => {
   const declared: InputDeclaration = { type: "string", choices: ["qcow2", "as-built"] }
 
-  it("are all that is taken", () => {
+  it("are the only accepted values", () => {
     expect(resolve(declared, texts("qcow2"))).toBe("qcow2")
     expect(resolve({ type: "integer", choices: ["1", "2"] }, texts("2"))).toBe(2)
     expect(resolve({ type: "list", choices: ["a", "b"] }, texts("b", "a"))).toEqual(["b", "a"])
   })
 
-  it("are suggested where one is near, else told", () => {
+  it("are suggested if one is near, else listed", () => {
     expect(resolve(declared, texts("qcow"))).toEqual(refused('input it: got "qcow"', "did you mean qcow2?"))
     expect(resolve(declared, texts("vmdk"))).toEqual(
       refused('input it: got "vmdk"', "it takes one of qcow2, as-built")
@@ -338,7 +338,7 @@ describe("choices", () => {
   })
 })
 
-describe("an input that nobody declared", () => {
+describe("an undeclared input", () => {
   const declarations: InputDeclarations = { vm_name: { type: "string" }, format: { type: "string" } }
   const said = (name: string) =>
     Either.match(resolveAll(declarations, Object.fromEntries([[name, texts("x")]])), {
@@ -346,12 +346,12 @@ describe("an input that nobody declared", () => {
       onRight: () => undefined
     })
 
-  it("is told, with the one that may have been meant", () => {
+  it("is reported with the nearest declared one", () => {
     expect(said("vmname")).toEqual(refused("unknown input vmname", "did you mean vm_name?"))
     expect(said("frobnication")).toEqual(refused("unknown input frobnication", "inputs are vm_name, format"))
   })
 
-  it.each(["__proto__", "constructor", "toString", "hasOwnProperty"])("%s is one, too", (name) => {
+  it.each(["__proto__", "constructor", "toString", "hasOwnProperty"])("%s is reported", (name) => {
     expect(said(name)).toEqual(refused(`unknown input ${name}`, "inputs are vm_name, format"))
   })
 })
@@ -361,7 +361,7 @@ describe.each(["__proto__", "constructor", "toString", "hasOwnProperty", "valueO
   (name) => {
     const declare = (declared: InputDeclaration): InputDeclarations => Object.fromEntries([[name, declared]])
 
-    it("is an input like any other", () => {
+    it("works like any other input", () => {
       const given = Object.fromEntries([[name, texts("hello")]])
       const resolved = Either.getOrThrow(resolveAll(declare({ type: "string" }), given))
       expect(Object.entries(resolved.values)).toEqual([[name, "hello"]])
@@ -371,19 +371,19 @@ describe.each(["__proto__", "constructor", "toString", "hasOwnProperty", "valueO
       ).toEqual([[name, "env:A"]])
     })
 
-    it("is not given where nobody gives it", () => {
+    it("is not given by accident", () => {
       const resolved = Either.getOrThrow(resolveAll(declare({ type: "string" }), {}))
       expect(Object.entries(resolved.values)).toEqual([])
     })
 
-    it("is not in an environment that has no such variable", () => {
+    it("is not found in an environment without that variable", () => {
       const resolved = Either.getOrThrow(
         resolveAll({ it: { type: "string", env: name, default: "default" } }, {})
       )
       expect(resolved.values).toEqual({ it: "default" })
     })
 
-    it("may be a key of a map, and pollutes nothing", () => {
+    it("may be a key of a map without polluting prototypes", () => {
       const given = { it: entries(Object.fromEntries([[name, "polluted"]])) }
       const { it } = Either.getOrThrow(resolveAll({ it: { type: "map" } }, given)).values
       expect(Object.entries(it as object)).toEqual([[name, "polluted"]])

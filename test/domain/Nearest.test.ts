@@ -3,7 +3,7 @@ import { didYouMean, nearest } from "../../src/domain/Nearest.js"
 
 const verbs = ["create", "list", "ls", "show", "logs", "events", "destroy", "rm"]
 
-describe("the nearest of several words", () => {
+describe("the nearest word", () => {
   it.each([
     ["craete", "create"],
     ["CREATE", "create"],
@@ -16,7 +16,7 @@ describe("the nearest of several words", () => {
     expect(nearest(given, verbs)).toBe(expected)
   })
 
-  it.each(["frobnicate", "xy", "q", "constructor", "toString"])("to %s is none", (given) => {
+  it.each(["frobnicate", "xy", "q", "constructor", "toString"])("to %s does not exist", (given) => {
     expect(nearest(given, verbs)).toBeUndefined()
   })
 
@@ -24,17 +24,17 @@ describe("the nearest of several words", () => {
     expect(nearest("linux", ["profile.base", "profile.linux"])).toBe("profile.linux")
   })
 
-  it("allows more mistakes in a long word", () => {
+  it("may differ more in a long word", () => {
     expect(nearest("packr_tmplte", ["packer_template", "vm_name"])).toBe("packer_template")
   })
 
-  it("is none of none", () => {
+  it("of an empty list does not exist", () => {
     expect(nearest("list", [])).toBeUndefined()
   })
 })
 
-describe("a hint", () => {
-  it("names the nearest word, else says something else", () => {
+describe("the hint", () => {
+  it("names the nearest word, else gives the fallback", () => {
     expect(didYouMean("lst", verbs, "see --help")).toBe("did you mean list?")
     expect(didYouMean("frobnicate", verbs, "see --help")).toBe("see --help")
   })

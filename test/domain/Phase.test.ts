@@ -31,7 +31,7 @@ describe.each([
   ["build", build],
   ["attach", attach]
 ])("the phases of %s", (_, names) => {
-  it("go forward in their order, and never back", () => {
+  it("only move forward in their order", () => {
     for (const [at, from] of names.entries()) {
       expect(names.filter((to) => isForward(from, to))).toEqual(names.slice(at + 1))
     }
@@ -39,11 +39,11 @@ describe.each([
 })
 
 describe("phases", () => {
-  it("of a build are ordered as they are gone through", () => {
+  it("of a build have the order in which they happen", () => {
     expect([...build].reverse().sort(order)).toEqual(build)
   })
 
-  it("are never forward of each other", () => {
+  it("never move forward in both directions", () => {
     FastCheck.assert(
       FastCheck.property(
         FastCheck.constantFrom(...phases),

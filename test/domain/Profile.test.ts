@@ -3,7 +3,7 @@ import * as FastCheck from "effect/FastCheck"
 import { merge } from "../../src/domain/Profile.js"
 
 describe("merging documents", () => {
-  it("goes key by key, the more specific one last", () => {
+  it("merges key by key; the more specific document wins", () => {
     expect(
       merge(
         { ttl: "1 h", placement: { host: "local", requires: { commands: ["packer"] } } },
@@ -16,7 +16,7 @@ describe("merging documents", () => {
     })
   })
 
-  it("replaces lists and scalars whole", () => {
+  it("replaces lists and scalars completely", () => {
     expect(
       merge(
         { commands: ["packer", "qemu-img"], inputs: { cpus: { default: 2 } }, ttl: "1 h" },
@@ -25,7 +25,7 @@ describe("merging documents", () => {
     ).toEqual({ commands: ["packer"], inputs: { cpus: 4 }, ttl: null })
   })
 
-  it("leaves both documents as they are", () => {
+  it("changes neither document", () => {
     const base = { inputs: { a: { default: 1 } } }
     const specific = { inputs: { a: { required: true } } }
     merge(base, specific)
@@ -35,7 +35,7 @@ describe("merging documents", () => {
     ])
   })
 
-  it("takes any name for a name", () => {
+  it("treats names like __proto__ as ordinary keys", () => {
     const hostile = JSON.parse('{"__proto__": {"polluted": 1}, "constructor": {"a": 1}, "toString": 2}')
     const merged = merge({ a: 1 }, hostile)
     expect(Object.keys(merged)).toEqual(["a", "__proto__", "constructor", "toString"])
@@ -44,7 +44,7 @@ describe("merging documents", () => {
     expect(Object.keys(merge(hostile, hostile))).toEqual(["__proto__", "constructor", "toString"])
   })
 
-  it("with nothing is the same document", () => {
+  it("with an empty one gives the same document", () => {
     FastCheck.assert(
       FastCheck.property(FastCheck.dictionary(FastCheck.string(), FastCheck.jsonValue()), (document) => {
         expect(merge({}, document)).toEqual(document)

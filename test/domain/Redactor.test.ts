@@ -46,8 +46,8 @@ const streamed = (secrets: ReadonlyArray<string>, pieces: ReadonlyArray<string>)
   return pieces.map(push).join("") + flush()
 }
 
-describe("whatever the secrets, the text and the pieces that it comes in", () => {
-  it("no secret is shown, in any of its forms", () => {
+describe("for any secrets, text and pieces", () => {
+  it("no secret is shown in any of its forms", () => {
     FastCheck.assert(
       FastCheck.property(scene, ([secrets, text, cuts]) => {
         const shown = streamed(secrets, piecesOf(text, cuts)).split(mask)
@@ -58,7 +58,7 @@ describe("whatever the secrets, the text and the pieces that it comes in", () =>
     )
   })
 
-  it("a stream shows what the redacted text is", () => {
+  it("a stream shows the same as redacting the whole text", () => {
     FastCheck.assert(
       FastCheck.property(scene, ([secrets, text, cuts]) => {
         expect(streamed(secrets, piecesOf(text, cuts))).toBe(make(secrets).text(text))
@@ -68,7 +68,7 @@ describe("whatever the secrets, the text and the pieces that it comes in", () =>
     )
   })
 
-  it("nothing else is lost: between the masks stands what stood there", () => {
+  it("everything between the masks is unchanged", () => {
     FastCheck.assert(
       FastCheck.property(scene, ([secrets, text]) => {
         let at = 0
@@ -81,7 +81,7 @@ describe("whatever the secrets, the text and the pieces that it comes in", () =>
     )
   })
 
-  it("a text without secrets is as it was", () => {
+  it("a text without secrets is unchanged", () => {
     const text = FastCheck.string({ unit: FastCheck.constantFrom("a", "b", " ", "\n", "[", "😀") })
     const elsewhere = FastCheck.string({ unit: FastCheck.constantFrom("x", "y", "z"), minLength: 4 })
     FastCheck.assert(
@@ -94,12 +94,12 @@ describe("whatever the secrets, the text and the pieces that it comes in", () =>
 })
 
 describe("a secret", () => {
-  it.each(Object.entries(forms))("is found as %s", (_, print) => {
+  it.each(Object.entries(forms))("is found in the form: %s", (_, print) => {
     const one = 'p"a\\ss, wörd\n2'
     expect(make([one]).text(`<${print(one)}>`)).toBe(`<${mask}>`)
   })
 
-  it("of four characters is found, a shorter one is not, in no form", () => {
+  it("of four characters is found; a shorter one is not", () => {
     expect(make(["abcd"]).text("abcd abc")).toBe(`${mask} abc`)
     const short = make(["a", "ab", "a,b", ""])
     const text = `a ab a,b ${Object.values(forms)
@@ -109,11 +109,11 @@ describe("a secret", () => {
     expect(streamed(["abc"], text.split(""))).toBe(text)
   })
 
-  it("has characters that mean something to a regular expression", () => {
+  it("may contain regular expression syntax", () => {
     expect(make(["a.c*(|)$^"]).text("abcc a.c*(|)$^")).toBe(`abcc ${mask}`)
   })
 
-  it("of several lines is found whole, and each of its lines", () => {
+  it("of several lines is found as a whole and line by line", () => {
     const key = "-----BEGIN KEY-----\nMIIE\r\n  vQIBADAN  \nab\n-----END KEY-----\n"
     const redactor = make([key])
     expect(redactor.text(`key=${key}.`)).toBe(`key=${mask}.`)
@@ -122,20 +122,20 @@ describe("a secret", () => {
     expect(redactor.text(`{"key": ${JSON.stringify(key)}}`)).toBe(`{"key": "${mask}"}`)
   })
 
-  it("that ends a line with a carriage return alone is found by its lines", () => {
+  it("with lines that end in a carriage return is found line by line", () => {
     expect(make(["first\rsecond"]).text("second")).toBe(mask)
   })
 
-  it("is found at the beginning, at the end, and again and again", () => {
+  it("is found at the beginning, at the end and repeatedly", () => {
     expect(make(["hunter2"]).text("hunter2 hunter2hunter2 hunter")).toBe(`${mask} ${mask}${mask} hunter`)
   })
 
-  it("may be long: a text is read all the same", () => {
+  it("may be long without slowing the search", () => {
     const long = "k".repeat(3) + "x".repeat(50_000)
     expect(make([long]).text(`kkx ${long} kkx`)).toBe(`kkx ${mask} kkx`)
   })
 
-  it("may have half a surrogate pair in it", () => {
+  it("may contain half a surrogate pair", () => {
     expect(make(["ab\ud83dcd"]).text("ab\ud83dcd abcd")).toBe(`${mask} abcd`)
   })
 })
@@ -157,7 +157,7 @@ describe("secrets that overlap", () => {
 })
 
 describe("a stream", () => {
-  it("keeps what could be the beginning of a secret, and no more", () => {
+  it("holds back only what could be the beginning of a secret", () => {
     const { flush, push } = make(["hunter2"]).stream()
     expect(push("the hunter is a hunt")).toBe("the hunter is a ")
     expect(push("e")).toBe("")
@@ -165,7 +165,7 @@ describe("a stream", () => {
     expect(flush()).toBe("hun")
   })
 
-  it("keeps a secret that a longer one may begin with", () => {
+  it("holds back a secret that may be the beginning of a longer one", () => {
     const { flush, push } = make(["hunter2", "hunter2000"]).stream()
     expect(push("a hunter2")).toBe("a ")
     expect(push("0")).toBe("")
@@ -173,14 +173,14 @@ describe("a stream", () => {
     expect(push("hunter2") + flush()).toBe(mask)
   })
 
-  it("begins anew after a flush", () => {
+  it("starts over after a flush", () => {
     const { flush, push } = make(["hunter2"]).stream()
     expect(push("hunt") + flush() + push("er2") + flush()).toBe("hunter2")
     expect(push("hunter2")).toBe(mask)
     expect(flush()).toBe("")
   })
 
-  it("is one of many, each with its own text", () => {
+  it("is independent of other streams", () => {
     const redactor = make(["hunter2"])
     const [one, other] = [redactor.stream(), redactor.stream()]
     expect(one.push("hunt") + other.push("er2")).toBe("er2")
@@ -188,8 +188,8 @@ describe("a stream", () => {
   })
 })
 
-describe("a long log", () => {
-  it("of 10 MB with 20 secrets is read in one go, and in lines", () => {
+describe("a log", () => {
+  it("of 10 MB with 20 secrets is redacted, at once and line by line", () => {
     const secrets = Array.from({ length: 20 }, (_, n) => `s3cret-${n}-${"abcdef".repeat(4)}`)
     const line = `==> qemu: an ordinary line with s3cret-1 and s3cret-19-abcdefabcdef in it\n`
     const text = `${line.repeat(1000)}${secrets[7]}\n`.repeat(Math.ceil(10e6 / line.length / 1000))

@@ -40,7 +40,7 @@ const sandbox = new Sandbox({
 })
 
 describe("states", () => {
-  it("in which a sandbox holds its name, and in which its provision has ended", () => {
+  it("are grouped into those that hold the name and those after the provision", () => {
     expect(SandboxState.literals.filter(isLiving)).toEqual([
       "requested",
       "provisioning",
@@ -58,20 +58,20 @@ describe("states", () => {
 })
 
 describe("a sandbox", () => {
-  it("is written with its times in UTC, and read again", () => {
+  it("is encoded with UTC times and decoded again", () => {
     const written = Schema.encodeSync(Sandbox)(sandbox)
     expect(written).toMatchObject({ createdAt: "2024-05-06T07:08:09.000Z", phase: { name: "boot" } })
     expect(Schema.decodeSync(Sandbox)(written)).toEqual(sandbox)
   })
 
-  it("changes in some fields, and stays what it is in the others", () => {
+  it("changes only the given fields", () => {
     const ready = change(sandbox, { state: "ready", phase: null })
     expect(ready).toBeInstanceOf(Sandbox)
     expect(ready).toMatchObject({ id: sandbox.id, state: "ready", phase: null })
     expect(sandbox.state).toBe("requested")
   })
 
-  it("expires so long after it is ready, or never", () => {
+  it("expires a fixed time after it is ready, or never", () => {
     const since = DateTime.unsafeMake("2024-05-06T07:08:09Z")
     expect(expiry(since, 3600)).toEqual(DateTime.unsafeMake("2024-05-06T08:08:09Z"))
     expect(expiry(since, null)).toBeNull()
@@ -79,7 +79,7 @@ describe("a sandbox", () => {
 })
 
 describe("ids and names", () => {
-  it("are of their alphabets", () => {
+  it("accept only their alphabets", () => {
     const isId = Schema.is(SandboxId)
     expect(
       ["0123456789ab", "0123456789AB", "0123456789a", "0123456789abc", "../../../../"].map(isId)

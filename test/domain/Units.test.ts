@@ -32,7 +32,7 @@ describe("durations", () => {
     ["1 WEEK", 604_800],
     [" 10 s ", 10],
     ["0 s", 0]
-  ])("reads %j", (text, seconds) => {
+  ])("parses %j", (text, seconds) => {
     expect(parseDuration(text)).toEqual(Either.right(seconds))
   })
 
@@ -52,11 +52,11 @@ describe("durations", () => {
     "5 s!",
     "1e3 s",
     `${"9".repeat(400)} s`
-  ])("refuses %j, and says what it takes", (text) => {
+  ])("rejects %j with the expected form", (text) => {
     expect(parseDuration(text)).toEqual(Either.left('a duration like "90 seconds", "30 minutes" or "1h30m"'))
   })
 
-  it("are written for people", () => {
+  it("are formatted for people", () => {
     const written = [0, 0.44, 1, 12.4, 59.6, 60, 200, 3599.7, 3720, 90_000].map(formatDuration)
     expect(written).toEqual([
       "0.0 s",
@@ -72,7 +72,7 @@ describe("durations", () => {
     ])
   })
 
-  it("go through the schema and back", () => {
+  it("survive the schema's encoding", () => {
     FastCheck.assert(
       FastCheck.property(FastCheck.nat(), (seconds) => {
         const text = Schema.encodeSync(DurationSeconds)(seconds)
@@ -97,7 +97,7 @@ describe("sizes", () => {
     ["1K", 1024],
     ["0.5 KiB", 512],
     [" 7 kib ", 7168]
-  ])("reads %j", (text, bytes) => {
+  ])("parses %j", (text, bytes) => {
     expect(parseSize(text)).toEqual(Either.right(bytes))
   })
 
@@ -111,11 +111,11 @@ describe("sizes", () => {
     "1.5.5 GiB",
     "9".repeat(400),
     "9999999 TiB"
-  ])("refuses %j, and says what it takes", (text) => {
+  ])("rejects %j with the expected form", (text) => {
     expect(parseSize(text)).toEqual(Either.left('a size like "20 GiB", "512M" or "1.5 GB"'))
   })
 
-  it("are written for people", () => {
+  it("are formatted for people", () => {
     expect([0, 512, 1024, 1536, 20 * 1024 ** 3, 1024 ** 5].map(formatSize)).toEqual([
       "0 B",
       "512 B",
@@ -127,20 +127,20 @@ describe("sizes", () => {
   })
 })
 
-describe("in a document", () => {
+describe("a duration or size in a document", () => {
   const messageOf = (result: Either.Either<number, ParseResult.ParseError>) =>
     Either.match(result, {
       onLeft: (error) => ParseResult.ArrayFormatter.formatErrorSync(error)[0]?.message,
       onRight: String
     })
 
-  it.each(["5 parsecs", 90, null, ["1 h"]])("%j is no duration, and is told what one is", (value) => {
+  it.each(["5 parsecs", 90, null, ["1 h"]])("%j is not a duration, and the error shows one", (value) => {
     expect(messageOf(Schema.decodeUnknownEither(DurationSeconds)(value))).toBe(
       'Expected a duration like "90 seconds", "30 minutes" or "1h30m"'
     )
   })
 
-  it.each(["5 parsecs", 4096, true])("%j is no size, and is told what one is", (value) => {
+  it.each(["5 parsecs", 4096, true])("%j is not a size, and the error shows one", (value) => {
     expect(messageOf(Schema.decodeUnknownEither(SizeBytes)(value))).toBe(
       'Expected a size like "20 GiB", "512M" or "1.5 GB"'
     )

@@ -29,8 +29,8 @@ const outputOf = (host: HostMemory.MemoryHost, from = 0) =>
       .join("")
   )
 
-describe("files", () => {
-  it.scoped("lie elsewhere", () =>
+describe("files of the host in memory", () => {
+  it.scoped("are not on this machine", () =>
     Effect.gen(function* () {
       const local = yield* temporaryFolder
       mkdirSync(`${local}/inner`)
@@ -54,7 +54,7 @@ describe("files", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("go to and fro", () =>
+  it.scoped("can be put and fetched", () =>
     Effect.gen(function* () {
       const local = yield* temporaryFolder
       const host = yield* hostOf()
@@ -76,7 +76,7 @@ describe("files", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("are not there where nothing made them", () =>
+  it.scoped("do not exist until something creates them", () =>
     Effect.gen(function* () {
       const local = yield* temporaryFolder
       const host = yield* hostOf()
@@ -102,8 +102,8 @@ describe("files", () => {
   )
 })
 
-describe("run", () => {
-  it.scoped("gives what the program prints and its exit code", () =>
+describe("a command on the host in memory", () => {
+  it.scoped("returns its output and exit code", () =>
     Effect.gen(function* () {
       const host = yield* hostOf(({ args, program }, { print }) => Effect.as(print(`${program} ${args}`), 3))
       expect(yield* host.run({ program: "a", args: ["b"] })).toEqual({
@@ -115,7 +115,7 @@ describe("run", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("ends a program that takes too long", () =>
+  it.scoped("is ended when it takes too long", () =>
     Effect.gen(function* () {
       const host = yield* hostOf(() => Effect.never)
       const fiber = yield* Effect.fork(
@@ -127,8 +127,8 @@ describe("run", () => {
   )
 })
 
-describe("a job", () => {
-  it.scoped("goes on when who started it is gone, and runs once", () =>
+describe("a Job on the host in memory", () => {
+  it.scoped("outlives its starter and runs once", () =>
     Effect.gen(function* () {
       const go = yield* Deferred.make<void>()
       const host = yield* hostOf((_, { print }) =>
@@ -155,7 +155,7 @@ describe("a job", () => {
   it.scoped.each([
     [60, 0, { _tag: "Exited", exitCode: 143 }],
     [0, 1, { _tag: "Interrupted" }]
-  ] as const)("is told to end, or killed: %s seconds of grace", ([graceSeconds, killed, status]) =>
+  ] as const)("is asked to end, or killed: %s seconds of grace", ([graceSeconds, killed, status]) =>
     Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
       const host = yield* hostOf((_, { print }) =>
@@ -174,7 +174,7 @@ describe("a job", () => {
     }).pipe(Effect.provide(platform))
   )
 
-  it.scoped("never starts once it was stopped", () =>
+  it.scoped("never starts after it was stopped", () =>
     Effect.gen(function* () {
       const host = yield* hostOf()
       yield* host.stopJob(folder, { stop: "group", graceSeconds: 0 })

@@ -30,8 +30,8 @@ const pieces = (bytes: Uint8Array, sizes: Iterable<number>): ReadonlyArray<JobOu
 const linesOf = (output: ReadonlyArray<JobOutput>) =>
   Effect.map(Stream.runCollect(Jobs.lines(Stream.fromIterable(output))), Chunk.toReadonlyArray)
 
-describe("lines", () => {
-  it.effect("end where they end, and tell where that is", () =>
+describe("lines of a Job's output", () => {
+  it.effect("end at a newline and have the offset after it", () =>
     Effect.gen(function* () {
       const lines = yield* linesOf(pieces(encoder.encode("one\n\ncafé\r\nrest"), [2, 5]))
       expect(lines).toEqual([
@@ -43,7 +43,7 @@ describe("lines", () => {
     })
   )
 
-  it.effect("go on from where another one left off", () =>
+  it.effect("continue from the offset where another reader stopped", () =>
     Effect.gen(function* () {
       const output = [{ bytes: encoder.encode("two\nthree\n"), end: 14 }]
       expect(yield* linesOf(output)).toEqual([
@@ -53,11 +53,11 @@ describe("lines", () => {
     })
   )
 
-  it.effect("are none where nothing was printed", () =>
+  it.effect("are empty if nothing was printed", () =>
     Effect.map(linesOf([]), (lines) => expect(lines).toEqual([]))
   )
 
-  it.effect("come in pieces where they are too long, with no character torn", () =>
+  it.effect("that are too long come in pieces, without splitting a character", () =>
     Effect.gen(function* () {
       const longestLine = defaults.jobs.lineBytes
       for (const text of [
@@ -81,7 +81,7 @@ describe("lines", () => {
     })
   )
 
-  it.effect("are the same however the output is cut", () =>
+  it.effect("do not depend on how the output is cut", () =>
     Effect.promise(() =>
       FastCheck.assert(
         FastCheck.asyncProperty(
@@ -100,7 +100,7 @@ describe("lines", () => {
 })
 
 describe("grouped", () => {
-  it.effect("gives what came before a failure, and then fails", () =>
+  it.effect("returns what came before a failure, then fails", () =>
     Effect.gen(function* () {
       const seen: Array<number> = []
       const error = yield* Stream.make(1, 2, 3).pipe(
@@ -148,8 +148,8 @@ const running = (
 const job = { folder: HostPath("/elsewhere/job"), program: "work", args: ["hard"], stop: "group" } as const
 const printing: HostMemory.Program = (_, { print }) => Effect.as(print("one\ntwo\n"), 3)
 
-describe("run", () => {
-  it.scoped("gives the exit code, and says what the job prints", () =>
+describe("runJob", () => {
+  it.scoped("returns the exit code and reports the output", () =>
     Effect.gen(function* () {
       const { host, result, said } = yield* running(printing, () => Effect.void)
       expect(result).toMatchObject({ _tag: "Right", right: 3 })
@@ -161,7 +161,7 @@ describe("run", () => {
     })
   )
 
-  it.scoped("follows a job that is there", () =>
+  it.scoped("follows a Job that already runs", () =>
     Effect.gen(function* () {
       const { host, result, said } = yield* running(printing, (before) => before.startJob(job))
       expect(result).toMatchObject({ _tag: "Right", right: 3 })
@@ -170,7 +170,7 @@ describe("run", () => {
     })
   )
 
-  it.scoped("fails where the job was killed", () =>
+  it.scoped("fails if the Job was killed", () =>
     Effect.gen(function* () {
       const never: HostMemory.Program = (_, { print }) => Effect.zipRight(print("on my way\n"), Effect.never)
       const { result, said } = yield* running(never, (before) =>
@@ -186,14 +186,14 @@ describe("run", () => {
     })
   )
 
-  it.scoped("fails as its host does", () =>
+  it.scoped("fails if its host fails", () =>
     Effect.gen(function* () {
       const { result } = yield* running(printing, (before) => before.remove(HostPath("/elsewhere/job")))
       expect(result).toMatchObject({ _tag: "Left", left: { _tag: "HostError", reason: "not-found" } })
     })
   )
 
-  it.scoped("gives the exit code of a program that its host has not", () =>
+  it.scoped("returns the exit code for a program that does not exist", () =>
     Effect.gen(function* () {
       const error = new HostError({
         reason: "program-missing",

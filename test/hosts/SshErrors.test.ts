@@ -9,7 +9,7 @@ const target = {
   timing: defaults.ssh
 }
 
-describe("a host that lets us in", () => {
+describe("a host that accepts the login", () => {
   const words = [
     ["bash", "bash: line 1: /bin/sh: No such file or directory"],
     ["zsh", "zsh:1: no such file or directory: /bin/sh"],
@@ -25,7 +25,7 @@ describe("a host that lets us in", () => {
     })
   }
 
-  it("and has no setsid is told where that comes from", () => {
+  it("but lacks setsid is reported with the package that has it", () => {
     expect(missingProgram("kvm1", "setsid")).toMatchObject({
       message: "setsid is not on the PATH of kvm1",
       hint: "install it there: `sudo apt-get install util-linux` (Debian)"

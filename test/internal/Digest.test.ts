@@ -25,7 +25,7 @@ describe("the digest of a file", () => {
     })
   )
 
-  it.effect("is of all its pieces", () =>
+  it.effect("covers all pieces of a large file", () =>
     Effect.gen(function* () {
       const bytes = randomBytes(3 * 1024 * 1024 + 17)
       writeFileSync(file, bytes)
@@ -33,7 +33,7 @@ describe("the digest of a file", () => {
     })
   )
 
-  it.effect("needs a file", () =>
+  it.effect("fails without the file", () =>
     Effect.gen(function* () {
       expect(yield* Effect.flip(digest(`${file}.nowhere`))).toMatchObject({ reason: "NotFound" })
     })

@@ -95,8 +95,8 @@ const idsOf = (sql: SqlClient.SqlClient) =>
     rows.map(({ id }) => id)
   )
 
-describe("opening", () => {
-  it.effect("gives a WAL, foreign keys, full sync and no wait within SQLite", () =>
+describe("opening a database", () => {
+  it.effect("sets WAL, foreign keys and full sync, and no busy timeout inside SQLite", () =>
     withDatabase((sql) =>
       Effect.gen(function* () {
         expect(yield* sql`PRAGMA journal_mode`).toEqual([{ journal_mode: "wal" }])
@@ -112,7 +112,7 @@ describe("opening", () => {
 
   const reasonOfOpening = Effect.map(Effect.flip(openDatabase), (error) => error.reason)
 
-  it.effect("a folder that is missing, or is none, is not-writable", () =>
+  it.effect("in a missing folder fails as not-writable", () =>
     Effect.gen(function* () {
       filename = join(folder, "missing", "sandboxer.db")
       expect(yield* reasonOfOpening).toBe("not-writable")
@@ -125,7 +125,7 @@ describe("opening", () => {
     })
   )
 
-  it.effect.skipIf(process.getuid?.() === 0)("what may not be written is not-writable", () =>
+  it.effect.skipIf(process.getuid?.() === 0)("without write permission fails as not-writable", () =>
     Effect.gen(function* () {
       yield* openDatabase
       chmodSync(filename, 0o400)
@@ -139,7 +139,7 @@ describe("opening", () => {
     })
   )
 
-  it.effect("a file that is no database, or is torn, is damaged and stays as it is", () =>
+  it.effect("that is no database, or truncated, fails as damaged and leaves the file unchanged", () =>
     Effect.gen(function* () {
       writeFileSync(filename, "not a database, but long enough to be taken for one".repeat(100))
       const before = statSync(filename).size
@@ -162,7 +162,7 @@ describe("opening", () => {
     })
   )
 
-  it.effect("does not wait for a writer where the database is up to date, and reads beside it", () =>
+  it.effect("does not wait for a writer if it is up to date, and can read meanwhile", () =>
     Effect.scoped(
       Effect.gen(function* () {
         yield* withDatabase((sql) => sql`INSERT INTO item (id) VALUES (1)`)
@@ -174,7 +174,7 @@ describe("opening", () => {
 })
 
 describe("a transaction", () => {
-  it.effect("waits 30 s for the lock of another, then fails, and leaves a client that works", () =>
+  it.effect("waits 30 s for another one's lock, then fails, and the client still works", () =>
     withDatabase((sql) =>
       Effect.gen(function* () {
         const write = sql`INSERT INTO item (id) VALUES (1)`
@@ -193,7 +193,7 @@ describe("a transaction", () => {
     )
   )
 
-  it.effect("proceeds once the lock is free", () =>
+  it.effect("continues once the lock is free", () =>
     withDatabase((sql) =>
       Effect.gen(function* () {
         const fiber = yield* Effect.gen(function* () {
@@ -210,7 +210,7 @@ describe("a transaction", () => {
     )
   )
 
-  it.effect("is interrupted while it waits, but not where its caller is not", () =>
+  it.effect("can be interrupted while it waits, unless its caller is uninterruptible", () =>
     withDatabase((sql) =>
       Effect.gen(function* () {
         const insert = (id: number) => sql.withTransaction(sql`INSERT INTO item (id) VALUES (${id})`)
@@ -233,7 +233,7 @@ describe("a transaction", () => {
     )
   )
 
-  it.effect("within another is a savepoint", () =>
+  it.effect("inside another one is a savepoint", () =>
     withDatabase((sql) =>
       Effect.gen(function* () {
         const insert = (id: number) => sql`INSERT INTO item (id) VALUES (${id})`
@@ -253,7 +253,7 @@ describe("a transaction", () => {
     )
   )
 
-  it.effect("has nothing of other fibers in it", () =>
+  it.effect("contains no statements of other fibers", () =>
     withDatabase((sql) =>
       Effect.gen(function* () {
         const begun = yield* Deferred.make<void>()
@@ -277,7 +277,7 @@ describe("a transaction", () => {
     )
   )
 
-  it.effect("whose COMMIT fails is an error, and is over", () =>
+  it.effect("whose COMMIT fails is an error and is over", () =>
     withDatabase((sql) =>
       Effect.gen(function* () {
         const orphan = sql`INSERT INTO item (id, parent) VALUES (1, 7)`
@@ -288,7 +288,7 @@ describe("a transaction", () => {
     )
   )
 
-  it.effect("that finds the disk full is an error, and is over", () =>
+  it.effect("that finds the disk full is an error and is over", () =>
     withDatabase((sql) =>
       Effect.gen(function* () {
         yield* sql`CREATE TABLE big (data BLOB)`
@@ -306,7 +306,7 @@ describe("a transaction", () => {
 })
 
 describe("a statement", () => {
-  it.effect("that cannot be prepared is an error, and is prepared anew", () =>
+  it.effect("that cannot be prepared is an error", () =>
     withDatabase((sql) =>
       Effect.gen(function* () {
         const read = sql`SELECT * FROM later`
@@ -372,7 +372,7 @@ describe("migrations", () => {
     )
   )
 
-  it.effect("that fail leave the database as it was", () =>
+  it.effect("that fail leave the database unchanged", () =>
     withDatabase((sql) =>
       Effect.gen(function* () {
         const later = {
@@ -388,7 +388,7 @@ describe("migrations", () => {
     )
   )
 
-  it.effect("that find the disk full are not-writable", () =>
+  it.effect("that find the disk full fail as not-writable", () =>
     withDatabase((sql) =>
       Effect.gen(function* () {
         yield* sql`PRAGMA max_page_count = 1`
@@ -399,7 +399,7 @@ describe("migrations", () => {
     )
   )
 
-  it.effect("that cannot be recorded are not taken for applied", () =>
+  it.effect("that cannot be recorded do not count as applied", () =>
     withDatabase((sql) =>
       Effect.gen(function* () {
         yield* exec(
@@ -412,7 +412,7 @@ describe("migrations", () => {
     )
   )
 
-  it.effect("that this program does not know are of a newer one", () =>
+  it.effect("that this program does not know fail as newer", () =>
     Effect.gen(function* () {
       yield* withDatabase(() => migrate({ "0002_more": exec("CREATE TABLE more (id INTEGER)") }))
       const error = yield* Effect.flip(openDatabase)

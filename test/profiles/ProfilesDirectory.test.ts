@@ -86,7 +86,7 @@ describe("a profile", () => {
     expect(await get("profile.c")).toMatchObject({ folder: join(root, "project/c") })
   })
 
-  it("is as its file is at that moment", async () => {
+  it("is read each time, so that edits count at once", async () => {
     const asked = (profiles: ProfilesShape) =>
       Effect.map(profiles.get("profile.a"), ({ document }) => document.mode)
     const written = (mode: string) =>
@@ -120,12 +120,12 @@ describe("a profile", () => {
     })
   })
 
-  it("may say a thing once and mean it twice", async () => {
+  it("may use anchors and aliases", async () => {
     write({ "shipped/a.yaml": "id: profile.a\nttl: &hour 1 hour\ntimeout: *hour\n" })
     expect((await get("a")).document).toMatchObject({ ttl: 3600, timeout: 3600 })
   })
 
-  it("that is not there is told, with the one that may have been meant", async () => {
+  it("that does not exist is reported with the nearest one", async () => {
     write({ "shipped/tiny-linux.yaml": "id: profile.tiny-linux\n" })
     expect(await wrong("tiny-linx")).toEqual({
       said: "no profile tiny-linx",
@@ -140,7 +140,7 @@ describe("a profile", () => {
 })
 
 describe("a profile that extends another", () => {
-  it("has its keys, and those of what that one extends, but for its own", async () => {
+  it("inherits keys, also over several levels, and overrides them", async () => {
     write({
       "shipped/base.yaml": `
 id: profile.base
@@ -172,7 +172,7 @@ placement: { requires: { commands: [packer] } }
     })
   })
 
-  it("needs an id of its own", async () => {
+  it("needs its own id", async () => {
     write({
       "shipped/base.yaml": "id: profile.base\n",
       "project/own.yaml": "extends: profile.base\n"
@@ -180,7 +180,7 @@ placement: { requires: { commands: [packer] } }
     expect(await wrong("own")).toMatchObject({ said: "project/own.yaml:1:1: id: is missing" })
   })
 
-  it("has paths relative to the file that each was written in", async () => {
+  it("has paths relative to the file in which each was written", async () => {
     write({
       "shipped/base/profile.yaml": `
 id: profile.base
@@ -197,7 +197,7 @@ inputs: { template: { default: ./base.json }, files: { default: [a] } }
     expect(folderOf(["inputs", "toString", "default"])).toBe(join(root, "project"))
   })
 
-  it("is told of one that is not there", async () => {
+  it("reports a base that does not exist", async () => {
     write({
       "shipped/base.yaml": "id: profile.base\n",
       "project/own.yaml": "id: profile.own\nextends: profile.bse\n",
@@ -213,7 +213,7 @@ inputs: { template: { default: ./base.json }, files: { default: [a] } }
     })
   })
 
-  it("is told where it comes back to itself", async () => {
+  it("reports a cycle", async () => {
     write({
       "project/a.yaml": "id: profile.a\nextends: profile.b\n",
       "project/b.yaml": "id: profile.b\n\nextends: profile.a\n",
@@ -228,7 +228,7 @@ inputs: { template: { default: ./base.json }, files: { default: [a] } }
     )
   })
 
-  it("is told what is wrong in the file that it extends, and where", async () => {
+  it("reports a mistake in the base with its place there", async () => {
     write({
       "shipped/base.yaml": "# Begins here.\nid: profile.base\ninputs:\n  cpus: { typ: integer }\n",
       "shipped/unread.yaml": "id: profile.unread\nttl: [\n",
@@ -245,7 +245,7 @@ inputs: { template: { default: ./base.json }, files: { default: [a] } }
     expect((await wrong("c")).said).toBe("shipped/part.yaml:3:1: prepare.produces: is missing")
   })
 
-  it("is told what is wrong in its own file, where it says the same key", async () => {
+  it("reports a mistake in its own file if it overrides the key", async () => {
     write({
       "shipped/base.yaml": "id: profile.base\n\n\nttl: 1 hour\n",
       "project/a.yaml": "id: profile.a\nextends: profile.base\nttl: soon\n"
@@ -255,7 +255,7 @@ inputs: { template: { default: ./base.json }, files: { default: [a] } }
     )
   })
 
-  it("is told of a hostile key in the file that says it", async () => {
+  it("reports a hostile key in the file that has it", async () => {
     write({
       "shipped/base.yaml": "id: profile.base\n\nconstructor: 1\n",
       "project/a.yaml": "id: profile.a\nextends: profile.base\n"
@@ -264,7 +264,7 @@ inputs: { template: { default: ./base.json }, files: { default: [a] } }
   })
 })
 
-describe("what is wrong with a profile is told with its place", () => {
+describe("mistakes in a profile are reported with their place", () => {
   const keys = "keys are id, description, extends, extension, mode, ttl, timeout, heartbeat, stall, "
   it.each([
     ["id: profile.a\nmod: build\n", "2:1: unknown key mod", "did you mean mode?"],
@@ -359,7 +359,7 @@ describe("what is wrong with a profile is told with its place", () => {
     expect((await wrong("a")).said).toMatch(/^project\/a\.yaml:2:\d+: it is nested too deeply$/)
   })
 
-  it("a file of 10 MB, a folder, a link that leads nowhere", async () => {
+  it("a file of 10 MB, a folder, a broken link", async () => {
     write({ "project/big.yaml": `id: profile.big\ndescription: ${"x".repeat(10_000_000)}\n` })
     mkdirSync(join(root, "project/folder.yaml"))
     symlinkSync(join(root, "nowhere"), join(root, "project/link.yaml"))
@@ -373,7 +373,7 @@ describe("what is wrong with a profile is told with its place", () => {
 })
 
 describe("a broken profile", () => {
-  it("breaks nothing else", async () => {
+  it("does not affect others", async () => {
     write({
       "project/a.yaml": "id: profile.a\n",
       "project/broken.yaml": "id: profile.broken\nmode: [\n",
@@ -387,19 +387,19 @@ describe("a broken profile", () => {
     expect((await get("c")).document.extends).toBe("profile.a")
   })
 
-  it("is called as its file or folder is, where it does not say how", async () => {
+  it("is named after its file or folder if it has no id", async () => {
     write({ "project/one.yaml": "[", "project/two/profile.yaml": "[", "project/three.yaml": "id: 3\n" })
     expect((await list()).map(({ id }) => id)).toEqual(["profile.one", "profile.three", "profile.two"])
   })
 
-  it("is not passed over for one of the same id that is fine", async () => {
+  it("is not skipped in favour of a valid one of the same id", async () => {
     write({ "project/a.yaml": "id: profile.a\nmod: x\n", "shipped/a.yaml": "id: profile.a\n" })
     expect((await wrong("a")).said).toBe("project/a.yaml:2:1: unknown key mod")
   })
 })
 
-describe("profiles of one id", () => {
-  it("the first folder's wins, and says whom it stands in for", async () => {
+describe("several profiles with one id", () => {
+  it("the first folder wins, and the profile says which it shadows", async () => {
     write({
       "project/mine.yaml": "id: profile.a\nmode: attach\n",
       "shipped/a.yaml": "id: profile.a\nmode: build\n",
@@ -414,7 +414,7 @@ describe("profiles of one id", () => {
     ])
   })
 
-  it("in one folder, the first by its file's name wins", async () => {
+  it("within a folder, the first file name wins", async () => {
     write({
       "project/b.yaml": "id: profile.same\nmode: second\n",
       "project/a.yaml": "id: profile.same\nmode: first\n"
@@ -424,7 +424,7 @@ describe("profiles of one id", () => {
   })
 })
 
-it("an id is found however YAML has it written", async () => {
+it("an id is found in any YAML notation", async () => {
   write({
     "project/x.yaml": 'id: "profile.\\x61"\nmode: attach\n',
     "project/y.yaml": "id: profile.b\nextends: profile.a\n"
@@ -433,8 +433,8 @@ it("an id is found however YAML has it written", async () => {
   expect((await get("b")).document.mode).toBe("attach")
 })
 
-describe("a file that is named", () => {
-  it("is read wherever it is, and may extend those that are found", async () => {
+describe("a profile given as a file", () => {
+  it("is read from any place and may extend the profiles that are found", async () => {
     write({
       "shipped/base.yaml": "id: profile.base\nmode: build\n",
       "elsewhere/x.yaml": "id: profile.x\nextends: profile.base\n"
@@ -447,7 +447,7 @@ describe("a file that is named", () => {
     })
   })
 
-  it("has to be there", async () => {
+  it("must exist", async () => {
     const file = join(root, "nowhere.yaml")
     expect(await run((profiles) => Effect.flip(profiles.read(file)))).toMatchObject({
       _tag: "NotFound",
@@ -456,14 +456,14 @@ describe("a file that is named", () => {
   })
 })
 
-describe("a folder of profiles that is named", () => {
-  it("is looked in first", async () => {
+describe("a folder given with --profiles", () => {
+  it("is searched first", async () => {
     write({ "named/a.yaml": "id: profile.a\nmode: named\n", "project/a.yaml": "id: profile.a\nmode: own\n" })
     const profile = await run((profiles) => profiles.get("a"), "named")
     expect(profile).toMatchObject({ document: { mode: "named" }, origin: "flag" })
   })
 
-  it("has to be there, before another one is taken by mistake", async () => {
+  it("must exist, so that no other one is used by mistake", async () => {
     write({ "project/a.yaml": "id: profile.a\n" })
     const error = { _tag: "UsageError", reason: "configuration" }
     expect(await run((profiles) => Effect.flip(profiles.get("a")), "nowhere")).toMatchObject(error)
@@ -476,7 +476,7 @@ describe("a folder of profiles that is named", () => {
     ])
   })
 
-  it("may be missing where nobody named it", async () => {
+  it("may be missing if it is a default one", async () => {
     expect(await list()).toEqual([])
   })
 })

@@ -89,7 +89,7 @@ const stores: ReadonlyArray<readonly [string, Layer.Layer<SandboxStore, unknown>
   ["in a file", file]
 ]
 
-describe.each(stores)("notes of a store %s", (_, storeLayer) => {
+describe.each(stores)("notes in the outbox %s", (_, storeLayer) => {
   type Lab = {
     readonly store: SandboxStoreShape
     readonly hub: ReturnType<typeof makeHub>
@@ -127,7 +127,7 @@ describe.each(stores)("notes of a store %s", (_, storeLayer) => {
       Effect.map(lab.as(deliver()), (outcome) => expect(outcome).toBe(wanted))
     )
 
-  test("are told in order, once, by hundreds", (lab) =>
+  test("are sent in order, once, in batches", (lab) =>
     Effect.gen(function* () {
       const many = Array.from({ length: 250 }, (_, n) => `m${n}`)
       yield* say(lab.store, 1, ...many)
@@ -138,7 +138,7 @@ describe.each(stores)("notes of a store %s", (_, storeLayer) => {
       expect(yield* lab.store.outbox.status).toMatchObject({ waiting: 0, delivered: 253, refused: 0 })
     }))
 
-  test("wait while the hub is away, longer each time, and are then told by one note first", (lab) =>
+  test("wait longer after each failure of the hub; then one note is tried first", (lab) =>
     Effect.gen(function* () {
       yield* say(lab.store, 1, "a", "b")
       lab.hub.answers(() => unavailable())
@@ -160,7 +160,7 @@ describe.each(stores)("notes of a store %s", (_, storeLayer) => {
       expect(lab.hub.sent).toEqual([["n1"], ["a", "b"]])
     }))
 
-  test("wait as long as the hub says", (lab) =>
+  test("wait as long as the hub's Retry-After says", (lab) =>
     Effect.gen(function* () {
       yield* say(lab.store, 1, "a")
       lab.hub.answers(() => unavailable(40))
@@ -173,7 +173,7 @@ describe.each(stores)("notes of a store %s", (_, storeLayer) => {
       expect(lab.hub.sent).toHaveLength(2)
     }))
 
-  test("do not wait for ever where the clock was set back", (lab) =>
+  test("do not wait for ever after the clock was set back", (lab) =>
     Effect.gen(function* () {
       yield* TestClock.setTime(86_400_000)
       yield* say(lab.store, 1, "a")
@@ -184,7 +184,7 @@ describe.each(stores)("notes of a store %s", (_, storeLayer) => {
       yield* outcomes(lab, "none")
     }))
 
-  test("are all kept where somebody has to mend something, and are told once told to", (lab) =>
+  test("are kept while the hub is misconfigured, and sent on request", (lab) =>
     Effect.gen(function* () {
       yield* say(lab.store, 1, "a")
       lab.hub.answers(() => misconfigured)
@@ -200,7 +200,7 @@ describe.each(stores)("notes of a store %s", (_, storeLayer) => {
       expect(yield* lab.store.outbox.status).toMatchObject({ waiting: 0, delivered: 2 })
     }))
 
-  test("go to another hub at once", (lab) =>
+  test("are sent to a new hub at once", (lab) =>
     Effect.gen(function* () {
       yield* say(lab.store, 1, "a")
       lab.hub.answers(() => misconfigured)
@@ -214,7 +214,7 @@ describe.each(stores)("notes of a store %s", (_, storeLayer) => {
       expect(told).toBe("none")
     }))
 
-  test("that a hub refuses are put aside, and in nobody's way", (lab) =>
+  test("that a hub rejects are set aside and block nothing", (lab) =>
     Effect.gen(function* () {
       yield* say(lab.store, 1, "a", "bad", "c")
       lab.hub.answers((notes) => (notes.some(({ summary }) => summary.endsWith("bad")) ? refused : "taken"))
@@ -231,7 +231,7 @@ describe.each(stores)("notes of a store %s", (_, storeLayer) => {
       expect(yield* lab.store.outbox.status).toMatchObject({ waiting: 0, delivered: 4, refused: 0 })
     }))
 
-  test("are told by one at a time; who was killed is in nobody's way", (lab) =>
+  test("are sent by one process at a time; a killed sender blocks nothing", (lab) =>
     Effect.gen(function* () {
       yield* say(lab.store, 1, "a")
       lab.hub.answers(() => "silent")
@@ -259,7 +259,7 @@ describe.each(stores)("notes of a store %s", (_, storeLayer) => {
       expect(lab.hub.taken()).toEqual(["n1", "a"])
     }))
 
-  test("hold a command up for 5 s at most", (lab) =>
+  test("delay a command by at most 5 s", (lab) =>
     Effect.gen(function* () {
       yield* say(lab.store, 1, "a")
       lab.hub.answers(() => "silent")
@@ -271,7 +271,7 @@ describe.each(stores)("notes of a store %s", (_, storeLayer) => {
       expect((yield* lab.store.outbox.lease.read).holder).toBeNull()
     }))
 
-  test("are told while the work goes on, and at its end", (lab) =>
+  test("are sent while the work continues, and at its end", (lab) =>
     Effect.gen(function* () {
       const go = yield* Deferred.make<void>()
       const work = Effect.gen(function* () {
@@ -289,7 +289,7 @@ describe.each(stores)("notes of a store %s", (_, storeLayer) => {
       expect(lab.hub.taken()).toEqual(["n1", "a", "last"])
     }))
 
-  test("are none where the sandbox was created without a hub", ({ as, hub, store }) =>
+  test("do not exist if the sandbox was created without a hub", ({ as, hub, store }) =>
     Effect.gen(function* () {
       yield* store.create(sandbox(), plan({ hub: { ...plan().hub, notes: "none" } }), requested)
       expect(yield* store.outbox.status).toMatchObject({ waiting: 0 })
@@ -298,7 +298,7 @@ describe.each(stores)("notes of a store %s", (_, storeLayer) => {
     }))
 })
 
-it.effect("where nobody is told, nothing is tried", () =>
+it.effect("without a hub nothing is tried", () =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
     yield* say(store, 1, "a")
@@ -308,7 +308,7 @@ it.effect("where nobody is told, nothing is tried", () =>
 )
 
 describe("two hubs", () => {
-  it.scoped("are both told, and what one of them missed is told again", () =>
+  it.scoped("both receive every note, and what one missed is sent again", () =>
     Effect.gen(function* () {
       const away = makeHub()
       away.answers(() => unavailable())
@@ -335,7 +335,7 @@ describe("two hubs", () => {
     })
   )
 
-  it.scoped("of which one tells nobody are the other one, or none", () =>
+  it.scoped("of which one is no hub equal the other one", () =>
     Effect.gen(function* () {
       const one = yield* Effect.provide(StateHub, Tee.layer(layerNoop, makeHub().layer))
       const none = yield* Effect.provide(StateHub, Tee.layer(layerNoop, layerNoop))

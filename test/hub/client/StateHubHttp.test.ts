@@ -77,7 +77,7 @@ const publish = (notes: ReadonlyArray<number>, hub: Partial<HubSettings> = {}) =
     )
   )
 
-describe("what is sent", () => {
+describe("a request to the hub", () => {
   it.live("is one object with its key, or an array", () =>
     Effect.gen(function* () {
       yield* publish([1], { token: Redacted.make("secret") })
@@ -111,7 +111,7 @@ describe("what is sent", () => {
     })
   )
 
-  it.live("has the hub's own names", () =>
+  it.live("uses the configured field names", () =>
     Effect.gen(function* () {
       yield* publish([1], { fields: { summary: "text", workstream_id: "stream", detail: false } })
       expect(requests[0]?.body).toMatchObject({ text: "demo · note 1", stream: "w" })
@@ -121,13 +121,13 @@ describe("what is sent", () => {
   )
 })
 
-describe("what an answer means", () => {
+describe("an answer of the hub", () => {
   const status = (code: number, headers: Record<string, string> = {}, body = "") => {
     answer = (response) => response.writeHead(code, headers).end(body)
   }
   const failure = Effect.flip(Effect.suspend(() => publish([1, 2])))
 
-  it.live.each([200, 201, 202, 204, 208])("%i: taken", (code) =>
+  it.live.each([200, 201, 202, 204, 208])("%i means accepted", (code) =>
     Effect.suspend(() => {
       status(code)
       return publish([1])
@@ -154,14 +154,14 @@ describe("what an answer means", () => {
     ["0", undefined],
     ["-3", undefined],
     ["soon", undefined]
-  ])("Retry-After: %s", ([value, seconds]) =>
+  ])("with Retry-After: %s delays the next try", ([value, seconds]) =>
     Effect.gen(function* () {
       status(429, { "retry-after": String(value) })
       expect((yield* failure).retryAfterSeconds).toBe(seconds)
     })
   )
 
-  it.live("Retry-After: a date", () =>
+  it.live("with a date in Retry-After delays the next try", () =>
     Effect.gen(function* () {
       status(503, { "retry-after": new Date(Date.now() + 60_000).toUTCString() })
       const { retryAfterSeconds = 0 } = yield* failure
@@ -169,7 +169,7 @@ describe("what an answer means", () => {
     })
   )
 
-  it.live("taken, and then anything: it is taken", () =>
+  it.live("that accepts and then breaks off counts as accepted", () =>
     Effect.gen(function* () {
       answer = (response) => {
         response.writeHead(200, { "content-length": "1000000" })
@@ -194,14 +194,14 @@ describe("what an answer means", () => {
       "it says garbage",
       (response: ServerResponse): void => void response.socket?.end("\u0000\u0001 no HTTP\r\n\r\n")
     ]
-  ] as const)("no answer, as %s: unavailable", ([, how]) =>
+  ] as const)("that is missing (%s) means unavailable", ([, how]) =>
     Effect.gen(function* () {
       answer = how
       expect((yield* failure).reason).toBe("unavailable")
     })
   )
 
-  it.live("an error that goes on for ever: of it, a piece", () =>
+  it.live("with an endless error text is read in part only", () =>
     Effect.gen(function* () {
       answer = (response) => {
         response.writeHead(400)
@@ -215,7 +215,7 @@ describe("what an answer means", () => {
     })
   )
 
-  it.live("no answer within 4 s: unavailable", () =>
+  it.live("that takes longer than 4 s means unavailable", () =>
     Effect.gen(function* () {
       answer = () => {}
       const begun = Date.now()
@@ -227,7 +227,7 @@ describe("what an answer means", () => {
     })
   )
 
-  it.live("nobody listens: unavailable", () =>
+  it.live("is unavailable if nothing listens", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(publish([1], { endpoint: "http://127.0.0.1:9/progress" }))
       expect(error.reason).toBe("unavailable")
@@ -236,7 +236,7 @@ describe("what an answer means", () => {
   )
 })
 
-describe("a token that goes in clear", () => {
+describe("a token over an unencrypted connection", () => {
   const warningOf = (endpoint: string, more: Partial<HubSettings> = { token: Redacted.make("secret") }) =>
     Effect.map(StateHub, ({ warning }) => warning).pipe(
       Effect.provide(
@@ -252,7 +252,7 @@ describe("a token that goes in clear", () => {
     )
 
   it.effect.each(["http://hub.example/progress", "http://10.0.0.1:8787/progress", "http://[2001:db8::1]/"])(
-    "to %s is warned of",
+    "to %s leads to a warning",
     (endpoint) =>
       Effect.gen(function* () {
         const { origin: to } = new URL(endpoint)
@@ -267,7 +267,7 @@ describe("a token that goes in clear", () => {
     "http://localhost:8787/progress",
     "http://127.0.0.1/progress",
     "http://[::1]:8787/progress"
-  ])("to %s is not", (endpoint) =>
+  ])("to %s does not", (endpoint) =>
     Effect.map(warningOf(endpoint), (warning) => expect(warning).toBeUndefined())
   )
 })
@@ -275,7 +275,7 @@ describe("a token that goes in clear", () => {
 describe("the token's file", () => {
   const file = join(folder, "token")
 
-  it.live("is read each time", () =>
+  it.live("is read for each request", () =>
     Effect.gen(function* () {
       for (const token of ["one", "two"]) {
         writeFileSync(file, `${token}\n`, { mode: 0o600 })
@@ -288,7 +288,7 @@ describe("the token's file", () => {
     })
   )
 
-  it.live("that others may read, or that is not there, is not used", () =>
+  it.live("that others may read, or that does not exist, is not used", () =>
     Effect.gen(function* () {
       writeFileSync(file, "secret", { mode: 0o600 })
       chmodSync(file, 0o640)

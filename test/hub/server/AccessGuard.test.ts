@@ -6,8 +6,8 @@ import { idsOf, makeHub, note } from "./hub.js"
 
 const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } })
 
-describe("who may ask", () => {
-  it.scoped("has the token, where there is one", () =>
+describe("access to the hub", () => {
+  it.scoped("requires the token, if there is one", () =>
     Effect.gen(function* () {
       const hub = yield* makeHub({ token: "secret", loopback: false })
       for (const path of ["/notes", "/notes/stream", "/metrics"]) {
@@ -23,7 +23,7 @@ describe("who may ask", () => {
     })
   )
 
-  it.scoped("asks by a name of this machine, while the hub is for nobody else", () =>
+  it.scoped("requires a host name of this machine, while the hub is on loopback", () =>
     Effect.gen(function* () {
       const hub = yield* makeHub()
       const status = (host: string) =>
@@ -46,7 +46,7 @@ describe("who may ask", () => {
     })
   )
 
-  it.scoped("is no other site's page", () =>
+  it.scoped("is refused to pages of other sites", () =>
     Effect.gen(function* () {
       const hub = yield* makeHub()
       expect((yield* hub.post(note(1), { origin: "https://evil.example" })).status).toBe(403)
@@ -60,7 +60,7 @@ describe("who may ask", () => {
     })
   )
 
-  it.scoped("does not ask too often", () =>
+  it.scoped("is limited in frequency", () =>
     Effect.gen(function* () {
       const hub = yield* makeHub()
       yield* Effect.replicateEffect(hub.ask("/health"), 1000, { discard: true })

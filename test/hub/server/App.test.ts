@@ -6,7 +6,7 @@ import { HubStoreError } from "../../../src/hub/server/HubStore.js"
 import { type Answer, idsOf, makeHub, makeReader, makeWith, memoryStore, note, notes } from "./hub.js"
 
 describe("POST /progress", () => {
-  it.scoped("takes a note, or several, each once", () =>
+  it.scoped("accepts one or several notes, each once", () =>
     Effect.gen(function* () {
       const hub = yield* makeHub()
       expect((yield* hub.post(note(1), { "idempotency-key": "tiny-1" })).json()).toEqual({
@@ -25,7 +25,7 @@ describe("POST /progress", () => {
     })
   )
 
-  it.scoped("lets fields pass that it does not know, and keeps none of them", () =>
+  it.scoped("ignores unknown fields and does not store them", () =>
     Effect.gen(function* () {
       const hub = yield* makeHub()
       expect((yield* hub.post({ ...note(1), colour: "red" })).status).toBe(200)
@@ -33,7 +33,7 @@ describe("POST /progress", () => {
     })
   )
 
-  it.scoped("says which note is none, and why, and takes none of its request", () =>
+  it.scoped("rejects the whole request and names the wrong note", () =>
     Effect.gen(function* () {
       const hub = yield* makeHub()
       const answer = yield* hub.post([note(1), { ...note(2), sequence: "2", percent: "much" }])
@@ -85,7 +85,7 @@ describe("POST /progress", () => {
     })
   )
 
-  it.scoped("answers to ten thousand mistakes with a few", () =>
+  it.scoped("reports only the first few of ten thousand mistakes", () =>
     Effect.gen(function* () {
       const hub = yield* makeHub()
       const answer = yield* hub.post(Array.from({ length: 1000 }, () => ({ id: "x".repeat(900) })))
@@ -95,7 +95,7 @@ describe("POST /progress", () => {
     })
   )
 
-  it.scoped("refuses too many notes, and too many bytes", () =>
+  it.scoped("rejects too many notes and too many bytes", () =>
     Effect.gen(function* () {
       const hub = yield* makeHub()
       expect((yield* hub.post(notes(1, 1000))).json()).toEqual({ taken: 1000, doubles: 0 })
@@ -110,7 +110,7 @@ describe("POST /progress", () => {
     ["application/x-www-form-urlencoded", {}],
     ["application/json-not", {}],
     ["application/json", { "content-encoding": "gzip" }]
-  ] as const)("refuses %s %o", ([type, headers]) =>
+  ] as const)("rejects %s %o", ([type, headers]) =>
     Effect.gen(function* () {
       const hub = yield* makeHub()
       expect((yield* hub.post(note(1), { "content-type": type, ...headers })).status).toBe(415)
@@ -122,7 +122,7 @@ describe("POST /progress", () => {
 })
 
 describe("GET /notes", () => {
-  it.scoped("gives pages, forwards and backwards, that miss nothing and repeat nothing", () =>
+  it.scoped("returns pages in both orders that miss and repeat nothing", () =>
     Effect.gen(function* () {
       const hub = yield* makeHub()
       yield* hub.post(notes(1, 25))
@@ -146,7 +146,7 @@ describe("GET /notes", () => {
     })
   )
 
-  it.scoped("finds by workstream, task, sandbox, type and time", () =>
+  it.scoped("filters by workstream, task, sandbox, type and time", () =>
     Effect.gen(function* () {
       const hub = yield* makeHub()
       yield* hub.post([
@@ -179,7 +179,7 @@ describe("GET /notes", () => {
     "since=today",
     "sandbx=a",
     "sandbox=a&sandbox=b"
-  ])("refuses ?%s", (query) =>
+  ])("rejects ?%s", (query) =>
     Effect.gen(function* () {
       const answer = yield* Effect.flatMap(makeHub(), (hub) => hub.ask(`/notes?${query}`))
       expect(answer.status).toBe(400)
@@ -188,7 +188,7 @@ describe("GET /notes", () => {
   )
 })
 
-describe("what a note says", () => {
+describe("hostile text in a note", () => {
   const nasty = [
     "\u0085\u2028\u2029\r\n\r\ndata: forged\n\nid: 99\n",
     "</script><script>alert(1)</script><img src=x onerror=alert(1)>",
@@ -210,7 +210,7 @@ describe("what a note says", () => {
     })
   )
 
-  it.scoped("breaks neither pages, nor streams, nor metrics, nor what is logged", () =>
+  it.scoped("breaks neither pages, streams, metrics nor the log", () =>
     Effect.gen(function* () {
       const logged: Array<string> = []
       const logger = Logger.map(Logger.logfmtLogger, (line) => void logged.push(line))
@@ -243,7 +243,7 @@ describe("what a note says", () => {
   )
 })
 
-it.scoped("the page lets nothing in, and asks nobody else", () =>
+it.scoped("the page has no inline code and loads nothing from elsewhere", () =>
   Effect.gen(function* () {
     const page = yield* Effect.flatMap(makeHub(), (hub) => hub.ask("/"))
     const policy = page.headers.get("content-security-policy") ?? ""
@@ -261,7 +261,7 @@ it.scoped("the page lets nothing in, and asks nobody else", () =>
   })
 )
 
-it.scoped("a database that fails is an answer that asks to come again, and says no more", () =>
+it.scoped("a database failure is answered with 503 and no details", () =>
   Effect.gen(function* () {
     const failure = new HubStoreError({ reason: "not-writable", message: "/secret/path is full", hint: "h" })
     const broken = Effect.map(memoryStore, (store) => ({
@@ -286,7 +286,7 @@ it.scoped("a database that fails is an answer that asks to come again, and says 
   })
 )
 
-it.scoped("counts what it was asked", () =>
+it.scoped("metrics count the requests", () =>
   Effect.gen(function* () {
     const hub = yield* makeHub()
     yield* hub.post(notes(1, 3))
@@ -310,7 +310,7 @@ it.scoped("counts what it was asked", () =>
   })
 )
 
-it.scoped("what there is not is not found", () =>
+it.scoped("unknown paths are not found", () =>
   Effect.gen(function* () {
     const answer = yield* Effect.flatMap(makeHub(), (hub) => hub.ask("/nothing"))
     expect([answer.status, answer.json()._tag]).toEqual([404, "NotFound"])

@@ -6,7 +6,7 @@ import { openApi } from "../../../src/hub/server/HubApi.js"
 import { root } from "../../support/documents.js"
 import { makeHub } from "./hub.js"
 
-it.scoped("docs/state-hub.openapi.json is what a hub serves: `make docs` writes it", () =>
+it.scoped("docs/state-hub.openapi.json is what the hub serves and what `make docs` writes", () =>
   Effect.gen(function* () {
     const served = yield* Effect.flatMap(makeHub(), (hub) => hub.ask("/openapi.json"))
     const written: unknown = JSON.parse(readFileSync(join(root, "docs/state-hub.openapi.json"), "utf8"))
@@ -14,7 +14,7 @@ it.scoped("docs/state-hub.openapi.json is what a hub serves: `make docs` writes 
   })
 )
 
-it("refers to nothing that it has not", () => {
+it("has no broken reference", () => {
   const text = JSON.stringify(openApi())
   const { schemas } = openApi().components
   const names = [...text.matchAll(/"#\/components\/schemas\/([^"]+)"/g)].map(([, name = ""]) => name)

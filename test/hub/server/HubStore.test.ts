@@ -41,14 +41,14 @@ describe.each(stores)("a hub's store %s", (_, layer) => {
       expect(yield* store.newest).toBe(positions.at(-1))
     }))
 
-  test("keeps the first of two that have one id", (store) =>
+  test("keeps the first of two notes with the same id", (store) =>
     Effect.gen(function* () {
       yield* store.take([note(1, { summary: "first" }), note(1, { summary: "second" })])
       yield* store.take([note(1, { summary: "third" })])
       expect((yield* store.page(all)).map((kept) => kept.note.summary)).toEqual(["first"])
     }))
 
-  test("gives back what it was given", (store) =>
+  test("returns what it was given", (store) =>
     Effect.gen(function* () {
       const given = note(1, {
         summary: "\u0000 '\"\\ \u2028 \ud83d\ude00 \ud800",
@@ -63,7 +63,7 @@ describe.each(stores)("a hub's store %s", (_, layer) => {
       expect(yield* store.page({ ...all, filter: { workstream: "" } })).toHaveLength(1)
     }))
 
-  test("finds what all of a filter fits, behind a cursor, in both orders", (store) =>
+  test("applies all conditions of a filter after a cursor, in both orders", (store) =>
     Effect.gen(function* () {
       const mixed = notes(1, 40).map((one, index) => ({
         ...one,
@@ -85,7 +85,7 @@ describe.each(stores)("a hub's store %s", (_, layer) => {
       expect(yield* found({ filter: { since, until } })).toEqual([10, 11])
     }))
 
-  test("says how large it is", (store) =>
+  test("reports its size", (store) =>
     Effect.gen(function* () {
       const empty = yield* store.size
       expect(empty.notes).toBe(0)
@@ -97,7 +97,7 @@ describe.each(stores)("a hub's store %s", (_, layer) => {
 })
 
 describe("a hub's store in a file", () => {
-  it.scoped("is a file of its own, private, and still there for the next one", () =>
+  it.scoped("is private and keeps its notes for the next process", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const [home, file] = [join(folder, "state"), join(folder, "notes.db")]
@@ -114,7 +114,7 @@ describe("a hub's store in a file", () => {
     })
   )
 
-  it.scoped("fails with what is wrong with its file", () =>
+  it.scoped("reports what is wrong with its file", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const open = (database: string) => Effect.flip(Layer.build(inFolder(folder, database)))
@@ -123,7 +123,7 @@ describe("a hub's store in a file", () => {
     })
   )
 
-  it.scoped("fails with what is wrong with a note that it has", () =>
+  it.scoped("reports a stored note that cannot be read", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const file = join(folder, "hub.db")

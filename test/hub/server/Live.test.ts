@@ -6,7 +6,7 @@ import * as TestClock from "effect/TestClock"
 import { makeHub, makeReader, note, notes } from "./hub.js"
 
 describe("GET /notes/stream", () => {
-  it.scoped("begins with what comes, or behind a position", () =>
+  it.scoped("begins with new notes, or after a position", () =>
     Effect.gen(function* () {
       const hub = yield* makeHub()
       yield* hub.post(notes(1, 3))
@@ -34,7 +34,7 @@ describe("GET /notes/stream", () => {
     })
   )
 
-  it.scoped("leaves nothing out where much is waiting", () =>
+  it.scoped("misses nothing when many notes wait", () =>
     Effect.gen(function* () {
       const hub = yield* makeHub()
       yield* hub.post(notes(1, 501))
@@ -43,7 +43,7 @@ describe("GET /notes/stream", () => {
     })
   )
 
-  it.scoped("shows what fits the filter", () =>
+  it.scoped("sends only notes that match the filter", () =>
     Effect.gen(function* () {
       const hub = yield* makeHub()
       const reader = makeReader(yield* hub.open("/notes/stream?sandbox=other"))
@@ -53,7 +53,7 @@ describe("GET /notes/stream", () => {
     })
   )
 
-  it.scoped("says that it is there while nothing comes, and ends with the hub", () =>
+  it.scoped("sends keep-alives while nothing happens, and ends with the hub", () =>
     Effect.gen(function* () {
       const hub = yield* makeHub()
       const answer = yield* hub.open("/notes/stream")
@@ -67,7 +67,7 @@ describe("GET /notes/stream", () => {
     })
   )
 
-  it.scoped("says no more than the first hundred at once want to hear", () =>
+  it.scoped("accepts at most a hundred streams at a time", () =>
     Effect.gen(function* () {
       const hub = yield* makeHub()
       const readers = yield* Effect.replicateEffect(
