@@ -335,7 +335,7 @@ describe("a template whose own output directory exists", () => {
     write("own/mine/image", "mine")
     const [refused, forced] = await Promise.all([build(template, []), build(template, ["force=true"])])
     expect(refused).toMatchObject({ exitCode: 13 })
-    expect(refused.stderr).toContain("The output directory mine exists")
+    expect(refused.stderr).toContain("The output directory mine already exists")
     // The ISO comes first.
     expect(forced).toMatchObject({ exitCode: 10 })
     expect(sandboxOf(forced).failure?.reason).toBe("download-failed")
