@@ -142,7 +142,7 @@ describe("a command that cannot start", () => {
     Effect.gen(function* () {
       for (const start of starts) {
         expect(yield* Effect.flip(start({ program: "/etc/passwd/program", args: [] }))).toMatchObject({
-          reason: "other"
+          reason: "not-found"
         })
         expect(yield* Effect.flip(start(sh("true", "a\0b")))).toMatchObject({ reason: "other" })
         expect(yield* Effect.flip(start(sh("true", "x".repeat(5_000_000))))).toMatchObject({

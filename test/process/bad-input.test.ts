@@ -148,7 +148,7 @@ describe.concurrent("an unusable Packer", () => {
     const { sandbox } = await lab.create("demo").outcome()
     expect(sandbox.failure).toMatchObject({
       reason: "packer-crashed",
-      hint: expect.stringContaining("was there before")
+      hint: expect.stringContaining("is older than this build")
     })
     expect(existsSync(file)).toBe(true)
   })
@@ -184,7 +184,7 @@ describe.concurrent("an artifact", () => {
         message: expect.stringMatching(
           /\/demo, which is a link out of its folder, to .+\/elsewhere\/shadow$/
         ),
-        hint: expect.stringContaining("is not published")
+        hint: expect.stringContaining("are not published")
       }
     })
     expect(lab.files(lab.artifacts)).toEqual([])
@@ -212,7 +212,7 @@ describe.concurrent("an unusable state directory", () => {
     const { exitCode, stderr, stdout } = await lab.run(words)
     expect({ exitCode, stdout }).toEqual({ exitCode: 15, stdout: "" })
     expect(stderr).toContain(`error: the state directory ${lab.home} cannot be created`)
-    expect(stderr).toContain("\nhint: set SANDBOXER_HOME")
+    expect(stderr).toContain("\nhint: Set SANDBOXER_HOME")
     expect(readFileSync(lab.home, "utf8")).toBe("mine")
   })
 
