@@ -15,6 +15,7 @@ import { SqlError } from "@effect/sql/SqlError"
 import * as Statement from "@effect/sql/Statement"
 import BetterSqlite3 from "better-sqlite3"
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
@@ -40,12 +41,19 @@ const ensureFile = (filename: string) => {
 
 const isBusy = (error: unknown) => errorKind(error) === "busy"
 
-/** Soon again at first, for a lock is mostly held for a few milliseconds; then each 25 ms; for 30 s in all. */
-const patience = Schedule.exponential("2 millis", 1.5).pipe(
-  Schedule.union(Schedule.spaced("25 millis")),
-  Schedule.jittered,
-  Schedule.upTo("30 seconds")
-)
+/** How a statement waits for another process's lock. */
+export interface LockLimits {
+  readonly lockWait: Duration.Duration
+  readonly retryFirst: Duration.Duration
+  readonly retryMax: Duration.Duration
+}
+
+const patienceOf = ({ lockWait, retryFirst, retryMax }: LockLimits) =>
+  Schedule.exponential(retryFirst, 1.5).pipe(
+    Schedule.union(Schedule.spaced(retryMax)),
+    Schedule.jittered,
+    Schedule.upTo(lockWait)
+  )
 
 interface DatabaseConnection extends Connection {
   /** The database as the bytes of a file. */
@@ -53,7 +61,8 @@ interface DatabaseConnection extends Connection {
 }
 
 /** The connection of an open database. Its fiber waits while another process holds the lock. */
-const connect = (database: BetterSqlite3.Database): DatabaseConnection => {
+const connect = (database: BetterSqlite3.Database, limits: LockLimits): DatabaseConnection => {
+  const patience = patienceOf(limits)
   const attempt = (text: string, params: ReadonlyArray<unknown>, values: boolean) =>
     Effect.try({
       try: () => {
@@ -186,6 +195,7 @@ export interface DatabaseOptions {
   readonly filename: string
   readonly migrations: Migrations
   readonly additions?: Additions
+  readonly limits: LockLimits
   /** Creates the file's folder where it is missing. */
   readonly makeFolder?: boolean
   /** What a database in memory begins with: see `SqliteClient.image`. */
@@ -199,7 +209,7 @@ export interface SqliteClient extends SqlClient.SqlClient {
 
 /** Opens the database, and brings it up to date. */
 const opened = (
-  { additions = [], filename, image, makeFolder = false, migrations }: DatabaseOptions,
+  { additions = [], filename, image, limits, makeFolder = false, migrations }: DatabaseOptions,
   turn: Effect.Semaphore
 ) =>
   Effect.gen(function* () {
@@ -209,7 +219,7 @@ const opened = (
       // With a timeout it would wait for the lock inside SQLite.
       return new BetterSqlite3(image === undefined ? filename : Buffer.from(image), { timeout: 0 })
     })
-    const connection = connect(database)
+    const connection = connect(database, limits)
     return yield* Effect.gen(function* () {
       const sql = yield* makeClient((run) => run(connection), turn)
       yield* sql`PRAGMA journal_mode = WAL`

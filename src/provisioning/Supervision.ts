@@ -22,6 +22,7 @@ import { Reporter } from "../recipe/Reporter.js"
 import { isFence } from "../recipe/Steps.js"
 import { Secrets } from "../secrets/Secrets.js"
 import type { Settings } from "../settings/Settings.js"
+import { Timing } from "../settings/Timing.js"
 import { hold, holderIsDead } from "../store/Lease.js"
 import type { ProcessIdentity } from "../store/ProcessIdentity.js"
 import { type Lease, SandboxStore, type StoreError } from "../store/SandboxStore.js"
@@ -45,9 +46,6 @@ export type SupervisionServices =
   | StateHub
   | Supervisors
   | Uptime.Uptime
-
-const lookForHostEvery = Duration.seconds(2)
-const lookForCancelEvery = Duration.millis(200)
 
 // A program from before wrote the wall's time alone.
 const momentOf = (value: unknown) =>
@@ -90,9 +88,10 @@ const queue = (lease: Lease, attempt: number, plan: Plan, begun: Uptime.Moment) 
 const untilCancelled = (id: SandboxId) =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
+    const { cancelPoll } = (yield* Timing).supervision
     yield* store
       .cancelRequested(id)
-      .pipe(Effect.repeat({ until: (asked) => asked, schedule: Schedule.spaced(lookForCancelEvery) }))
+      .pipe(Effect.repeat({ until: (asked) => asked, schedule: Schedule.spaced(cancelPoll) }))
   })
 
 const runRecipe = (
@@ -211,6 +210,7 @@ const provision = (lease: Lease, sandbox: Sandbox, plan: Plan, host: HostShape, 
 const reach = (get: Effect.Effect<HostShape, HostError>, lease: Lease, { attempt, phase }: Sandbox) =>
   Effect.gen(function* () {
     const store = yield* SandboxStore
+    const { hostRetry } = (yield* Timing).supervision
     const begun = (yield* store.steps(lease.id, attempt)).some((step) => step.job !== null && !isFence(step))
     // With one key they are kept once, however often they are reported.
     const report = (message: string) => ({
@@ -229,7 +229,7 @@ const reach = (get: Effect.Effect<HostShape, HostError>, lease: Lease, { attempt
               return !(yield* store.cancelRequested(lease.id))
             })
           : Effect.succeed(false),
-      schedule: Schedule.spaced(lookForHostEvery)
+      schedule: Schedule.spaced(hostRetry)
     })
     if (lost) yield* store.commit(lease, { events: [Event.note(report(Outages.backMessage(found.name)))] })
     return found

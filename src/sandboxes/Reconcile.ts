@@ -1,7 +1,6 @@
 /** Comparing the records with the machines, and repairing the differences that killed processes have left. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { type HostPath, join } from "../domain/HostPath.js"
@@ -10,6 +9,7 @@ import { hasEnded, isLiving, type Sandbox } from "../domain/Sandbox.js"
 import { type HostError, type HostShape, Hosts } from "../hosts/Host.js"
 import { Supervisors } from "../provisioning/Supervisors.js"
 import { Settings } from "../settings/Settings.js"
+import { Timing } from "../settings/Timing.js"
 import { ProcessIdentity } from "../store/ProcessIdentity.js"
 import { SandboxStore, type StoreError } from "../store/SandboxStore.js"
 import {
@@ -28,14 +28,12 @@ import {
 
 export type { Mismatch, ReconcileServices } from "./Leftovers.js"
 
-/** How long a supervisor may take to start, in seconds. */
-const toBegin = 15
-
 /** Provisions without a supervisor, and leases whose holder is dead. */
 const supervision = Effect.fn(function* ({ sandboxes }: Known) {
   const store = yield* SandboxStore
   const identity = yield* ProcessIdentity
   const supervisors = yield* Supervisors
+  const { repairPoll, repairWait } = (yield* Timing).sandboxes
   const found = yield* Effect.forEach(sandboxes, ({ id, state }) =>
     Effect.gen(function* () {
       const lease = store.lease(id)
@@ -55,7 +53,7 @@ const supervision = Effect.fn(function* ({ sandboxes }: Known) {
         supervisors.start(id),
         Effect.repeat(begun, {
           until: (yes) => yes,
-          schedule: Schedule.upTo(Schedule.spaced(Duration.millis(100)), Duration.seconds(toBegin))
+          schedule: Schedule.upTo(Schedule.spaced(repairPoll), repairWait)
         })
       )
       return [{ kind: "unsupervised", what: id, action: "start a supervisor", mend } satisfies Mismatch]

@@ -15,16 +15,12 @@ import type { StateHub } from "../hub/client/StateHub.js"
 import { makeMonitor } from "../provisioning/SupervisorMonitor.js"
 import { Supervisors } from "../provisioning/Supervisors.js"
 import { Settings } from "../settings/Settings.js"
+import { Timing } from "../settings/Timing.js"
 import type { ProcessIdentity } from "../store/ProcessIdentity.js"
 import type { SandboxStore, StoreError } from "../store/SandboxStore.js"
 import type { Reaped } from "./Reap.js"
 import { Sandboxes } from "./Sandboxes.js"
 import * as ServeLease from "./ServeLease.js"
-
-const lookEvery = Duration.seconds(2)
-const reapEvery = Duration.seconds(5)
-/** For so long one is left alone that no supervisor could be started for, in seconds. */
-const pause = 60
 
 type Say = (line: string) => Effect.Effect<void>
 
@@ -47,6 +43,7 @@ const makeTending = (say: Say) =>
   Effect.gen(function* () {
     const sandboxes = yield* Sandboxes
     const supervisors = yield* Supervisors
+    const { retryPause } = (yield* Timing).serve
     const troubles = makeTroubles(say)
     const watchOf = yield* Effect.provideService(makeMonitor, Supervisors, {
       ...supervisors,
@@ -60,7 +57,7 @@ const makeTending = (say: Say) =>
 
     const leaveAlone = (id: SandboxId, since: number) =>
       Effect.map(Clock.currentTimeMillis, (now) => {
-        if (now - since >= pause * 1000) watches.delete(id)
+        if (now - since >= Duration.toMillis(retryPause)) watches.delete(id)
       })
     const watch = ({ id }: Sandbox) => {
       const known = watches.get(id) ?? watchOf(id)
@@ -135,6 +132,7 @@ export const serve = (
   Effect.gen(function* () {
     const sandboxes = yield* Sandboxes
     const { home } = yield* Settings
+    const { checkInterval, reapInterval } = (yield* Timing).serve
     // It is made or refused by the store.
     yield* sandboxes.list({ states: runningStates })
     const troubles = makeTroubles(say)
@@ -148,8 +146,8 @@ export const serve = (
         Effect.repeat(Schedule.spaced(every)),
         Effect.zipRight(Effect.never)
       )
-    const work = forever("supervisors", yield* makeTending(say), lookEvery).pipe(
-      Effect.raceFirst(forever("reap", yield* makeReaping(say), reapEvery)),
+    const work = forever("supervisors", yield* makeTending(say), checkInterval).pipe(
+      Effect.raceFirst(forever("reap", yield* makeReaping(say), reapInterval)),
       Effect.raceFirst(deliverForever)
     )
     return yield* ServeLease.hold(Effect.zipRight(say(`serving ${home}`), work))

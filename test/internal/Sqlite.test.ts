@@ -27,6 +27,7 @@ import * as TestClock from "effect/TestClock"
 import { databaseError } from "../../src/internal/DatabaseError.js"
 import * as Sqlite from "../../src/internal/Sqlite.js"
 import { migrate as bringUpToDate, type Migrations } from "../../src/internal/SqliteMigrations.js"
+import { defaults } from "../../src/settings/Timing.js"
 
 let folder: string
 let filename: string
@@ -48,7 +49,7 @@ const migrations: Migrations = {
 /** Runs a program with a client of its own, whose database is open, and is closed at its end. */
 const withDatabase = <A, E>(f: (sql: SqlClient.SqlClient) => Effect.Effect<A, E, SqlClient.SqlClient>) =>
   Effect.suspend(() =>
-    Effect.flatMap(Sqlite.make({ filename, migrations }), (sql) =>
+    Effect.flatMap(Sqlite.make({ filename, migrations, limits: defaults.database }), (sql) =>
       Effect.provideService(Effect.zipRight(sql`SELECT 1`, f(sql)), SqlClient.SqlClient, sql)
     )
   ).pipe(Effect.scoped)

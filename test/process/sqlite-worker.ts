@@ -8,6 +8,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Sqlite from "../../src/internal/Sqlite.js"
 import type { Migrations } from "../../src/internal/SqliteMigrations.js"
+import { defaults } from "../../src/settings/Timing.js"
 
 export type Order = "begin" | "ping"
 
@@ -60,7 +61,10 @@ const program = Effect.gen(function* () {
   }
   return { counter, longestTransaction }
 }).pipe(
-  Effect.provideServiceEffect(SqlClient.SqlClient, Sqlite.make({ filename, migrations })),
+  Effect.provideServiceEffect(
+    SqlClient.SqlClient,
+    Sqlite.make({ filename, migrations, limits: defaults.database })
+  ),
   Effect.scoped
 )
 

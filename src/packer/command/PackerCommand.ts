@@ -1,4 +1,5 @@
 /** The adapter of Packer that runs the `packer` command on a Host. */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -6,6 +7,7 @@ import { ProvisionError } from "../../domain/Failure.js"
 import { type HostPath, join } from "../../domain/HostPath.js"
 import { type CommandResult, Host, type HostError } from "../../hosts/Host.js"
 import { conclude, type JobRef, lines } from "../../hosts/jobs/Jobs.js"
+import { Timing } from "../../settings/Timing.js"
 import { diagnose } from "../diagnose/Diagnose.js"
 import { Packer, type Selection, type Template } from "../Packer.js"
 import { initial, overallPhase, step } from "../wire/BuildEvents.js"
@@ -13,13 +15,6 @@ import * as Inspect from "../wire/Inspect.js"
 import * as PluginLog from "../wire/PluginLog.js"
 import * as Version from "../wire/Version.js"
 import * as Wire from "../wire/Wire.js"
-
-/** Lines kept for the diagnosis of a failure, which Packer prints last; and characters of each. */
-const linesKept = 1000
-const charactersKept = 4000
-
-/** Bytes of the end of Packer's own log that are read for a diagnosis. */
-const logKept = 1000 * 1024
 
 /** The length of a folder in which plugins can make sockets, whose paths have at most 107 bytes. */
 const longestTmpdir = 75
@@ -35,6 +30,7 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
   Packer,
   Effect.gen(function* () {
     const host = yield* Host
+    const limits = (yield* Timing).packer
     // For `packer version`, which with a cache directory would make that folder.
     const quiet = { CHECKPOINT_DISABLE: "1" }
     const environment = {
@@ -62,7 +58,7 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
       args: ReadonlyArray<string>,
       options: {
         readonly folder?: HostPath
-        readonly timeoutSeconds: number
+        readonly timeout: Duration.Duration
         readonly env?: Readonly<Record<string, string>>
       }
     ) =>
@@ -74,7 +70,7 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
             env: options.env ?? environment,
             ...(options.folder === undefined ? {} : { cwd: options.folder })
           },
-          { timeoutSeconds: options.timeoutSeconds }
+          { timeoutSeconds: Duration.toSeconds(options.timeout) }
         ),
         missing
       )
@@ -104,8 +100,8 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
         : found
     }
 
-    const check = (args: ReadonlyArray<string>, template: Template, timeoutSeconds: number) =>
-      Effect.flatMap(run([...args, template.path], { folder: template.folder, timeoutSeconds }), (result) =>
+    const check = (args: ReadonlyArray<string>, template: Template, timeout: Duration.Duration) =>
+      Effect.flatMap(run([...args, template.path], { folder: template.folder, timeout }), (result) =>
         result.exitCode === 0 ? Effect.succeed(result) : refused(result, template)
       )
 
@@ -118,11 +114,11 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
       )
 
     return {
-      qemuMessage: (job) => Effect.map(plugins(job, logKept), PluginLog.qemuMessage),
-      awaitedPort: (job) => Effect.map(plugins(job, 4096), PluginLog.awaitedPort),
+      qemuMessage: (job) => Effect.map(plugins(job, limits.logBytes), PluginLog.qemuMessage),
+      awaitedPort: (job) => Effect.map(plugins(job, limits.portLogBytes), PluginLog.awaitedPort),
       version: Effect.gen(function* () {
         const { exitCode, stdout } = yield* run(["version", "-machine-readable"], {
-          timeoutSeconds: 20,
+          timeout: limits.versionTimeout,
           env: quiet
         })
         const version = Version.parse(stdout)
@@ -138,13 +134,19 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
         })
       }),
       init: (version, template) =>
-        Version.hasInit(version) ? Effect.asVoid(check(["init"], template, 900)) : Effect.void,
+        Version.hasInit(version) ? Effect.asVoid(check(["init"], template, limits.initTimeout)) : Effect.void,
       inspect: (template) =>
-        Effect.map(check(["inspect", "-machine-readable"], template, 120), ({ stdout }) =>
+        Effect.map(check(["inspect", "-machine-readable"], template, limits.inspectTimeout), ({ stdout }) =>
           Inspect.parse(stdout)
         ),
       validate: (request) =>
-        Effect.asVoid(check(["validate", "-machine-readable", ...selectionArguments(request)], request, 600)),
+        Effect.asVoid(
+          check(
+            ["validate", "-machine-readable", ...selectionArguments(request)],
+            request,
+            limits.validateTimeout
+          )
+        ),
       build: (job, request) =>
         Stream.unwrap(
           Effect.gen(function* () {
@@ -173,8 +175,8 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
             const last: Array<string> = []
             const records = lines(host.followJob(job.folder, 0)).pipe(
               Stream.mapAccum({ state: initial(request.builds), line: Wire.lineStart }, (at, piece) => {
-                last.push(piece.text.slice(0, charactersKept))
-                if (last.length > 2 * linesKept) last.splice(0, linesKept)
+                last.push(piece.text.slice(0, limits.causeLineLength))
+                if (last.length > 2 * limits.causeLines) last.splice(0, limits.causeLines)
                 const [line, record] = Wire.parsePiece(at.line, piece, { builds: request.builds })
                 const [state, events] = step(at.state, record)
                 const { complete, end } = piece
@@ -186,7 +188,7 @@ export const layer: Layer.Layer<Packer, never, Host> = Layer.effect(
             )
             const ended = Effect.flatMap(conclude(host, job, "leader"), (exitCode) => {
               if (exitCode === 0 && diagnose(last, 0) === undefined) return Effect.void
-              return Effect.flatMap(plugins(job, logKept), (texts) =>
+              return Effect.flatMap(plugins(job, limits.logBytes), (texts) =>
                 failure(last, exitCode, request, request.builds, texts)
               )
             })

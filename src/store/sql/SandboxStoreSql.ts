@@ -8,6 +8,7 @@ import { cancelling } from "../../domain/events/Event.js"
 import { mayRetry, resetForRetry } from "../../domain/Sandbox.js"
 import * as Sqlite from "../../internal/Sqlite.js"
 import { Settings } from "../../settings/Settings.js"
+import { Timing } from "../../settings/Timing.js"
 import { nameTaken, SandboxStore, type SandboxStoreShape } from "../SandboxStore.js"
 import { makeClaims } from "./claims.js"
 import { makeEvents } from "./events.js"
@@ -135,6 +136,7 @@ export const makeMemory = (image?: Uint8Array): Effect.Effect<MemoryStore, never
       additions,
       filename,
       migrations,
+      limits: (yield* Timing).database,
       ...(image === undefined ? {} : { image })
     })
     const store = yield* Effect.provideService(over(filename), SqlClient.SqlClient, sql)
@@ -161,7 +163,13 @@ export const layer: Layer.Layer<SandboxStore, never, Settings | Path.Path> = Lay
     const path = yield* Path.Path
     const { home } = yield* Settings
     const filename = path.join(home, "sandboxer.db")
-    const sql = yield* Sqlite.make({ additions, filename, migrations, makeFolder: true })
+    const sql = yield* Sqlite.make({
+      additions,
+      filename,
+      migrations,
+      limits: (yield* Timing).database,
+      makeFolder: true
+    })
     return yield* Effect.provideService(over(filename), SqlClient.SqlClient, sql)
   })
 )

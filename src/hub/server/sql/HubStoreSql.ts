@@ -11,6 +11,7 @@ import { databaseError } from "../../../internal/DatabaseError.js"
 import * as Sqlite from "../../../internal/Sqlite.js"
 import type { Migrations } from "../../../internal/SqliteMigrations.js"
 import { Settings } from "../../../settings/Settings.js"
+import { Timing } from "../../../settings/Timing.js"
 import { type Filter, HubStore, HubStoreError } from "../HubStore.js"
 
 /** Each runs once; a later program adds to them and changes none. */
@@ -58,7 +59,7 @@ interface Row {
 const make = (options: Pick<Sqlite.DatabaseOptions, "filename" | "makeFolder">) =>
   Effect.gen(function* () {
     const { filename } = options
-    const sql = yield* Sqlite.make({ ...options, migrations })
+    const sql = yield* Sqlite.make({ ...options, migrations, limits: (yield* Timing).database })
     const run = <A>(effect: Effect.Effect<A, SqlError>) =>
       Effect.mapError(effect, (error) => {
         const { hint, message, reason } = databaseError(filename)(error)
