@@ -8,7 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import { PackerScripted } from "../../src/testing.js"
 import { type BuildOptions, buildWorld } from "../extensions/vm-packer/build/buildWorld.js"
-import { crashPointStep } from "../support/crashPoints.js"
+import { survivesEachDeath } from "../support/crashPoints.js"
 import { id, passTimeUntil, platform, temporaryFolder } from "../support/inMemory.js"
 
 const script = PackerScripted.building({ one: { "out/one": "image one" }, two: { "out/two": "image two" } })
@@ -101,19 +101,9 @@ describe("a build whose supervisor dies", () => {
         logs: 1,
         holder: null
       })
-      const survived = yield* Effect.iterate(
-        { calls: 0, died: true },
-        {
-          while: ({ died }) => died,
-          body: ({ calls }) =>
-            Effect.map(disturbed([calls]), ({ died, ended }) => {
-              expect(ended, `after ${calls} calls`).toEqual(expected)
-              return { calls: calls + crashPointStep, died }
-            })
-        }
-      )
+      const survived = yield* survivesEachDeath(disturbed, expected)
       // It died at calls from the first to the last.
-      expect(survived.calls).toBeGreaterThan(80)
+      expect(survived).toBeGreaterThan(80)
     }).pipe(Effect.provide(platform))
   )
 

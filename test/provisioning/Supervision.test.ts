@@ -9,7 +9,6 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
-import { Artifacts } from "../../src/artifacts/Artifacts.js"
 import { cancelled } from "../../src/domain/events/Event.js"
 import { ProvisionError } from "../../src/domain/Failure.js"
 import { join } from "../../src/domain/HostPath.js"
@@ -25,6 +24,7 @@ import {
   passTimeUntil,
   plan,
   platform,
+  publish,
   takeLease,
   type World,
   world
@@ -37,18 +37,6 @@ const work = Effect.flatMap(Steps, (steps) =>
   )
 )
 
-/** A recipe that publishes a file. */
-const publish = Effect.gen(function* () {
-  const host = yield* Host
-  const steps = yield* Steps
-  const artifacts = yield* Artifacts
-  const source = join(steps.folder, "image")
-  yield* host.write(source, "an image")
-  yield* artifacts.publish([{ source, name: "demo.raw", format: "raw", primary: true }], {
-    folder: artifacts.defaultFolder("demo"),
-    replace: false
-  })
-})
 const publishAndWork = Effect.zipRight(publish, work)
 
 /** A world whose jobs tell that they run, and go on until they are told to end. */

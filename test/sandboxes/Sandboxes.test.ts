@@ -13,17 +13,13 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
-import { Artifacts } from "../../src/artifacts/Artifacts.js"
-import { join } from "../../src/domain/HostPath.js"
 import type { SandboxState } from "../../src/domain/Sandbox.js"
-import { Host } from "../../src/hosts/Host.js"
 import * as ProfilesDirectory from "../../src/profiles/directory/ProfilesDirectory.js"
 import * as SupervisorsInProcess from "../../src/provisioning/fibers/SupervisorsInProcess.js"
 import { Supervisors } from "../../src/provisioning/Supervisors.js"
 import { type Extension, mode } from "../../src/recipe/Extension.js"
 import { Provision } from "../../src/recipe/Provision.js"
 import type { RecipeError, RecipeServices } from "../../src/recipe/Recipe.js"
-import { Steps } from "../../src/recipe/Steps.js"
 import * as Sandboxes from "../../src/sandboxes/Sandboxes.js"
 import { layerHome } from "../../src/settings/Settings.js"
 import {
@@ -32,6 +28,7 @@ import {
   passTimeUntil,
   plan,
   platform,
+  publish,
   requested,
   sandbox,
   takeLease,
@@ -105,19 +102,6 @@ const begun = (recipe: Recipe = Effect.void, supervisors?: Layer.Layer<Superviso
     })
     return { ...made, sandboxes, request, folder }
   }).pipe(Effect.provide(platform))
-
-/** A recipe that publishes a file. */
-const publish = Effect.gen(function* () {
-  const host = yield* Host
-  const steps = yield* Steps
-  const artifacts = yield* Artifacts
-  const source = join(steps.folder, "image")
-  yield* host.write(source, "an image")
-  yield* artifacts.publish([{ source, name: "demo.raw", format: "raw", primary: true }], {
-    folder: artifacts.defaultFolder("demo"),
-    replace: false
-  })
-})
 
 const names = (made: Effect.Effect.Success<ReturnType<typeof begun>>) =>
   Effect.map(made.sandboxes.list(), (all) => all.map(({ name }) => name))

@@ -11,8 +11,10 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
 import { expect } from "vitest"
+import { Artifacts } from "../../src/artifacts/Artifacts.js"
 import * as Event from "../../src/domain/events/Event.js"
 import type { Holder } from "../../src/domain/Holder.js"
+import { join } from "../../src/domain/HostPath.js"
 import { Plan } from "../../src/domain/Plan.js"
 import { Sandbox, SandboxId } from "../../src/domain/Sandbox.js"
 import { Host } from "../../src/hosts/Host.js"
@@ -24,6 +26,7 @@ import { type SupervisionServices, supervise } from "../../src/provisioning/Supe
 import { Supervisors } from "../../src/provisioning/Supervisors.js"
 import { type Extension, layerExtensions, type Provisioned } from "../../src/recipe/Extension.js"
 import type { RecipeError, RecipeServices } from "../../src/recipe/Recipe.js"
+import { Steps } from "../../src/recipe/Steps.js"
 import { Secrets, type SecretValues } from "../../src/secrets/Secrets.js"
 import { layerHome, type SettingsShape } from "../../src/settings/Settings.js"
 import { SandboxStore, type SandboxStoreShape } from "../../src/store/SandboxStore.js"
@@ -91,6 +94,19 @@ export const plan = (fields: Partial<ConstructorParameters<typeof Plan>[0]> = {}
 /** Takes a sandbox's lease for another process, as `hold` does; undefined where `seen` is not the newest term. */
 export const takeLease = (store: SandboxStoreShape, of: SandboxId, holder: Holder, seen = 0) =>
   Effect.map(store.lease(of).take(holder, seen), (taken) => (taken ? { id: of, term: seen + 1 } : undefined))
+
+/** A recipe that publishes a file. */
+export const publish = Effect.gen(function* () {
+  const host = yield* Host
+  const steps = yield* Steps
+  const artifacts = yield* Artifacts
+  const source = join(steps.folder, "image")
+  yield* host.write(source, "an image")
+  yield* artifacts.publish([{ source, name: "demo.raw", format: "raw", primary: true }], {
+    folder: artifacts.defaultFolder("demo"),
+    replace: false
+  })
+})
 
 /** An extension whose one recipe this is. */
 export const extensionOf = (recipe: Effect.Effect<unknown, RecipeError, RecipeServices>): Extension => ({

@@ -6,7 +6,7 @@ import { HostPath, join } from "../../../../src/domain/HostPath.js"
 import type { attach as recipe } from "../../../../src/extensions/vm-packer/attach/attach.js"
 import type { Packer } from "../../../../src/packer/Packer.js"
 import { HostMemory } from "../../../../src/testing.js"
-import { crashPointStep } from "../../../support/crashPoints.js"
+import { survivesEachDeath } from "../../../support/crashPoints.js"
 import { id, platform } from "../../../support/inMemory.js"
 import { type AttachOptions, attach, attachWorld } from "./attachWorld.js"
 
@@ -279,18 +279,8 @@ describe("an attach whose supervisor dies", () => {
     Effect.gen(function* () {
       const { ended: expected } = yield* disturbed([])
       expect(expected).toMatchObject({ state: "ready", ran: 1, running: [], left: [], kept: false })
-      const survived = yield* Effect.iterate(
-        { calls: 0, died: true },
-        {
-          while: ({ died }) => died,
-          body: ({ calls }) =>
-            Effect.map(disturbed([calls]), ({ died, ended }) => {
-              expect(ended, `after ${calls} calls`).toEqual(expected)
-              return { calls: calls + crashPointStep, died }
-            })
-        }
-      )
-      expect(survived.calls).toBeGreaterThan(60)
+      const survived = yield* survivesEachDeath(disturbed, expected)
+      expect(survived).toBeGreaterThan(60)
     }).pipe(Effect.provide(platform))
   )
 })
