@@ -15,7 +15,7 @@ const notify = Effect.gen(function* () {
   const { answer, paused, target: of } = delivering
   if (waits && paused && of === (target ?? null)) {
     yield* report(
-      `warning: the State Hub is told nothing until this is mended: ${answer}; see \`sandboxer hub status\``
+      `warning: no notes are sent to the State Hub until this is corrected: ${answer}; see \`sandboxer hub status\``
     )
   }
 })

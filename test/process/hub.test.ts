@@ -231,13 +231,13 @@ describe.concurrent("a State Hub that", () => {
         expect(status).toMatchObject({ waiting: 0, delivered: all.length - 1, refused: 1 })
         expect(status.refusedNotes[0]?.reason).toContain("answers 400: no such phase")
         const { exitCode: flushed, stderr: warning } = await told(lab, hub, "flush")
-        expect([flushed, warning]).toEqual([0, "warning: 1 note was put aside; see `sandboxer hub status`\n"])
+        expect([flushed, warning]).toEqual([0, "warning: 1 note was rejected; see `sandboxer hub status`\n"])
       } else {
         expect(status).toMatchObject({ waiting: all.length, delivered: 0, refused: 0 })
         expect(status.paused).toBe(kind === "misconfigured")
         expect(Date.parse(status.nextTryAt ?? "")).toBeGreaterThan(0)
         if (kind === "misconfigured") {
-          expect(stderr).toContain("warning: the State Hub is told nothing until this is mended: ")
+          expect(stderr).toContain("warning: no notes are sent to the State Hub until this is corrected: ")
           const flushed = await told(lab, hub, "flush")
           expect(flushed.exitCode).toBe(4)
           expect(flushed.stderr).toContain("notes wait: ")

@@ -44,7 +44,7 @@ export const flush = Command.make("flush", {}, () =>
       case "none":
         if (refused > 0) {
           yield* report(
-            `warning: ${refused} ${refused === 1 ? "note was" : "notes were"} put aside; see \`sandboxer hub status\``
+            `warning: ${refused} ${refused === 1 ? "note was" : "notes were"} rejected; see \`sandboxer hub status\``
           )
         }
     }

@@ -19,7 +19,7 @@ const chunkSize = 256 * 1024
 
 const readText = (path: HostPath) => orUndefined(attempt(() => fs.readFile(path, "utf8")))
 
-/** Who the command was, where this machine was not started anew since. */
+/** The identity of the command; undefined if this machine was rebooted since. */
 const recordOf = (folder: HostPath) =>
   Effect.map(readText(join(folder, "identity")), (text) => {
     const [pid, startTime, group, boot] = (text ?? "").trim().split(" ")
@@ -161,12 +161,12 @@ export const make = (
         )
       const identity = yield* identityOf(folder)
       if (identity !== undefined && graceSeconds > 0) {
-        // Of a group that is told, also whoever left it for one of its own.
+        // To signal a whole group means also the processes that left it for groups of their own.
         const groups = stop === "leader" ? [] : (yield* census(folder)).map(({ group }) => -group)
         const told = new Set(stop === "leader" ? [identity.pid] : [-identity.group, ...groups])
         yield* Effect.forEach(told, (pid) => Processes.signal(pid, "SIGTERM"), { discard: true })
         if (stop === "leader") yield* within(grace, leaderGone(folder))
-        // What a leader leaves behind was not told to end: it would use up the grace for nothing.
+        // The leader's children got no signal: waiting for them would use up the grace period for nothing.
         yield* within(stop === "leader" ? timing.wrapperGrace : grace, allGone(folder))
       }
       const killed = (yield* census(folder)).length

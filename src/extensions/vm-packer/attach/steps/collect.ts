@@ -115,8 +115,8 @@ const find = Effect.fn(function* (plan: AttachPlan, workspace: HostPath) {
  * Fetches the files that the plan's patterns name, with their relative paths. Does nothing where the command failed, or
  * there is no pattern.
  *
- * Journaled: the files may be gone or changed when another supervisor takes over. A provision that does not end
- * `ready` has its results removed by whoever ends it.
+ * Journaled: the files may be gone or changed when another supervisor takes over. If the provision does not
+ * end `ready`, its results are removed at the end.
  */
 export const collect = Effect.fn(function* (
   plan: AttachPlan,

@@ -9,8 +9,8 @@ import type { CollectedImage } from "./collect.js"
 /**
  * Publishes the images in the folder where they outlive the sandbox, and records them.
  *
- * Journaled, although publishing again gives the same artifacts: it would read every image again. A provision that does
- * not end `ready` has its images removed by whoever ends it.
+ * Journaled, although publishing again gives the same artifacts: it would read every image again. If the
+ * provision does not end `ready`, its images are removed at the end.
  */
 export const record = Effect.fn(function* (plan: BuildPlan, images: ReadonlyArray<CollectedImage>) {
   const artifacts = yield* Artifacts
